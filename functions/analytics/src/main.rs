@@ -1,0 +1,6 @@
+//! The `analytics` function.
+
+#[tokio::main(flavor = "current_thread")]
+async fn main() -> Result<(), lambda_http::Error> {
+    shared::lambda::serve(analytics::router).await
+}

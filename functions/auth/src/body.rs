@@ -1,0 +1,127 @@
+//! The requests' bodies.
+
+use shared::{
+    email::Email,
+    fields::{Body, Fields, text},
+    identifier::Identifier,
+    password::Password,
+    phone::PhoneNumber,
+    secret::Token,
+    username::Username,
+    value::Invalid,
+};
+
+/// Longer than any token or code that is made here.
+const MAX_OPAQUE_CHARS: usize = 512;
+
+/// A text that is either one of our verification tokens or wrong, which is for later to say.
+fn verification_token(given: &str) -> Result<Option<Token>, Invalid> {
+    text::<MAX_OPAQUE_CHARS>(given).map(|given| Token::parse(&given))
+}
+
+/// `POST /auth/register`.
+pub(crate) struct Register {
+    pub(crate) username: Username,
+    pub(crate) password: Password,
+    pub(crate) verification_token: Option<Token>,
+    pub(crate) email: Option<Email>,
+    pub(crate) phone_number: Option<PhoneNumber>,
+    /// As it was typed: whether it is a code is answered differently from a bad field.
+    pub(crate) referral_code: Option<String>,
+}
+
+impl Body for Register {
+    fn read(fields: &mut Fields) -> Option<Self> {
+        let region = fields.region;
+        let username = fields.required("username", Username::parse);
+        let password = fields.required("password", Password::choose);
+        let token = fields.required("verification_token", verification_token);
+        let email = fields.optional("email", Email::parse);
+        let phone = fields.optional("phone_number", |text| PhoneNumber::parse(text, region));
+        let referral_code = fields.optional("referral_code", text::<MAX_OPAQUE_CHARS>);
+        if !fields.has("email") && !fields.has("phone_number") {
+            let one = "Give an e-mail address or a phone number.";
+            fields.refuse::<()>("email", Invalid { code: "required", detail: one });
+            fields.refuse::<()>("phone_number", Invalid { code: "required", detail: one });
+        }
+        Some(Self {
+            username: username?,
+            password: password?,
+            verification_token: token?,
+            email: email?,
+            phone_number: phone?,
+            referral_code: referral_code?,
+        })
+    }
+}
+
+impl Register {
+    /// The identifiers that it names.
+    pub(crate) fn identifiers(&self) -> impl Iterator<Item = Identifier> {
+        let phone = self.phone_number.clone().map(Identifier::Phone);
+        phone.into_iter().chain(self.email.clone().map(Identifier::Email))
+    }
+}
+
+/// `POST /auth/login`.
+pub(crate) struct Login {
+    pub(crate) identifier: Identifier,
+    pub(crate) password: Option<Password>,
+    /// `Some(None)` is a text that cannot be a token.
+    pub(crate) verification_token: Option<Option<Token>>,
+}
+
+impl Body for Login {
+    fn read(fields: &mut Fields) -> Option<Self> {
+        let region = fields.region;
+        let identifier = fields.required("identifier", |text| Identifier::parse(text, region));
+        let password = fields.optional("password", Password::present);
+        let verification_token = fields.optional("verification_token", verification_token);
+        if !fields.has("password") && !fields.has("verification_token") {
+            let one = "Give a password or a verification token.";
+            fields.refuse::<()>("password", Invalid { code: "required", detail: one });
+            fields.refuse::<()>("verification_token", Invalid { code: "required", detail: one });
+        }
+        Some(Self {
+            identifier: identifier?,
+            password: password?,
+            verification_token: verification_token?,
+        })
+    }
+}
+
+/// `POST /auth/refresh`. SimpleJWT clients call the field `refresh`.
+pub(crate) struct Refresh {
+    pub(crate) refresh_token: String,
+}
+
+impl Body for Refresh {
+    fn read(fields: &mut Fields) -> Option<Self> {
+        let name = match fields.has("refresh_token") || !fields.has("refresh") {
+            true => "refresh_token",
+            false => "refresh",
+        };
+        let refresh_token = fields.required(name, text::<MAX_OPAQUE_CHARS>)?;
+        Some(Self { refresh_token })
+    }
+}
+
+/// `POST /auth/logout`.
+pub(crate) enum Logout {
+    /// Every session of the user.
+    All,
+    /// The session of this token.
+    Of(String),
+}
+
+impl Body for Logout {
+    fn read(fields: &mut Fields) -> Option<Self> {
+        let all = fields.flag("all");
+        let token = fields.optional("refresh_token", text::<MAX_OPAQUE_CHARS>);
+        match (all?, token?) {
+            (true, _) => Some(Self::All),
+            (false, Some(token)) => Some(Self::Of(token)),
+            (false, None) => fields.refuse_missing("refresh_token"),
+        }
+    }
+}

@@ -1,0 +1,79 @@
+//! The `auth` function: accounts, sessions and tokens. It also answers what no route matches.
+//!
+//! `body` reads requests, `handlers` are the operations at the edge, `register`, `login` and
+//! `session` carry them out, `strength`, `view` and `standing` are rules without I/O.
+
+mod body;
+mod handlers;
+mod login;
+mod register;
+mod session;
+mod strength;
+mod tokens;
+mod view;
+
+use std::sync::Arc;
+
+use axum::{
+    Router,
+    extract::FromRef,
+    routing::{get, post},
+};
+use shared::{
+    clock::Clock,
+    config::Config,
+    gate::Gate,
+    http,
+    index::Index,
+    keyring::PublicKeys,
+    lambda::{Environment, StartError},
+    table::Store,
+};
+
+use crate::tokens::Mint;
+
+/// What the handlers share.
+#[derive(Clone)]
+struct App {
+    config: Arc<Config>,
+    clock: Clock,
+    store: Store,
+    index: Index,
+    mint: Mint,
+    public_keys: PublicKeys,
+    gate: Gate,
+}
+
+impl FromRef<App> for Arc<Config> {
+    fn from_ref(app: &App) -> Self {
+        Self::clone(&app.config)
+    }
+}
+
+impl FromRef<App> for Gate {
+    fn from_ref(app: &App) -> Self {
+        app.gate.clone()
+    }
+}
+
+/// The function's routes.
+pub async fn router(environment: &Environment) -> Result<Router, StartError> {
+    let Environment { config, sdk, clock } = environment.clone();
+    let (store, now) = (Store::new(&sdk, &config), clock.now());
+    // Makes the first signing key, so it comes before the public keys are read.
+    let mint = Mint::load(&store, Arc::clone(&config), now).await?;
+    let public_keys = PublicKeys::load(&store, now).await?;
+    let gate = Gate::with_keys(environment, &store, public_keys.clone());
+    let index = Index::load(&store, now).await?;
+    let app = App { config, clock, store, index, mint, public_keys, gate };
+    let routes = Router::new()
+        .route("/auth/register", post(handlers::register))
+        .route("/auth/login", post(handlers::login))
+        .route("/auth/logout", post(handlers::logout))
+        .route("/auth/refresh", post(handlers::refresh))
+        .route("/auth/me", get(handlers::me))
+        .route("/.well-known/jwks.json", get(handlers::jwks))
+        .route("/health", get(handlers::health))
+        .with_state(app);
+    Ok(http::finish(routes))
+}

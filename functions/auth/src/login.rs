@@ -1,0 +1,257 @@
+//! `POST /auth/login`.
+//!
+//! Three round trips, the same for an identifier that nobody has: the attempt is counted beside
+//! the look for the identifier's claim; the account and its sessions are read; one transaction
+//! signs in. The password is compared between the last two, with somebody's hash or nobody's.
+
+use jiff::Timestamp;
+use shared::{
+    config::LoginPolicy,
+    http::Source,
+    id::{SessionId, UserId},
+    password::{self, Match, Password},
+    problem::{Code, Problem},
+    purpose::Purpose,
+    secret::{self, Digest, Token},
+    table::{
+        Refusal, Transaction,
+        account::{self, Account, AccountStatus, PasswordHash},
+        audit::{self, Action},
+        login as attempts, otp,
+        session::{self, Session},
+    },
+};
+
+use crate::{App, body::Login};
+
+/// What was presented, and what it is looked at against.
+struct Attempt {
+    identifier: Digest,
+    source: Digest,
+    password: Option<Password>,
+    /// The outer layer says whether one was presented, the inner whether it can be one.
+    token: Option<Option<Token>>,
+}
+
+/// What the first round trip found.
+struct Found {
+    user_id: Option<UserId>,
+    failures: Option<attempts::SourceFailures>,
+    token_is_right: bool,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Write {
+    Account,
+    Token,
+    Other,
+}
+
+pub(crate) async fn login(
+    app: &App,
+    body: Login,
+    source: Source,
+    now: Timestamp,
+) -> Result<Session, Problem> {
+    let digests = app.index.open(now).await?;
+    let attempt = Attempt {
+        identifier: digests.identifier(&body.identifier),
+        source: digests.source(source),
+        password: body.password,
+        token: body.verification_token,
+    };
+    let found = look(app, &attempt, &body.identifier, now).await?;
+    // Nobody's id is fresh: what is read under it is nothing, as dear as something.
+    let user_id = found.user_id.unwrap_or_else(|| UserId::new(now, secret::random()));
+    let account = app.store.read(account::key(user_id).consistent());
+    let sessions = session::list(&app.store, user_id, false);
+    let (account, sessions) = tokio::join!(account, sessions);
+    let (account, sessions) = (account?, sessions?);
+    let stored = account.as_ref().and_then(|account| account.password_hash.clone());
+    let matched = compare(attempt.password.clone(), stored).await?;
+    let is_right = suffices(app.config.login.policy, matched, attempt.token.is_some(), &found);
+    let Some(account) = account.filter(|_| is_right) else {
+        return Err(refuse(app, &attempt, &found, now).await);
+    };
+    if account.status != AccountStatus::Active {
+        return Err(not_active());
+    }
+    sign_in(app, &attempt, &account, sessions, matched, source, now).await
+}
+
+/// Counts the attempt and looks for who it is about, in one round trip.
+async fn look(
+    app: &App,
+    attempt: &Attempt,
+    identifier: &shared::identifier::Identifier,
+    now: Timestamp,
+) -> Result<Found, Problem> {
+    let claim = account::identifier_claim(identifier);
+    // A token cannot be guessed, so only attempts without one are held against their source.
+    let source = attempt.token.is_none().then(|| attempts::source_key(&attempt.source));
+    let token =
+        attempt.token.iter().flatten().next().map(|token| otp::token_key(token).consistent());
+    let reads = app.store.read((claim, source, token));
+    let counted = async {
+        match attempt.password {
+            Some(_) => attempts::count_attempt(&app.store, &attempt.identifier, now).await,
+            None => Ok(Ok(())),
+        }
+    };
+    let (found, counted) = tokio::join!(reads, counted);
+    let (claim, failures, verified) = found?;
+    let failures = failures.flatten();
+    let max = app.config.login.source_max_failures;
+    let source_wait = failures.as_ref().and_then(|failures| failures.wait_seconds(max, now));
+    if let Some(seconds) = counted?.err().max(source_wait) {
+        let detail = "Too many attempts. Wait, or sign in with a code.";
+        return Err(Problem::limited(Code::TooManyRequests, seconds, detail));
+    }
+    let token_is_right = verified
+        .flatten()
+        .is_some_and(|verified| verified.proves(&attempt.identifier, Purpose::Login, now));
+    Ok(Found { user_id: claim.map(|claim| claim.user_id), failures, token_is_right })
+}
+
+/// Compares a password on a thread of its own. Without one nothing matches.
+async fn compare(
+    password: Option<Password>,
+    stored: Option<PasswordHash>,
+) -> Result<Option<Match>, Problem> {
+    let Some(password) = password else { return Ok(None) };
+    let compared =
+        tokio::task::spawn_blocking(move || password::verify(&password, stored.as_ref())).await;
+    compared.map(Some).map_err(Problem::internal)
+}
+
+/// Whether what was presented is right, and enough for the policy. Everything that is presented
+/// must be right.
+fn suffices(
+    policy: LoginPolicy,
+    matched: Option<Match>,
+    token_presented: bool,
+    found: &Found,
+) -> bool {
+    let password = matched.map(|matched| matched != Match::Wrong);
+    let token = token_presented.then_some(found.token_is_right);
+    match policy {
+        LoginPolicy::Any => password != Some(false) && token != Some(false),
+        LoginPolicy::Password => password == Some(true) && token != Some(false),
+        LoginPolicy::Otp => token == Some(true) && password != Some(false),
+        LoginPolicy::Both => (password, token) == (Some(true), Some(true)),
+    }
+}
+
+async fn refuse(app: &App, attempt: &Attempt, found: &Found, now: Timestamp) -> Problem {
+    let seen = found.failures.as_ref();
+    let counted = attempts::count_source_failure(&app.store, &attempt.source, seen, now).await;
+    counted.err().unwrap_or_else(invalid_credentials)
+}
+
+/// One answer for a wrong credential and for an identifier that nobody has.
+fn invalid_credentials() -> Problem {
+    Problem::new(Code::InvalidCredentials, "The identifier or the credential is wrong.")
+}
+
+fn not_active() -> Problem {
+    Problem::new(Code::AccountNotActive, "The account is switched off. Ask for help.")
+}
+
+async fn sign_in(
+    app: &App,
+    attempt: &Attempt,
+    account: &Account,
+    sessions: Vec<Session>,
+    matched: Option<Match>,
+    source: Source,
+    now: Timestamp,
+) -> Result<Session, Problem> {
+    let upgraded = match (matched, &attempt.password) {
+        (Some(Match::Outdated), Some(password)) => Some(rehash(password.clone()).await?),
+        _ => None,
+    };
+    let slot = app.mint.slot(now).await?;
+    let session_id = SessionId::new(now, secret::random());
+    let session = Session::begin(account.user_id, session_id, slot, account.is_staff, now);
+    let mut transaction = Transaction::default();
+    account::sign_in(&mut transaction, Write::Account, account, upgraded.as_ref(), now);
+    session::create(&mut transaction, Write::Other, &session)?;
+    for displaced in displaced(&sessions) {
+        session::remove(&mut transaction, Write::Other, displaced);
+    }
+    if let Some(Some(token)) = &attempt.token {
+        let identifier = &attempt.identifier;
+        otp::consume(&mut transaction, Write::Token, token, identifier, Purpose::Login, now);
+    }
+    audit::append(&mut transaction, Write::Other, account.user_id, Action::SignedIn, source, now)?;
+    let clear = async {
+        match attempt.password {
+            Some(_) => attempts::clear_attempts(&app.store, &attempt.identifier).await,
+            None => Ok(()),
+        }
+    };
+    let (committed, cleared) = tokio::join!(app.store.commit(transaction), clear);
+    if let Err(problem) = cleared {
+        tracing::warn!(cause = problem.cause_chain(), "attempts were not cleared");
+    }
+    match committed? {
+        Ok(()) => Ok(session),
+        Err(refusals) => Err(refused(&refusals)),
+    }
+}
+
+/// The oldest sessions, as many as must go so that one more fits.
+fn displaced(sessions: &[Session]) -> &[Session] {
+    &sessions[..(sessions.len() + 1).saturating_sub(session::MAX_PER_USER)]
+}
+
+async fn rehash(password: Password) -> Result<PasswordHash, Problem> {
+    let salt = secret::random();
+    let hash = tokio::task::spawn_blocking(move || password::hash(&password, salt)).await;
+    hash.map_err(Problem::internal)?.map_err(Problem::internal)
+}
+
+/// What stood against the sign-in since it was looked at.
+fn refused(refusals: &[Refusal<Write>]) -> Problem {
+    if refusals.iter().any(|refusal| refusal.label == Write::Token) {
+        return invalid_credentials();
+    }
+    let account = refusals.iter().find(|refusal| refusal.label == Write::Account);
+    match account.and_then(|refusal| account::status_of(refusal.item.as_ref())) {
+        Some(AccountStatus::Inactive | AccountStatus::Banned) => not_active(),
+        _ => Problem::unavailable("the account changed while somebody signed in"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn found(token_is_right: bool) -> Found {
+        Found { user_id: None, failures: None, token_is_right }
+    }
+
+    #[test]
+    fn a_policy_asks_for_what_it_names_and_nothing_wrong_passes() {
+        use LoginPolicy::{Any, Both, Otp};
+        let right = Some(Match::Right);
+        let wrong = Some(Match::Wrong);
+        let cases = [
+            (Any, right, false, false, true),
+            (Any, None, true, true, true),
+            (Any, wrong, true, true, false),
+            (Any, right, true, false, false),
+            (LoginPolicy::Password, right, false, false, true),
+            (LoginPolicy::Password, None, true, true, false),
+            (Otp, right, false, false, false),
+            (Otp, None, true, true, true),
+            (Both, right, false, false, false),
+            (Both, None, true, true, false),
+            (Both, right, true, true, true),
+        ];
+        for (policy, matched, presented, token_is_right, expected) in cases {
+            let judged = suffices(policy, matched, presented, &found(token_is_right));
+            assert_eq!(judged, expected, "{policy:?} {matched:?} {presented} {token_is_right}");
+        }
+    }
+}

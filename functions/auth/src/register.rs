@@ -1,0 +1,289 @@
+//! `POST /auth/register`.
+//!
+//! What the token proves and which names are taken is read first, before any argon2 work. Then
+//! one transaction makes everything: it decides, whatever was read.
+
+use jiff::Timestamp;
+use shared::{
+    http::Source,
+    id::{EntryId, SessionId, UserId},
+    identifier::Identifier,
+    money::Points,
+    password::{self, Password},
+    problem::{Code, FieldError, Problem},
+    purpose::Purpose,
+    referral::ReferralCode,
+    secret::{self, Digest, Token},
+    table::{
+        Refusal, Transaction,
+        account::{self, Account, AccountStatus, PasswordHash},
+        audit::{self, Action},
+        otp, profile,
+        profile::Profile,
+        session::{self, Session},
+        usage,
+        wallet::{self, Balance, Entry},
+    },
+};
+
+use crate::{App, body::Register, strength};
+
+const SIGN_UP_POINTS: i64 = 50;
+const INVITEE_POINTS: i64 = 50;
+const INVITER_POINTS: i64 = 100;
+/// Referrals that an inviter is paid for; the code stays valid after them.
+const PAID_REFERRALS: u32 = 50;
+/// Transactions that are tried when codes or inviters collide.
+const ATTEMPTS: u32 = 12;
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Write {
+    Token,
+    Username,
+    Identifier,
+    ReferralCode,
+    Inviter,
+    Other,
+}
+
+/// A registration whose token is right, before its password is hashed.
+struct Applicant {
+    body: Register,
+    token: Token,
+    digest: Digest,
+    identifier: Identifier,
+    inviter: Option<UserId>,
+}
+
+pub(crate) async fn register(
+    app: &App,
+    body: Register,
+    source: Source,
+    now: Timestamp,
+) -> Result<Session, Problem> {
+    let applicant = admit(app, body, now).await?;
+    strength::check(&applicant.body.password, &known_of(&applicant.body), "password")?;
+    let hash = hash(applicant.body.password.clone()).await?;
+    let slot = app.mint.slot(now).await?;
+    for attempt in 0..ATTEMPTS {
+        if attempt > 0 {
+            let [jitter] = secret::random::<1>();
+            let pause = u64::from(jitter) * u64::from(attempt.min(6)) / 16;
+            tokio::time::sleep(std::time::Duration::from_millis(pause)).await;
+        }
+        let inviter = inviter(app, &applicant).await?;
+        let account = account(&applicant, hash.clone(), now);
+        let session_id = SessionId::new(now, secret::random());
+        let session = Session::begin(account.user_id, session_id, slot, false, now);
+        let transaction = transaction(&applicant, &account, &session, inviter, source, now)?;
+        match app.store.commit(transaction).await? {
+            Ok(()) => return Ok(session),
+            Err(refusals) => judge(&applicant, &refusals)?,
+        }
+    }
+    Err(Problem::unavailable("an inviter's wallet was too busy"))
+}
+
+/// Looks at the token, and at the names that are wanted.
+async fn admit(app: &App, body: Register, now: Timestamp) -> Result<Applicant, Problem> {
+    let token = body.verification_token.clone().ok_or_else(invalid_token)?;
+    let code = body.referral_code.as_deref().map(ReferralCode::parse).transpose();
+    let code = code.map_err(|_| invalid_referral_code())?;
+    let claim_of = |identifier: Option<Identifier>| {
+        identifier.map(|identifier| account::identifier_claim(&identifier))
+    };
+    let reads = (
+        otp::token_key(&token).consistent(),
+        (account::username_claim(&body.username), code.as_ref().map(account::referral_claim)),
+        claim_of(body.phone_number.clone().map(Identifier::Phone)),
+        claim_of(body.email.clone().map(Identifier::Email)),
+    );
+    let (verified, (username, referral), phone, email) = app.store.read(reads).await?;
+    let verified = verified.ok_or_else(invalid_token)?;
+    let digests = app.index.open(now).await?;
+    let proven = body.identifiers().find_map(|identifier| {
+        let digest = digests.identifier(&identifier);
+        verified.proves(&digest, Purpose::Register, now).then_some((identifier, digest))
+    });
+    let (identifier, digest) = proven.ok_or_else(invalid_token)?;
+    let holder = match identifier {
+        Identifier::Phone(_) => phone.flatten(),
+        Identifier::Email(_) => email.flatten(),
+    };
+    let taken = [username.map(|_| "username"), holder.map(|_| field_of(&identifier))];
+    already_exists(taken.into_iter().flatten())?;
+    let inviter = referral.flatten().map(|claim| claim.user_id);
+    if code.is_some() && inviter.is_none() {
+        return Err(invalid_referral_code());
+    }
+    Ok(Applicant { body, token, digest, identifier, inviter })
+}
+
+fn field_of(identifier: &Identifier) -> &'static str {
+    match identifier {
+        Identifier::Phone(_) => "phone_number",
+        Identifier::Email(_) => "email",
+    }
+}
+
+/// What a password should not be guessed from.
+fn known_of(body: &Register) -> Vec<&str> {
+    let email = body.email.as_ref().map(|email| email.as_str());
+    let local = email.and_then(|email| email.split('@').next());
+    let phone = body.phone_number.as_ref().map(|phone| phone.as_str());
+    let national = phone.and_then(|phone| phone.get(phone.len().saturating_sub(10)..));
+    [Some(body.username.as_str()), email, local, phone, national].into_iter().flatten().collect()
+}
+
+async fn hash(password: Password) -> Result<PasswordHash, Problem> {
+    let salt = secret::random();
+    let hash = tokio::task::spawn_blocking(move || password::hash(&password, salt)).await;
+    hash.map_err(Problem::internal)?.map_err(Problem::internal)
+}
+
+fn account(applicant: &Applicant, hash: PasswordHash, now: Timestamp) -> Account {
+    let Applicant { body, identifier, .. } = applicant;
+    Account {
+        user_id: UserId::new(now, secret::random()),
+        username: body.username.clone(),
+        password_hash: Some(hash),
+        email: body.email.clone(),
+        email_verified: matches!(identifier, Identifier::Email(_)),
+        phone_number: body.phone_number.clone(),
+        phone_verified: matches!(identifier, Identifier::Phone(_)),
+        referral_code: ReferralCode::from_random(secret::random()),
+        status: AccountStatus::Active,
+        epoch: 0,
+        is_staff: false,
+        joined_at: now,
+        last_login_at: Some(now),
+    }
+}
+
+/// The inviter's wallet as it is now. One that is gone went with its account.
+async fn inviter(app: &App, applicant: &Applicant) -> Result<Option<Balance>, Problem> {
+    let Some(inviter) = applicant.inviter else { return Ok(None) };
+    let balance = app.store.read(wallet::balance_key(inviter).consistent()).await?;
+    balance.map(Some).ok_or_else(invalid_referral_code)
+}
+
+fn transaction(
+    applicant: &Applicant,
+    account: &Account,
+    session: &Session,
+    inviter: Option<Balance>,
+    source: Source,
+    now: Timestamp,
+) -> Result<Transaction<Write>, Problem> {
+    let Applicant { token, digest, identifier, .. } = applicant;
+    let (id, mut all) = (account.user_id, Transaction::default());
+    otp::consume(&mut all, Write::Token, token, digest, Purpose::Register, now);
+    account::create(&mut all, Write::Other, account)?;
+    let claims = [
+        (Write::Username, account::username_claim(&account.username)),
+        (Write::Identifier, account::identifier_claim(identifier)),
+        (Write::ReferralCode, account::referral_claim(&account.referral_code)),
+    ];
+    for (label, claim) in claims {
+        account::claim_for(&mut all, label, claim, id)?;
+    }
+    profile::create(&mut all, Write::Other, &Profile::empty(id, now))?;
+    session::create(&mut all, Write::Other, session)?;
+    audit::append(&mut all, Write::Other, id, Action::Registered, source, now)?;
+    let is_paid = inviter.as_ref().is_some_and(|wallet| wallet.referrals_paid < PAID_REFERRALS);
+    open_wallet(&mut all, id, is_paid, now)?;
+    match inviter {
+        Some(wallet) if is_paid => pay_inviter(&mut all, wallet, now)?,
+        Some(wallet) => usage::count_referral(&mut all, Write::Other, wallet.user_id),
+        None => {}
+    }
+    Ok(all)
+}
+
+fn open_wallet(
+    all: &mut Transaction<Write>,
+    user_id: UserId,
+    is_invited: bool,
+    now: Timestamp,
+) -> Result<(), Problem> {
+    let mut balance = Balance::empty(user_id, now);
+    let mut entries = vec![credit(&mut balance, SIGN_UP_POINTS, "sign_up", "Welcome", now)?];
+    let mut earned = SIGN_UP_POINTS;
+    if is_invited {
+        let reason = "Invited by a friend";
+        entries.push(credit(&mut balance, INVITEE_POINTS, "referral", reason, now)?);
+        earned += INVITEE_POINTS;
+    }
+    wallet::open(all, Write::Other, &balance, &entries)?;
+    usage::count_points(all, Write::Other, user_id, points(earned)?, false, now);
+    Ok(())
+}
+
+fn pay_inviter(
+    all: &mut Transaction<Write>,
+    mut wallet: Balance,
+    now: Timestamp,
+) -> Result<(), Problem> {
+    let entry = credit(&mut wallet, INVITER_POINTS, "referral", "Invited a friend", now)?;
+    wallet.referrals_paid += 1;
+    wallet::post(all, Write::Inviter, &wallet, &entry)?;
+    usage::count_points(all, Write::Other, wallet.user_id, points(INVITER_POINTS)?, true, now);
+    Ok(())
+}
+
+fn points(points: i64) -> Result<Points, Problem> {
+    Points::new(points).ok_or_else(|| Problem::internal("points out of range"))
+}
+
+fn credit(
+    balance: &mut Balance,
+    amount: i64,
+    reference: &str,
+    reason: &str,
+    now: Timestamp,
+) -> Result<Entry, Problem> {
+    let entry_id = EntryId::new(now, secret::random());
+    let entry = balance.credit_points(entry_id, points(amount)?, reference, reason, now);
+    entry.ok_or_else(|| Problem::internal("a wallet holds all the points that it can"))
+}
+
+/// What stood against the transaction: a problem, or something to try again with.
+fn judge(applicant: &Applicant, refusals: &[Refusal<Write>]) -> Result<(), Problem> {
+    let refused = |label| refusals.iter().any(|refusal| refusal.label == label);
+    if refused(Write::Token) {
+        return Err(invalid_token());
+    }
+    let taken = [
+        refused(Write::Username).then_some("username"),
+        refused(Write::Identifier).then(|| field_of(&applicant.identifier)),
+    ];
+    already_exists(taken.into_iter().flatten())?;
+    match refused(Write::ReferralCode) || refused(Write::Inviter) {
+        true => Ok(()),
+        false => Err(Problem::internal("a fresh id was taken")),
+    }
+}
+
+fn already_exists(taken: impl Iterator<Item = &'static str>) -> Result<(), Problem> {
+    let errors: Vec<_> = taken
+        .map(|field| FieldError {
+            field: field.into(),
+            code: Code::AlreadyExists.as_str(),
+            detail: "Another account has this.".into(),
+        })
+        .collect();
+    match errors.is_empty() {
+        true => Ok(()),
+        false => Err(Problem::fields(Code::AlreadyExists, errors)),
+    }
+}
+
+fn invalid_token() -> Problem {
+    let detail = "Verify the phone number or e-mail address again.";
+    Problem::field(Code::InvalidVerificationToken, "verification_token", detail)
+}
+
+fn invalid_referral_code() -> Problem {
+    let detail = "Correct it, or leave it out.";
+    Problem::field(Code::InvalidReferralCode, "referral_code", detail)
+}

@@ -1,0 +1,104 @@
+//! Refreshing and ending sessions.
+
+use jiff::Timestamp;
+use shared::{
+    gate,
+    http::{IdempotencyKey, Source},
+    problem::{Code, Problem},
+    refresh::RefreshToken,
+    secret::Digest,
+    table::{
+        Transaction,
+        audit::{self, Action},
+        session::{self, Refreshed, Session},
+    },
+    token::Claims,
+};
+
+use crate::App;
+
+/// The session one step further, or the same step again for the one who took it.
+pub(crate) async fn refresh(
+    app: &App,
+    text: &str,
+    key: Option<IdempotencyKey>,
+    source: Source,
+    now: Timestamp,
+) -> Result<Session, Problem> {
+    let token = read(app, text, now).await?.ok_or_else(invalid)?;
+    let key = key.map(|key| Digest::sha256(&[b"refresh step", key.as_bytes()]));
+    let RefreshToken { user_id, session_id, counter, .. } = token;
+    let refreshed = session::refresh(&app.store, user_id, session_id, counter, key, now).await?;
+    match refreshed {
+        Refreshed::To(session) => Ok(*session),
+        Refreshed::Ended => Err(invalid()),
+        Refreshed::Theft(session) => {
+            end_stolen(app, &session, source, now).await?;
+            let detail =
+                "It was used before by somebody else. The session has ended: sign in again.";
+            Err(Problem::new(Code::RefreshTokenReused, detail))
+        }
+    }
+}
+
+async fn read(app: &App, text: &str, now: Timestamp) -> Result<Option<RefreshToken>, Problem> {
+    match RefreshToken::parse(text) {
+        Ok(unverified) => app.mint.read(unverified, now).await,
+        Err(_) => Ok(None),
+    }
+}
+
+/// 401, or at logout 400: not ours, or of a session that is over.
+fn invalid() -> Problem {
+    Problem::new(Code::InvalidRefreshToken, "Sign in again.")
+}
+
+async fn end_stolen(
+    app: &App,
+    session: &Session,
+    source: Source,
+    now: Timestamp,
+) -> Result<(), Problem> {
+    let mut transaction = Transaction::default();
+    session::remove(&mut transaction, (), session);
+    let action = Action::RefreshTokenReused;
+    audit::append(&mut transaction, (), session.user_id, action, source, now)?;
+    // The only condition is that the audit entry is new, and its id is.
+    app.store.commit(transaction).await.map(drop)
+}
+
+/// Ends the session of one of the caller's refresh tokens. That the caller's own session lives
+/// is the condition of its deletion where it is the one, and read before where it is another.
+pub(crate) async fn end(
+    app: &App,
+    claims: &Claims,
+    text: &str,
+    now: Timestamp,
+) -> Result<(), Problem> {
+    let token = read(app, text, now).await?.filter(|token| token.user_id == claims.user_id);
+    let token = token.ok_or_else(|| {
+        let detail = "It is not a refresh token of yours.";
+        Problem::field(Code::InvalidRefreshToken, "refresh_token", detail)
+            .with_status(http::StatusCode::BAD_REQUEST)
+    })?;
+    if token.session_id != claims.session_id {
+        app.gate.enter(claims, ()).await?;
+        // One that is over already is what was asked for.
+        session::end_alive(&app.store, token.user_id, token.session_id, now).await?;
+        return Ok(());
+    }
+    match session::end_alive(&app.store, token.user_id, token.session_id, now).await? {
+        true => Ok(()),
+        false => Err(gate::session_ended()),
+    }
+}
+
+/// Ends every session of the caller, their own last: after a failure they can ask again.
+pub(crate) async fn end_all(app: &App, claims: &Claims) -> Result<(), Problem> {
+    let mut sessions = session::list(&app.store, claims.user_id, true).await?;
+    let own = sessions.iter().position(|session| session.session_id == claims.session_id);
+    let own = own.map(|at| sessions.remove(at));
+    app.gate.admit(own.clone())?;
+    sessions.extend(own);
+    session::end_all(&app.store, &sessions).await
+}

@@ -1,0 +1,114 @@
+//! The two operations at the edge: bodies, answers, and how long an answer takes.
+
+use std::time::Duration;
+
+use axum::{
+    extract::State,
+    response::{IntoResponse, Response},
+};
+use serde::Serialize;
+use shared::{
+    fields::{Body, Fields},
+    http::{Json, MaybeIdempotencyKey, Source},
+    identifier::Identifier,
+    otp,
+    problem::Problem,
+    purpose::Purpose,
+    secret::Code,
+};
+use tokio::time::Instant;
+
+use crate::{App, request, verify};
+
+/// Which code is asked for.
+pub(crate) struct RequestBody {
+    pub(crate) identifier: Identifier,
+    pub(crate) purpose: Purpose,
+}
+
+impl Body for RequestBody {
+    fn read(fields: &mut Fields) -> Option<Self> {
+        let region = fields.region;
+        let identifier = fields.required("identifier", |text| Identifier::parse(text, region));
+        let purpose = fields.required("purpose", Purpose::parse);
+        Some(Self { identifier: identifier?, purpose: purpose? })
+    }
+}
+
+#[derive(Serialize)]
+struct Requested {
+    message: &'static str,
+    expires_in: i64,
+    resend_in: u32,
+}
+
+/// `POST /auth/otp/request`. Every answer takes the configured time at least, so that its length
+/// does not tell whether something was sent.
+pub(crate) async fn request(
+    State(app): State<App>,
+    source: Source,
+    key: Result<MaybeIdempotencyKey, Problem>,
+    body: Result<Json<RequestBody>, Problem>,
+) -> Response {
+    let started = Instant::now();
+    let least = Duration::from_millis(app.config.otp.min_response_ms.into());
+    let response = answer_request(&app, source, key, body).await.into_response();
+    tokio::time::sleep_until(started + least).await;
+    response
+}
+
+async fn answer_request(
+    app: &App,
+    source: Source,
+    key: Result<MaybeIdempotencyKey, Problem>,
+    body: Result<Json<RequestBody>, Problem>,
+) -> Result<Response, Problem> {
+    let (MaybeIdempotencyKey(key), Json(body)) = (key?, body?);
+    let outcome = request::request(app, source, key, &body).await?;
+    let answer = Json(Requested {
+        message: "If the code can be sent, it is on its way.",
+        expires_in: otp::CODE_SECONDS,
+        resend_in: app.config.otp.resend_seconds,
+    });
+    Ok(match outcome {
+        request::Outcome::Carried => answer.into_response(),
+        request::Outcome::Replayed => ([("idempotent-replayed", "true")], answer).into_response(),
+    })
+}
+
+/// A code to be exchanged for a verification token.
+pub(crate) struct VerifyBody {
+    pub(crate) identifier: Identifier,
+    pub(crate) otp: Code,
+    pub(crate) purpose: Purpose,
+}
+
+impl Body for VerifyBody {
+    fn read(fields: &mut Fields) -> Option<Self> {
+        let region = fields.region;
+        let identifier = fields.required("identifier", |text| Identifier::parse(text, region));
+        let otp = fields.required("otp", Code::parse);
+        let purpose = fields.required("purpose", Purpose::parse);
+        Some(Self { identifier: identifier?, otp: otp?, purpose: purpose? })
+    }
+}
+
+#[derive(Serialize)]
+struct Verified {
+    verification_token: String,
+    message: &'static str,
+    expires_in: i64,
+}
+
+/// `POST /auth/otp/verify`.
+pub(crate) async fn verify(
+    State(app): State<App>,
+    Json(body): Json<VerifyBody>,
+) -> Result<impl IntoResponse, Problem> {
+    let token = verify::verify(&app, &body).await?;
+    Ok(Json(Verified {
+        verification_token: token.text(),
+        message: "The code was right.",
+        expires_in: otp::TOKEN_SECONDS,
+    }))
+}

@@ -1,0 +1,60 @@
+//! The `otp` function: codes that prove who holds a phone number or an e-mail address.
+//!
+//! `request` and `verify` are the two operations: count, decide, then send or compare.
+
+mod handlers;
+mod request;
+mod verify;
+
+use std::sync::Arc;
+
+use axum::{Router, extract::FromRef, routing::post};
+use shared::{
+    clock::Clock,
+    config::Config,
+    http,
+    index::Index,
+    keyring::{MacKeys, MacUse},
+    lambda::{Environment, StartError},
+    mail::Mail,
+    sms::Sms,
+    table::Store,
+};
+
+/// What the handlers share.
+#[derive(Clone)]
+struct App {
+    config: Arc<Config>,
+    clock: Clock,
+    store: Store,
+    index: Index,
+    code_keys: MacKeys,
+    sms: Sms,
+    mail: Option<Mail>,
+}
+
+impl FromRef<App> for Arc<Config> {
+    fn from_ref(app: &App) -> Self {
+        Self::clone(&app.config)
+    }
+}
+
+/// The function's routes.
+pub async fn router(environment: &Environment) -> Result<Router, StartError> {
+    let Environment { config, sdk, clock } = environment.clone();
+    let store = Store::new(&sdk, &config);
+    let app = App {
+        index: Index::load(&store, clock.now()).await?,
+        code_keys: MacKeys::load(&store, MacUse::Otp, clock.now()).await?,
+        sms: Sms::new(&sdk),
+        mail: config.otp.email_sender.as_deref().map(|sender| Mail::new(&sdk, sender)),
+        config,
+        clock,
+        store,
+    };
+    let routes = Router::new()
+        .route("/auth/otp/request", post(handlers::request))
+        .route("/auth/otp/verify", post(handlers::verify))
+        .with_state(app);
+    Ok(http::finish(routes))
+}

@@ -1,0 +1,118 @@
+//! `/_local/`: what a developer and the tests may see and turn. The gateway never hears of it.
+
+mod input;
+
+use std::sync::Arc;
+
+use axum::{
+    Json, Router,
+    body::Bytes,
+    extract::{DefaultBodyLimit, RawQuery, State},
+    http::{Method, StatusCode, header},
+    response::{IntoResponse, Response},
+    routing::{MethodRouter, get, post},
+};
+use dynoxide::Database;
+use serde_json::{Value, json};
+use tokio::sync::Mutex;
+
+use crate::{
+    aws::{costs::Costs, faults::Faults},
+    clock::{ClockError, MovableClock},
+    outbox::Outbox,
+    problem::Problem,
+    service::s3::Buckets,
+    tables::Table,
+};
+
+/// A request here is a line of JSON.
+const MAX_BODY_BYTES: usize = 64 * 1024;
+
+/// What can be seen and turned.
+pub(crate) struct Control {
+    pub(crate) clock: Arc<MovableClock>,
+    pub(crate) outbox: Arc<Outbox>,
+    pub(crate) costs: Arc<Costs>,
+    pub(crate) faults: Arc<Faults>,
+    pub(crate) database: Database,
+    pub(crate) tables: Vec<Table>,
+    pub(crate) table_prefix: String,
+    pub(crate) buckets: Buckets,
+    /// One reset at a time.
+    pub(crate) resetting: Mutex<()>,
+}
+
+type Control_ = State<Arc<Control>>;
+
+/// The routes, to be nested under `/_local`.
+pub(crate) fn router(control: Arc<Control>) -> Router {
+    Router::new()
+        .route("/messages", only(get(messages), "GET"))
+        .route("/clock", only(get(read_clock).post(move_clock), "GET, POST"))
+        .route("/reset", only(post(reset), "POST"))
+        .route("/costs", only(get(costs), "GET"))
+        .route("/faults", only(post(add_fault), "POST"))
+        .fallback(|| async { Problem::not_found() })
+        .layer(DefaultBodyLimit::max(MAX_BODY_BYTES))
+        .with_state(control)
+}
+
+fn only(methods: MethodRouter<Arc<Control>>, allow: &'static str) -> MethodRouter<Arc<Control>> {
+    methods.fallback(move |_: Method| async move {
+        ([(header::ALLOW, allow)], Problem::method_not_allowed()).into_response()
+    })
+}
+
+async fn messages(
+    State(control): Control_,
+    RawQuery(query): RawQuery,
+) -> Result<Response, Problem> {
+    let to = input::recipient(query.as_deref().unwrap_or(""))?;
+    Ok(Json(control.outbox.list(to.as_deref())).into_response())
+}
+
+async fn read_clock(State(control): Control_) -> Json<Value> {
+    Json(json!({ "now": control.clock.now() }))
+}
+
+async fn move_clock(State(control): Control_, body: Bytes) -> Result<Json<Value>, Problem> {
+    let seconds = input::advance_seconds(&body)?;
+    match control.clock.advance(seconds) {
+        Ok(now) => Ok(Json(json!({ "now": now }))),
+        Err(error @ ClockError::TooFar) => {
+            Err(Problem::invalid("advance_seconds", &error.to_string()))
+        }
+        Err(error) => Err(Problem::failed(&error)),
+    }
+}
+
+async fn costs(State(control): Control_) -> Json<Value> {
+    Json(json!({ "operations": control.costs.by_operation() }))
+}
+
+async fn add_fault(State(control): Control_, body: Bytes) -> Result<StatusCode, Problem> {
+    control.faults.add(input::fault(&body)?);
+    Ok(StatusCode::NO_CONTENT)
+}
+
+async fn reset(State(control): Control_) -> Result<StatusCode, Problem> {
+    let _alone = control.resetting.lock().await;
+    control.faults.clear();
+    let worker = Arc::clone(&control);
+    let emptied = tokio::task::spawn_blocking(move || worker.empty()).await;
+    emptied.map_err(|error| Problem::failed(&error))?.map_err(|error| Problem::failed(&*error))?;
+    control.clock.reset().map_err(|error| Problem::failed(&error))?;
+    control.outbox.clear();
+    control.costs.clear();
+    Ok(StatusCode::NO_CONTENT)
+}
+
+impl Control {
+    /// Every table and bucket as at first, but for `keys`, which running functions have read.
+    fn empty(&self) -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
+        for table in self.tables.iter().filter(|table| table.name != "keys") {
+            table.recreate(&self.database, &self.table_prefix)?;
+        }
+        Ok(self.buckets.clear()?)
+    }
+}

@@ -1,0 +1,71 @@
+//! The seven functions, invoked as the Lambda runtime invokes them.
+
+use std::{collections::HashMap, convert::Infallible};
+
+use axum::Router;
+use jiff::Timestamp;
+use lambda_http::{Adapter, Context, LambdaEvent, Service, request::LambdaRequest};
+use shared::{
+    lambda::{Environment, StartError},
+    operation::Function,
+};
+
+use crate::{aws::REGION, random};
+
+/// The functions' routers, built once.
+#[derive(Clone)]
+pub(crate) struct Functions(HashMap<Function, Router>);
+
+impl Functions {
+    pub(crate) async fn start(environment: &Environment) -> Result<Self, StartError> {
+        let mut routers = HashMap::new();
+        for function in Function::ALL {
+            let router = match function {
+                Function::Otp => otp::router(environment).await,
+                Function::Auth => auth::router(environment).await,
+                Function::Profile => profile::router(environment).await,
+                Function::Kyc => kyc::router(environment).await,
+                Function::Wallet => wallet::router(environment).await,
+                Function::Analytics => analytics::router(environment).await,
+                Function::Admin => admin::router(environment).await,
+            };
+            routers.insert(function, router?);
+        }
+        Ok(Self(routers))
+    }
+
+    /// `router` as each of the seven.
+    #[cfg(test)]
+    pub(crate) fn all(router: Router) -> Self {
+        Self(Function::ALL.into_iter().map(|function| (function, router.clone())).collect())
+    }
+
+    /// Hands `event` to `function`; answers what it answers, both as JSON.
+    pub(crate) fn invoke(
+        &self,
+        function: Function,
+        event: String,
+        wall_now: Timestamp,
+    ) -> impl Future<Output = Result<String, serde_json::Error>> + Send + 'static {
+        let router = self.0.get(&function).cloned().unwrap_or_default();
+        let context = context(function, wall_now);
+        async move {
+            let request: LambdaRequest = serde_json::from_str(&event)?;
+            // The adapter is not `Send`; the future is.
+            let answer = Adapter::from(router).call(LambdaEvent::new(request, context));
+            let response: Result<_, Infallible> = answer.await;
+            let Ok(response) = response;
+            serde_json::to_string(&response)
+        }
+    }
+}
+
+fn context(function: Function, wall_now: Timestamp) -> Context {
+    let name = function.name();
+    let deadline_ms = wall_now.as_millisecond().saturating_add(30_000);
+    let mut context = Context::default();
+    context.request_id = random::uuid();
+    context.deadline = u64::try_from(deadline_ms).unwrap_or(0);
+    context.invoked_function_arn = format!("arn:aws:lambda:{REGION}:000000000000:function:{name}");
+    context
+}

@@ -1,0 +1,267 @@
+//! The whole stack: five listeners, seven functions, one process.
+
+use std::{io, net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
+
+use aws_config::SdkConfig;
+use axum::Router;
+use dynoxide::{Database, DynoxideError};
+use shared::{
+    config::{Config, ConfigError},
+    lambda::Environment,
+};
+use tokio::{net::TcpListener, sync::watch, task::JoinSet, time::timeout};
+
+use crate::{
+    aws::{Endpoints, costs::Costs, faults::Faults, meter::Meter, sdk_config},
+    clock::MovableClock,
+    control::{self, Control},
+    data::DataDir,
+    gateway::{self, Cors, Functions, Gateway},
+    listener::{self, Listeners},
+    options::Options,
+    outbox::Outbox,
+    service::{dynamodb, s3, ses, sns},
+    settings::Settings,
+    staff::Staff,
+    tables::{Table, TablesError},
+};
+
+/// How long requests under way may take to end when the stack stops.
+const STOP_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// Why a stack did not start.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// Something else listens there.
+    #[error("port {0} of 127.0.0.1 is in use: choose another with --port, or 0 for any free ones")]
+    PortInUse(u16),
+    /// The services take the ports after the API's, and there are none.
+    #[error("there are no four ports after {0}")]
+    NoPorts(u16),
+    /// The port cannot be listened on for another reason.
+    #[error("port {port} of 127.0.0.1 cannot be listened on")]
+    Listen {
+        /// The port.
+        port: u16,
+        /// Why.
+        source: io::Error,
+    },
+    /// Another stack has the data.
+    #[error("{} is in use by another stack", .0.display())]
+    DataInUse(PathBuf),
+    /// The data cannot be opened.
+    #[error("{} cannot be opened", .path.display())]
+    Data {
+        /// Where it is.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+    /// The database cannot be opened.
+    #[error("DynamoDB cannot be started: {0}")]
+    Database(#[from] DynoxideError),
+    /// The tables cannot be made.
+    #[error(transparent)]
+    Tables(#[from] TablesError),
+    /// S3 cannot be started.
+    #[error("S3 cannot be started: {0}")]
+    S3(String),
+    /// Settings are missing or wrong.
+    #[error(transparent)]
+    Settings(#[from] ConfigError),
+    /// An identifier given as staff is none.
+    #[error("--staff {0}: this is neither a phone number nor an e-mail address")]
+    Staff(String),
+    /// A function did not start.
+    #[error("a function did not start")]
+    Function(#[from] shared::lambda::StartError),
+    /// Work was cancelled.
+    #[error("the runtime is shutting down")]
+    Cancelled(#[from] tokio::task::JoinError),
+}
+
+/// A running stack. Dropped, it ends at once; [`Stack::stop`] lets requests under way finish.
+#[derive(Debug)]
+pub struct Stack {
+    base_url: String,
+    endpoints: Endpoints,
+    sdk: SdkConfig,
+    product_sdk: SdkConfig,
+    table_prefix: String,
+    api: Servers,
+    services: Servers,
+    _data: DataDir,
+}
+
+impl Stack {
+    /// Starts everything; it serves when this returns.
+    pub async fn start(options: Options) -> Result<Self, StartError> {
+        let Options { port, data_dir, staff, settings, settings_from_environment } = options;
+        let settings =
+            Settings { overrides: settings, from_environment: settings_from_environment };
+        let config = Arc::new(Config::read(|name| settings.get(name))?);
+        let listeners = Listeners::bind(port).await?;
+        let base_url = listener::url(&listeners.api)?;
+        let endpoints = Endpoints {
+            dynamodb: listener::url(&listeners.dynamodb)?,
+            s3: listener::url(&listeners.s3)?,
+            sns: listener::url(&listeners.sns)?,
+            ses: listener::url(&listeners.ses)?,
+        };
+        let data = DataDir::open(data_dir.as_deref())?;
+        let clock = Arc::new(MovableClock::new(data.clock()));
+        let outbox = Arc::new(Outbox::new(Arc::clone(&clock)));
+        let (database, tables) = open_database(&data, &config, Arc::clone(&clock)).await?;
+        let buckets = s3::Buckets::open(&data.buckets(), &config.table_prefix)
+            .map_err(|error| StartError::S3(error.to_string()))?;
+
+        let mut services = Servers::new();
+        services.serve_dynamodb(listeners.dynamodb, database.clone());
+        services.serve(listeners.s3, buckets.router().map_err(StartError::S3)?);
+        services.serve(listeners.sns, sns::router(Arc::clone(&outbox)));
+        services.serve(listeners.ses, ses::router(Arc::clone(&outbox)));
+
+        let faults = Arc::new(Faults::default());
+        let costs = Arc::new(Costs::default());
+        let http_client = shared::aws::http_client();
+        let meter = Meter::around(http_client.clone(), endpoints.clone(), Arc::clone(&faults));
+        let product_sdk = sdk_config(&endpoints, meter.into_client());
+        let environment = Environment {
+            config: Arc::clone(&config),
+            sdk: product_sdk.clone(),
+            clock: clock.for_product(),
+        };
+        let sdk = sdk_config(&endpoints, http_client);
+        let staff = Staff::new(aws_sdk_dynamodb::Client::new(&sdk), &config, &staff)
+            .map_err(StartError::Staff)?;
+        staff.promote().await;
+
+        let gateway = Arc::new(Gateway {
+            functions: Functions::start(&environment).await?,
+            clock: Arc::clone(&clock),
+            costs: Arc::clone(&costs),
+            cors: Cors::new(settings.cors_origins()),
+            staff,
+        });
+        let control = Arc::new(Control {
+            clock,
+            outbox,
+            costs,
+            faults,
+            database,
+            tables,
+            table_prefix: config.table_prefix.clone(),
+            buckets,
+            resetting: tokio::sync::Mutex::default(),
+        });
+        let mut api = Servers::new();
+        let gateway = Router::new().fallback(gateway::handle).with_state(gateway);
+        api.serve(listeners.api, gateway.nest("/_local", control::router(control)));
+        let table_prefix = config.table_prefix.clone();
+        Ok(Self { base_url, endpoints, sdk, product_sdk, table_prefix, api, services, _data: data })
+    }
+
+    /// Where the API is: `http://127.0.0.1:PORT`.
+    pub fn base_url(&self) -> &str {
+        &self.base_url
+    }
+
+    /// Where the services are.
+    pub fn endpoints(&self) -> &Endpoints {
+        &self.endpoints
+    }
+
+    /// What clients of the services are made from. Their calls are not measured and meet no faults.
+    pub fn sdk_config(&self) -> &SdkConfig {
+        &self.sdk
+    }
+
+    /// What the functions' own clients are made from: measured, and with faults on demand.
+    pub fn product_sdk_config(&self) -> &SdkConfig {
+        &self.product_sdk
+    }
+
+    /// A client of DynamoDB. Its calls are not measured and meet no faults.
+    pub fn dynamodb(&self) -> aws_sdk_dynamodb::Client {
+        aws_sdk_dynamodb::Client::new(&self.sdk)
+    }
+
+    /// The name of a table or bucket, such as `users`, in this stack.
+    pub fn table_name(&self, name: &str) -> String {
+        format!("{}{name}", self.table_prefix)
+    }
+
+    /// Ends the stack: requests under way finish first, for a few seconds at most.
+    pub async fn stop(self) {
+        self.api.stop().await;
+        self.services.stop().await;
+    }
+}
+
+async fn open_database(
+    data: &DataDir,
+    config: &Config,
+    clock: Arc<MovableClock>,
+) -> Result<(Database, Vec<Table>), StartError> {
+    let (file, prefix) = (data.database(), config.table_prefix.clone());
+    let opened = tokio::task::spawn_blocking(move || {
+        let database = dynamodb::open(file.as_deref(), clock)?;
+        let tables = Table::all()?;
+        tables.iter().try_for_each(|table| table.ensure(&database, &prefix))?;
+        Ok::<_, StartError>((database, tables))
+    });
+    opened.await?
+}
+
+/// Servers that end together.
+#[derive(Debug)]
+struct Servers {
+    tasks: JoinSet<()>,
+    ended: watch::Sender<bool>,
+}
+
+impl Servers {
+    fn new() -> Self {
+        Self { tasks: JoinSet::new(), ended: watch::Sender::new(false) }
+    }
+
+    fn end(&self) -> impl Future<Output = ()> + Send + 'static {
+        let mut ended = self.ended.subscribe();
+        async move {
+            // An error is a sender that is gone, which is the end as well.
+            let _ = ended.wait_for(|ended| *ended).await;
+        }
+    }
+
+    fn serve(&mut self, listener: TcpListener, router: Router) {
+        let end = self.end();
+        let service = router.into_make_service_with_connect_info::<SocketAddr>();
+        self.tasks.spawn(async move {
+            if let Err(error) = axum::serve(listener, service).with_graceful_shutdown(end).await {
+                tracing::error!(%error, "a server broke");
+            }
+        });
+    }
+
+    fn serve_dynamodb(&mut self, listener: TcpListener, database: Database) {
+        let end = self.end();
+        let sweep = dynamodb::sweep(database.clone());
+        self.tasks.spawn(async move {
+            let server = dynoxide::server::serve_with_shutdown(listener, database, end);
+            tokio::select! {
+                served = server => if let Err(error) = served {
+                    tracing::error!(error, "DynamoDB broke");
+                },
+                () = sweep => {}
+            }
+        });
+    }
+
+    async fn stop(mut self) {
+        self.ended.send_replace(true);
+        let all = async { while self.tasks.join_next().await.is_some() {} };
+        if timeout(STOP_TIMEOUT, all).await.is_err() {
+            tracing::warn!("requests under way were cut off");
+        }
+    }
+}

@@ -1,0 +1,33 @@
+//! The time as a parameter.
+
+use std::{fmt, sync::Arc};
+
+use jiff::Timestamp;
+
+/// Where a function reads the time. Rules never hold one: they take a [`Timestamp`].
+#[derive(Clone)]
+pub struct Clock(Arc<dyn Fn() -> Timestamp + Send + Sync>);
+
+impl Clock {
+    /// The machine's own clock: what every deployed function runs on.
+    #[allow(clippy::disallowed_methods, reason = "the one place that reads the system's time")]
+    pub fn system() -> Self {
+        Self::from_fn(Timestamp::now)
+    }
+
+    /// A clock that asks `now` for the time.
+    pub fn from_fn(now: impl Fn() -> Timestamp + Send + Sync + 'static) -> Self {
+        Self(Arc::new(now))
+    }
+
+    /// The present moment.
+    pub fn now(&self) -> Timestamp {
+        (self.0)()
+    }
+}
+
+impl fmt::Debug for Clock {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Clock")
+    }
+}

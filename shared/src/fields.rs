@@ -1,0 +1,152 @@
+//! Request bodies, read field by field so that every bad field is named at once.
+
+use std::borrow::Cow;
+
+use serde_json::{Map, Value};
+
+use crate::{phone::Region, problem::FieldError, value::Invalid};
+
+/// A request body: a JSON object whose fields are parsed one by one.
+pub trait Body: Sized {
+    /// Takes what it needs from `fields`; `None` when any of it was refused.
+    fn read(fields: &mut Fields) -> Option<Self>;
+}
+
+/// The fields of a JSON object, and what was wrong with those read so far. Fields that nothing
+/// reads are ignored.
+#[derive(Debug)]
+pub struct Fields {
+    object: Map<String, Value>,
+    /// The region that phone numbers without a country code belong to.
+    pub region: Region,
+    errors: Vec<FieldError>,
+}
+
+const REQUIRED: Invalid = Invalid { code: "required", detail: "This field is required." };
+const NOT_A_STRING: Invalid = Invalid { code: "wrong_type", detail: "This must be a string." };
+const NOT_A_BOOLEAN: Invalid =
+    Invalid { code: "wrong_type", detail: "This must be true or false." };
+
+impl Fields {
+    /// The fields of `object`.
+    pub fn new(object: Map<String, Value>, region: Region) -> Self {
+        Self { object, region, errors: Vec::new() }
+    }
+
+    /// Reads a whole body, or says what was wrong with each field.
+    pub fn parse<T: Body>(mut self) -> Result<T, Vec<FieldError>> {
+        match T::read(&mut self) {
+            Some(body) if self.errors.is_empty() => Ok(body),
+            _ => Err(self.errors),
+        }
+    }
+
+    /// A string that must be there.
+    pub fn required<T>(
+        &mut self,
+        name: &'static str,
+        parse: impl FnOnce(&str) -> Result<T, Invalid>,
+    ) -> Option<T> {
+        match self.optional(name, parse)? {
+            Some(value) => Some(value),
+            None => self.refuse(name, REQUIRED),
+        }
+    }
+
+    /// A string that may be absent or null. The outer `None` says that it was refused.
+    pub fn optional<T>(
+        &mut self,
+        name: &'static str,
+        parse: impl FnOnce(&str) -> Result<T, Invalid>,
+    ) -> Option<Option<T>> {
+        let parsed = match self.object.get(name) {
+            None | Some(Value::Null) => return Some(None),
+            Some(Value::String(text)) => parse(text),
+            Some(_) => Err(NOT_A_STRING),
+        };
+        match parsed {
+            Ok(value) => Some(Some(value)),
+            Err(invalid) => self.refuse(name, invalid),
+        }
+    }
+
+    /// A boolean that is false when it is absent or null.
+    pub fn flag(&mut self, name: &'static str) -> Option<bool> {
+        match self.object.get(name) {
+            None | Some(Value::Null) => Some(false),
+            Some(Value::Bool(value)) => Some(*value),
+            Some(_) => self.refuse(name, NOT_A_BOOLEAN),
+        }
+    }
+
+    /// Whether the field is there and not null.
+    pub fn has(&self, name: &str) -> bool {
+        self.object.get(name).is_some_and(|value| !value.is_null())
+    }
+
+    /// Notes that a field was refused.
+    pub fn refuse<T>(&mut self, name: &'static str, invalid: Invalid) -> Option<T> {
+        self.errors.push(FieldError {
+            field: Cow::Borrowed(name),
+            code: invalid.code,
+            detail: invalid.detail.into(),
+        });
+        None
+    }
+
+    /// Notes that a required field is absent.
+    pub fn refuse_missing<T>(&mut self, name: &'static str) -> Option<T> {
+        self.refuse(name, REQUIRED)
+    }
+}
+
+/// Parses nothing: the text as it is, from 1 to `MAX` characters.
+pub fn text<const MAX: usize>(text: &str) -> Result<String, Invalid> {
+    match text.chars().count() {
+        0 => Err(Invalid { code: "too_short", detail: "This must not be empty." }),
+        length if length > MAX => Err(Invalid { code: "too_long", detail: "This is too long." }),
+        _ => Ok(text.to_owned()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[derive(Debug)]
+    struct Sample;
+
+    impl Body for Sample {
+        fn read(fields: &mut Fields) -> Option<Self> {
+            let name = fields.required("name", text::<5>);
+            let nick = fields.optional("nick", text::<5>);
+            let all = fields.flag("all");
+            name?;
+            nick?;
+            all?;
+            Some(Self)
+        }
+    }
+
+    fn errors(value: Value) -> Vec<(String, &'static str)> {
+        let Value::Object(object) = value else { panic!("an object") };
+        let fields = Fields::new(object, "NP".parse().unwrap());
+        let errors = fields.parse::<Sample>().err().unwrap_or_default();
+        errors.into_iter().map(|error| (error.field.into_owned(), error.code)).collect()
+    }
+
+    #[test]
+    fn every_bad_field_is_named_at_once() {
+        let found = errors(json!({"nick": 7, "all": "yes", "other": []}));
+        let expected = [("name", "required"), ("nick", "wrong_type"), ("all", "wrong_type")];
+        assert_eq!(found, expected.map(|(field, code)| (field.to_owned(), code)));
+    }
+
+    #[test]
+    fn null_is_absent() {
+        assert!(errors(json!({"name": "a", "nick": null, "all": null})).is_empty());
+        assert_eq!(errors(json!({"name": null})), [("name".to_owned(), "required")]);
+    }
+}

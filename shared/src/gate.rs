@@ -1,0 +1,129 @@
+//! From a bearer token to a person who is signed in.
+//!
+//! [`Claims`] are a token that verifies. A [`Principal`] is a session that lives. Only the gate
+//! turns one into the other, in the very round trip that fetches the data: a revoked session is
+//! refused at the next request, and the check costs no extra latency.
+
+use std::sync::Arc;
+
+use axum::extract::{FromRef, FromRequestParts};
+use http::{header, request::Parts};
+use jiff::Timestamp;
+
+use crate::{
+    clock::Clock,
+    config::Config,
+    id::{SessionId, UserId},
+    keyring::PublicKeys,
+    lambda::{Environment, StartError},
+    problem::{Code, Problem},
+    table::{
+        Reads, Store,
+        session::{self, Session},
+    },
+    token::{self, Claims},
+};
+
+/// Whoever is signed in: the holder of a live session.
+#[derive(Debug, Clone)]
+pub struct Principal {
+    session: Session,
+}
+
+impl Principal {
+    /// The account.
+    pub fn user_id(&self) -> UserId {
+        self.session.user_id
+    }
+
+    /// The session.
+    pub fn session_id(&self) -> SessionId {
+        self.session.session_id
+    }
+}
+
+/// Checks tokens, and sessions beside the data.
+#[derive(Debug, Clone)]
+pub struct Gate(Arc<Inner>);
+
+struct Inner {
+    store: Store,
+    keys: PublicKeys,
+    config: Arc<Config>,
+    clock: Clock,
+}
+
+impl std::fmt::Debug for Inner {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Gate")
+    }
+}
+
+impl Gate {
+    /// A gate over the deployment's public keys and sessions.
+    pub async fn open(environment: &Environment, store: &Store) -> Result<Self, StartError> {
+        let keys = PublicKeys::load(store, environment.clock.now()).await?;
+        Ok(Self::with_keys(environment, store, keys))
+    }
+
+    /// The same, over keys that are loaded already.
+    pub fn with_keys(environment: &Environment, store: &Store, keys: PublicKeys) -> Self {
+        let Environment { config, clock, .. } = environment.clone();
+        Self(Arc::new(Inner { store: store.clone(), keys, config, clock }))
+    }
+
+    /// Reads `reads` and the session of `claims` together, and answers both if the session lives.
+    pub async fn enter<R: Reads>(
+        &self,
+        claims: &Claims,
+        reads: R,
+    ) -> Result<(Principal, R::Found), Problem> {
+        let session = session::key(claims.user_id, claims.session_id).consistent();
+        let (session, found) = self.0.store.read((session, reads)).await?;
+        Ok((self.admit(session)?, found))
+    }
+
+    /// A principal, if the session is there and has not run out.
+    pub fn admit(&self, session: Option<Session>) -> Result<Principal, Problem> {
+        match session {
+            Some(session) if session.is_alive(self.0.clock.now()) => Ok(Principal { session }),
+            _ => Err(session_ended()),
+        }
+    }
+
+    async fn verify(&self, token: &str, now: Timestamp) -> Result<Claims, Problem> {
+        let invalid = || Problem::new(Code::InvalidAccessToken, "Refresh the session.");
+        let kid = token::kid(token).ok_or_else(invalid)?;
+        let keys = self.0.keys.with(&kid, now).await?;
+        keys.verify(&self.0.config.token, token, now).ok_or_else(invalid)
+    }
+}
+
+/// 401: the token is good, the session is not.
+pub fn session_ended() -> Problem {
+    Problem::new(Code::SessionEnded, "Sign in again.")
+}
+
+impl<S> FromRequestParts<S> for Claims
+where
+    Gate: FromRef<S>,
+    S: Send + Sync,
+{
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
+        let gate = Gate::from_ref(state);
+        let token = bearer(parts).ok_or_else(|| {
+            let detail = "Send Authorization: Bearer and an access token.";
+            Problem::new(Code::AuthenticationRequired, detail)
+        })?;
+        gate.verify(token, gate.0.clock.now()).await
+    }
+}
+
+/// RFC 6750, section 2.1; the scheme's case does not matter (RFC 9110, section 11.1).
+fn bearer(parts: &Parts) -> Option<&str> {
+    let value = parts.headers.get(header::AUTHORIZATION)?.to_str().ok()?;
+    let (scheme, token) = value.split_once(' ')?;
+    scheme.eq_ignore_ascii_case("bearer").then(|| token.trim())
+}

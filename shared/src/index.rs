@@ -1,0 +1,51 @@
+//! Keyed digests of what items are found by but must not show: identifiers and addresses.
+
+use crate::{
+    http::{IdempotencyKey, Source},
+    identifier::Identifier,
+    keyring::{MacKeys, MacUse},
+    lambda::StartError,
+    problem::Problem,
+    secret::{Digest, MacKey},
+    table::Store,
+};
+use jiff::Timestamp;
+
+/// Makes digests that are the same for the same value for as long as the deployment lives, and
+/// tell nothing without its key.
+#[derive(Clone)]
+pub struct Index(MacKeys);
+
+impl Index {
+    /// Reads the key, or makes it.
+    pub async fn load(store: &Store, now: Timestamp) -> Result<Self, StartError> {
+        MacKeys::load(store, MacUse::Index, now).await.map(Self)
+    }
+
+    /// The key's digests, at `now`.
+    pub async fn open(&self, now: Timestamp) -> Result<Digests, Problem> {
+        Ok(Digests(self.0.current(now).await?.1))
+    }
+}
+
+/// The digests of one key.
+#[derive(Debug)]
+pub struct Digests(MacKey);
+
+impl Digests {
+    /// What stands for an identifier.
+    pub fn identifier(&self, identifier: &Identifier) -> Digest {
+        self.0.digest("identifier", &[identifier.as_str().as_bytes()])
+    }
+
+    /// What stands for a source address, an IPv6 /64 being one.
+    pub fn source(&self, source: Source) -> Digest {
+        self.0.digest("source", &[&source.limit_key()])
+    }
+
+    /// What stands for an idempotency key of one operation on one identifier.
+    pub fn request(&self, operation: &str, identifier: &Digest, key: &IdempotencyKey) -> Digest {
+        let parts = [operation.as_bytes(), identifier.as_bytes(), key.as_bytes()];
+        self.0.digest("idempotency key", &parts)
+    }
+}

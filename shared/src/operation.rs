@@ -1,0 +1,164 @@
+//! Every operation of the API, once.
+//!
+//! Routers, the local gateway, the deployment template and the tests are all held to this table,
+//! and the answer to an unknown path or method is computed from it.
+
+use http::Method;
+
+/// The Lambda function, and so the binary, that carries out an operation.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Function {
+    /// One-time codes.
+    Otp,
+    /// Accounts, sessions, tokens. Also answers what no route matches.
+    Auth,
+    /// The person's profile.
+    Profile,
+    /// Identity documents.
+    Kyc,
+    /// Balances and the ledger.
+    Wallet,
+    /// Usage statistics.
+    Analytics,
+    /// Staff operations.
+    Admin,
+}
+
+impl Function {
+    /// All seven.
+    pub const ALL: [Self; 7] = [
+        Self::Otp,
+        Self::Auth,
+        Self::Profile,
+        Self::Kyc,
+        Self::Wallet,
+        Self::Analytics,
+        Self::Admin,
+    ];
+
+    /// The name of its package and binary.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Otp => "otp",
+            Self::Auth => "auth",
+            Self::Profile => "profile",
+            Self::Kyc => "kyc",
+            Self::Wallet => "wallet",
+            Self::Analytics => "analytics",
+            Self::Admin => "admin",
+        }
+    }
+}
+
+/// Who may call an operation.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Caller {
+    /// No credential, or one in the body that the operation itself checks.
+    Anyone,
+    /// A live session.
+    User,
+    /// A live session of a staff account.
+    Staff,
+    /// An IAM identity that API Gateway verified.
+    Service,
+}
+
+/// One operation: a method on a path.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Operation {
+    /// The HTTP method.
+    pub method: Method,
+    /// The path; `{name}` stands for one segment.
+    pub path: &'static str,
+    /// Who carries it out.
+    pub function: Function,
+    /// Who may call it.
+    pub caller: Caller,
+}
+
+impl Operation {
+    const fn new(method: Method, path: &'static str, function: Function, caller: Caller) -> Self {
+        Self { method, path, function, caller }
+    }
+
+    /// The API Gateway route key, `GET /auth/me`; also the operation's name in logs and costs.
+    pub fn route_key(&self) -> String {
+        format!("{} {}", self.method, self.path)
+    }
+}
+
+/// The function that API Gateway's `$default` route names: it answers 404 and 405.
+pub const DEFAULT_FUNCTION: Function = Function::Auth;
+
+/// All operations.
+pub const ALL: &[Operation] = {
+    use Caller::{Anyone, User};
+    use Function::{Auth, Otp};
+    &[
+        Operation::new(Method::POST, "/auth/otp/request", Otp, Anyone),
+        Operation::new(Method::POST, "/auth/otp/verify", Otp, Anyone),
+        Operation::new(Method::POST, "/auth/register", Auth, Anyone),
+        Operation::new(Method::POST, "/auth/login", Auth, Anyone),
+        Operation::new(Method::POST, "/auth/logout", Auth, User),
+        Operation::new(Method::POST, "/auth/refresh", Auth, Anyone),
+        Operation::new(Method::GET, "/auth/me", Auth, User),
+        Operation::new(Method::GET, "/.well-known/jwks.json", Auth, Anyone),
+        Operation::new(Method::GET, "/health", Auth, Anyone),
+    ]
+};
+
+/// What a method and a path lead to.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Lookup {
+    /// This operation.
+    Found(&'static Operation),
+    /// The path exists with these other methods only.
+    OtherMethods(Vec<&'static Method>),
+    /// No operation has this path.
+    Unknown,
+}
+
+/// Finds the operation for a request. `path` is as API Gateway passes it, percent-encoded.
+pub fn find(method: &Method, path: &str) -> Lookup {
+    let on_path: Vec<_> = ALL.iter().filter(|operation| matches(operation.path, path)).collect();
+    if let Some(found) = on_path.iter().find(|operation| operation.method == method) {
+        return Lookup::Found(found);
+    }
+    if on_path.is_empty() {
+        return Lookup::Unknown;
+    }
+    Lookup::OtherMethods(on_path.iter().map(|operation| &operation.method).collect())
+}
+
+fn matches(template: &str, path: &str) -> bool {
+    let mut segments = path.split('/');
+    let fits = template.split('/').all(|expected| {
+        segments.next().is_some_and(|segment| match expected.starts_with('{') {
+            true => !segment.is_empty(),
+            false => segment == expected,
+        })
+    });
+    fits && segments.next().is_none()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_path_matches_whole_segments_only() {
+        assert!(matches("/auth/me", "/auth/me"));
+        assert!(matches("/admin/users/{user_id}", "/admin/users/7"));
+        assert!(!matches("/admin/users/{user_id}", "/admin/users/"));
+        assert!(!matches("/admin/users/{user_id}", "/admin/users/7/sessions"));
+        assert!(!matches("/auth/me", "/auth/me/"));
+        assert!(!matches("/auth/me", "/auth"));
+    }
+
+    #[test]
+    fn another_method_names_those_that_exist() {
+        assert_eq!(find(&Method::DELETE, "/auth/me"), Lookup::OtherMethods(vec![&Method::GET]));
+        assert_eq!(find(&Method::GET, "/nowhere"), Lookup::Unknown);
+        assert!(matches!(find(&Method::GET, "/auth/me"), Lookup::Found(_)));
+    }
+}

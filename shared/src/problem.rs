@@ -1,0 +1,289 @@
+//! The one error type of every handler, answered as RFC 9457 problem details.
+//!
+//! A problem says what the client may know. What only the operator may know travels beside it as
+//! a cause, which is logged once, where the answer leaves the function.
+
+use std::{borrow::Cow, sync::Arc};
+
+use axum::response::{IntoResponse, Response};
+use http::{HeaderValue, StatusCode, header};
+use serde::Serialize;
+
+use crate::value::Invalid;
+
+macro_rules! codes {
+    ($($(#[$doc:meta])* $name:ident = $code:literal, $status:ident, $title:literal;)*) => {
+        /// A stable word for a program, with its status and title.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+        pub enum Code { $(#[doc = $title] $name,)* }
+
+        impl Code {
+            /// Every code there is.
+            pub const ALL: &[Self] = &[$(Self::$name,)*];
+
+            /// The `code` member.
+            pub fn as_str(self) -> &'static str {
+                match self { $(Self::$name => $code,)* }
+            }
+
+            /// The status it is answered with, unless an operation says otherwise.
+            pub fn status(self) -> StatusCode {
+                match self { $(Self::$name => StatusCode::$status,)* }
+            }
+
+            fn title(self) -> &'static str {
+                match self { $(Self::$name => $title,)* }
+            }
+        }
+    };
+}
+
+codes! {
+    ValidationFailed = "validation_failed", BAD_REQUEST, "Some fields are not valid";
+    InvalidJson = "invalid_json", BAD_REQUEST, "The body is not valid JSON";
+    UnsupportedMediaType = "unsupported_media_type", UNSUPPORTED_MEDIA_TYPE, "The body must be application/json";
+    BodyTooLarge = "body_too_large", PAYLOAD_TOO_LARGE, "The body is too large";
+    NotFound = "not_found", NOT_FOUND, "There is nothing here";
+    MethodNotAllowed = "method_not_allowed", METHOD_NOT_ALLOWED, "The method is not allowed here";
+    AuthenticationRequired = "authentication_required", UNAUTHORIZED, "An access token is required";
+    InvalidAccessToken = "invalid_access_token", UNAUTHORIZED, "The access token is not valid";
+    SessionEnded = "session_ended", UNAUTHORIZED, "The session has ended";
+    InvalidRefreshToken = "invalid_refresh_token", UNAUTHORIZED, "The refresh token is not valid";
+    RefreshTokenReused = "refresh_token_reused", UNAUTHORIZED, "The refresh token was used before";
+    InvalidOtp = "invalid_otp", BAD_REQUEST, "The code is not valid";
+    EmailNotEnabled = "email_not_enabled", BAD_REQUEST, "Codes are not sent by e-mail here";
+    UnsupportedCountry = "unsupported_country", BAD_REQUEST, "Codes are not sent to this country";
+    UnsupportedNumber = "unsupported_number", BAD_REQUEST, "Codes are sent to mobile numbers only";
+    TooManyRequests = "too_many_requests", TOO_MANY_REQUESTS, "Too many requests";
+    OtpLocked = "otp_locked", TOO_MANY_REQUESTS, "Too many wrong codes";
+    SmsLimitReached = "sms_limit_reached", TOO_MANY_REQUESTS, "No more SMS can be sent now";
+    DeliveryFailed = "delivery_failed", SERVICE_UNAVAILABLE, "The code could not be sent";
+    IdempotencyKeyReused = "idempotency_key_reused", UNPROCESSABLE_ENTITY, "The idempotency key was used with another body";
+    AlreadyExists = "already_exists", BAD_REQUEST, "An account already has this";
+    WeakPassword = "weak_password", BAD_REQUEST, "The password is too easy to guess";
+    InvalidReferralCode = "invalid_referral_code", BAD_REQUEST, "The referral code is not valid";
+    InvalidVerificationToken = "invalid_verification_token", BAD_REQUEST, "The verification token is not valid";
+    InvalidCredentials = "invalid_credentials", BAD_REQUEST, "The credentials are not valid";
+    AccountNotActive = "account_not_active", BAD_REQUEST, "The account is not active";
+    Unavailable = "unavailable", SERVICE_UNAVAILABLE, "Try again in a moment";
+    Internal = "internal_error", INTERNAL_SERVER_ERROR, "Something went wrong on our side";
+}
+
+/// One field that was refused.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct FieldError {
+    /// The field's name, dotted where it is nested.
+    pub field: Cow<'static, str>,
+    /// A stable word for a program.
+    pub code: &'static str,
+    /// A sentence for a person.
+    pub detail: Cow<'static, str>,
+}
+
+/// A failure that has an answer. Boxed, since it is the rare half of most results.
+#[derive(Debug)]
+pub struct Problem(Box<Parts>);
+
+#[derive(Debug)]
+struct Parts {
+    code: Code,
+    status: StatusCode,
+    detail: Cow<'static, str>,
+    errors: Vec<FieldError>,
+    retry_after_seconds: Option<u64>,
+    allow: Option<HeaderValue>,
+    cause: Option<Box<dyn std::error::Error + Send + Sync>>,
+}
+
+impl Problem {
+    /// A problem with the code's own status and `detail`, a sentence for a person.
+    pub fn new(code: Code, detail: impl Into<Cow<'static, str>>) -> Self {
+        Self(Box::new(Parts {
+            code,
+            status: code.status(),
+            detail: detail.into(),
+            errors: Vec::new(),
+            retry_after_seconds: None,
+            allow: None,
+            cause: None,
+        }))
+    }
+
+    /// 400 that names every field that was refused.
+    pub fn validation(errors: Vec<FieldError>) -> Self {
+        Self::fields(Code::ValidationFailed, errors)
+    }
+
+    /// 400 `code` about one field.
+    pub fn field(code: Code, field: &'static str, detail: impl Into<Cow<'static, str>>) -> Self {
+        let detail = detail.into();
+        let error = FieldError { field: field.into(), code: code.as_str(), detail: detail.clone() };
+        let mut problem = Self::new(code, detail);
+        problem.0.errors.push(error);
+        problem
+    }
+
+    /// 400 `code` about several fields.
+    pub fn fields(code: Code, errors: Vec<FieldError>) -> Self {
+        let mut problem = Self::new(code, "Correct the fields that are named in errors.");
+        problem.0.errors = errors;
+        problem
+    }
+
+    /// 400 for one value that does not parse.
+    pub fn invalid(field: &'static str, invalid: Invalid) -> Self {
+        Self::validation(vec![FieldError {
+            field: field.into(),
+            code: invalid.code,
+            detail: invalid.detail.into(),
+        }])
+    }
+
+    /// 429: not before `seconds` have passed.
+    pub fn limited(code: Code, seconds: i64, detail: impl Into<Cow<'static, str>>) -> Self {
+        Self::new(code, detail).retry_after(seconds)
+    }
+
+    /// 503: a dependency did not answer as it should; the same request may be sent again.
+    pub fn unavailable(cause: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Self {
+        Self::new(Code::Unavailable, "The request was not carried out. Send it again.")
+            .retry_after(1)
+            .because(cause)
+    }
+
+    /// 500: a fault of this program.
+    pub fn internal(cause: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Self {
+        Self::new(Code::Internal, "The fault has been logged.").because(cause)
+    }
+
+    /// 405 with the methods that exist.
+    pub fn method_not_allowed(allowed: &[&http::Method]) -> Self {
+        let allowed: Vec<_> = allowed.iter().map(|method| method.as_str()).collect();
+        let mut problem = Self::new(Code::MethodNotAllowed, "Use one of the methods in Allow.");
+        problem.0.allow = HeaderValue::from_str(&allowed.join(", ")).ok();
+        problem
+    }
+
+    /// The same problem with another status.
+    pub fn with_status(mut self, status: StatusCode) -> Self {
+        self.0.status = status;
+        self
+    }
+
+    /// The same problem with `Retry-After`, at least one second.
+    pub fn retry_after(mut self, seconds: i64) -> Self {
+        self.0.retry_after_seconds = Some(seconds.max(1).unsigned_abs());
+        self
+    }
+
+    /// The same problem with what the operator should read in the log. It never reaches a client
+    /// and must hold no secret and no personal data.
+    pub fn because(mut self, cause: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Self {
+        self.0.cause = Some(cause.into());
+        self
+    }
+
+    /// Its code.
+    pub fn code(&self) -> Code {
+        self.0.code
+    }
+
+    /// Its status.
+    pub fn status(&self) -> StatusCode {
+        self.0.status
+    }
+
+    /// The cause and its own causes, for the log.
+    pub fn cause_chain(&self) -> Option<String> {
+        let mut text = self.0.cause.as_ref()?.to_string();
+        let mut source = self.0.cause.as_ref()?.source();
+        while let Some(error) = source {
+            text.push_str(": ");
+            text.push_str(&error.to_string());
+            source = error.source();
+        }
+        Some(text)
+    }
+
+    /// The whole answer, with the request's id in it.
+    pub fn render(&self, request_id: &str) -> Response {
+        #[derive(Serialize)]
+        struct Details<'a> {
+            r#type: String,
+            title: &'static str,
+            status: u16,
+            detail: &'a str,
+            code: &'static str,
+            request_id: &'a str,
+            #[serde(skip_serializing_if = "<[_]>::is_empty")]
+            errors: &'a [FieldError],
+            #[serde(skip_serializing_if = "Option::is_none")]
+            retry_after: Option<u64>,
+        }
+        let details = Details {
+            r#type: format!("/problems/{}", self.0.code.as_str()),
+            title: self.0.code.title(),
+            status: self.0.status.as_u16(),
+            detail: &self.0.detail,
+            code: self.0.code.as_str(),
+            request_id,
+            errors: &self.0.errors,
+            retry_after: self.0.retry_after_seconds,
+        };
+        let body = serde_json::to_vec(&details).unwrap_or_default();
+        let mut response = (self.0.status, body).into_response();
+        let headers = response.headers_mut();
+        headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
+        if let Some(seconds) = self.0.retry_after_seconds {
+            headers.insert(header::RETRY_AFTER, seconds.into());
+        }
+        if let Some(allow) = &self.0.allow {
+            headers.insert(header::ALLOW, allow.clone());
+        }
+        if self.0.status == StatusCode::UNAUTHORIZED {
+            headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
+        }
+        response
+    }
+}
+
+/// Carries the problem to the layer that knows the request's id and writes the answer.
+impl IntoResponse for Problem {
+    fn into_response(self) -> Response {
+        let mut response = self.status().into_response();
+        response.extensions_mut().insert(Arc::new(self));
+        response
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashSet;
+
+    use super::*;
+
+    #[test]
+    fn codes_are_unique_snake_case_words() {
+        let words: HashSet<_> = Code::ALL.iter().map(|code| code.as_str()).collect();
+        assert_eq!(words.len(), Code::ALL.len());
+        for word in words {
+            assert!(word.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'_'), "{word}");
+        }
+    }
+
+    #[tokio::test]
+    async fn a_cause_never_reaches_the_client() {
+        let problem = Problem::internal("table local-users is gone");
+        assert_eq!(problem.cause_chain().as_deref(), Some("table local-users is gone"));
+        let body = axum::body::to_bytes(problem.render("r-1").into_body(), 10_000).await.unwrap();
+        let text = String::from_utf8(body.to_vec()).unwrap();
+        assert!(!text.contains("local-users"), "{text}");
+        assert!(text.contains("\"request_id\":\"r-1\""), "{text}");
+    }
+
+    #[test]
+    fn retry_after_is_said_in_header_and_body() {
+        let response = Problem::limited(Code::TooManyRequests, -3, "Wait.").render("r");
+        assert_eq!(response.headers()[header::RETRY_AFTER], "1");
+    }
+}

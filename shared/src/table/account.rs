@@ -1,0 +1,173 @@
+//! The `users` table: accounts, and the claims that make identifiers, usernames and referral
+//! codes unique.
+//!
+//! A claim is an item of its own whose key is the claimed name, put where none is, in the
+//! transaction that needs it. Only a verified identifier has a claim.
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use super::{Change, Item, Key, Table, Transaction, item, n, s, seconds, time};
+use crate::{
+    email::Email, id::UserId, identifier::Identifier, phone::PhoneNumber, problem::Problem,
+    referral::ReferralCode, username::Username,
+};
+
+/// Whether an account may sign in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "UPPERCASE")]
+pub enum AccountStatus {
+    /// It may.
+    Active,
+    /// It was switched off by staff.
+    Inactive,
+    /// It was banned by staff.
+    Banned,
+}
+
+/// An account.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Account {
+    /// Its id.
+    pub user_id: UserId,
+    /// The name as it was typed.
+    pub username: Username,
+    /// The argon2id PHC string; none where the person signs in by code only.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub password_hash: Option<PasswordHash>,
+    /// The e-mail address.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub email: Option<Email>,
+    /// Whether the address is the person's own, and claimed.
+    pub email_verified: bool,
+    /// The phone number.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub phone_number: Option<PhoneNumber>,
+    /// Whether the number is the person's own, and claimed.
+    pub phone_verified: bool,
+    /// What the person gives to those they invite.
+    pub referral_code: ReferralCode,
+    /// Whether it may sign in.
+    pub status: AccountStatus,
+    /// Raised by everything that ends all sessions; a sign-in that began before loses.
+    pub epoch: u32,
+    /// Whether its sessions are staff sessions.
+    pub is_staff: bool,
+    /// When it was made.
+    #[serde(with = "seconds::required")]
+    pub joined_at: Timestamp,
+    /// When somebody last signed in.
+    #[serde(with = "seconds::optional", skip_serializing_if = "Option::is_none", default)]
+    pub last_login_at: Option<Timestamp>,
+}
+
+/// A password's PHC string. It is no secret like the password, and is not printed either.
+#[derive(Clone, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct PasswordHash(pub String);
+
+impl std::fmt::Debug for PasswordHash {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("PasswordHash")
+    }
+}
+
+/// Who holds a claimed name.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Claim {
+    /// The account.
+    pub user_id: UserId,
+}
+
+/// The staff list's index is spread over this many partitions.
+pub const LIST_SHARDS: u8 = 4;
+
+/// Where an account is.
+pub fn key(user_id: UserId) -> Key<Account> {
+    Key::new(Table::Users, &[("pk", &format!("USER#{user_id}"))])
+}
+
+/// Where the claim of a verified identifier is.
+pub fn identifier_claim(identifier: &Identifier) -> Key<Claim> {
+    claim(&match identifier {
+        Identifier::Phone(phone) => format!("PHONE#{}", phone.as_str()),
+        Identifier::Email(email) => format!("EMAIL#{}", email.as_str()),
+    })
+}
+
+/// Where the claim of a username is.
+pub fn username_claim(username: &Username) -> Key<Claim> {
+    claim(&format!("USERNAME#{}", username.key()))
+}
+
+/// Where the claim of a referral code is.
+pub fn referral_claim(code: &ReferralCode) -> Key<Claim> {
+    claim(&format!("REFERRAL#{}", code.as_str()))
+}
+
+fn claim(pk: &str) -> Key<Claim> {
+    Key::new(Table::Users, &[("pk", pk)])
+}
+
+/// Adds a new account.
+pub fn create<L>(
+    transaction: &mut Transaction<L>,
+    label: L,
+    account: &Account,
+) -> Result<(), Problem> {
+    let mut new = item("account", account)?;
+    new.extend(key(account.user_id).key);
+    let shard = account.user_id.as_bytes()[15] % LIST_SHARDS;
+    new.insert("joined_shard".to_owned(), s(shard.to_string()));
+    new.insert("kyc_status".to_owned(), s("NOT_SUBMITTED"));
+    new.insert(
+        "is_profile_complete".to_owned(),
+        aws_sdk_dynamodb::types::AttributeValue::Bool(false),
+    );
+    transaction.create(label, Table::Users, "pk", new);
+    Ok(())
+}
+
+/// Claims a name for an account.
+pub fn claim_for<L>(
+    transaction: &mut Transaction<L>,
+    label: L,
+    claim: Key<Claim>,
+    user_id: UserId,
+) -> Result<(), Problem> {
+    let mut new = item("claim", &Claim { user_id })?;
+    new.extend(claim.key);
+    transaction.create(label, Table::Users, "pk", new);
+    Ok(())
+}
+
+/// Notes a sign-in, if the account is still active and nothing has ended its sessions since it
+/// was read. `upgraded` replaces a password hash whose parameters are out of date.
+pub fn sign_in<L>(
+    transaction: &mut Transaction<L>,
+    label: L,
+    account: &Account,
+    upgraded: Option<&PasswordHash>,
+    now: Timestamp,
+) {
+    let update = match upgraded {
+        Some(_) => "SET last_login_at = :now, password_hash = :hash",
+        None => "SET last_login_at = :now",
+    };
+    // `status` is a reserved word.
+    let mut change = Change::new(key(account.user_id), update)
+        .only_if("#status = :active AND epoch = :epoch")
+        .name("#status", "status")
+        .with(":now", time(now))
+        .with(":active", s("ACTIVE"))
+        .with(":epoch", n(account.epoch));
+    if let Some(PasswordHash(hash)) = upgraded {
+        change = change.with(":hash", s(hash.as_str()));
+    }
+    transaction.change(label, change);
+}
+
+/// The status in an item that stood against a transaction.
+pub fn status_of(item: Option<&Item>) -> Option<AccountStatus> {
+    serde_dynamo::from_attribute_value(item?.get("status")?.clone()).ok()
+}

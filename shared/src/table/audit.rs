@@ -1,0 +1,63 @@
+//! The `audit` table: who did what to whom, for a year. Only ever appended to.
+//!
+//! An entry holds ids, words and a truncated address: nothing secret, nothing personal.
+
+use jiff::Timestamp;
+use serde::Serialize;
+
+use super::{Table, Transaction, item, seconds};
+use crate::{
+    http::Source,
+    id::{AuditId, UserId},
+    otp::after,
+    problem::Problem,
+    secret,
+};
+
+const KEEP_SECONDS: i64 = 365 * 24 * 60 * 60;
+
+/// What was done.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Action {
+    /// An account was made.
+    Registered,
+    /// Somebody signed in.
+    SignedIn,
+    /// A refresh token came back that had been succeeded; the session was ended.
+    RefreshTokenReused,
+}
+
+/// Adds an entry about `subject`, done by themselves.
+pub fn append<L>(
+    transaction: &mut Transaction<L>,
+    label: L,
+    subject: UserId,
+    action: Action,
+    source: Source,
+    now: Timestamp,
+) -> Result<(), Problem> {
+    #[derive(Serialize)]
+    struct Entry {
+        subject: UserId,
+        entry_id: AuditId,
+        actor: UserId,
+        action: Action,
+        source: String,
+        #[serde(with = "seconds::required")]
+        at: Timestamp,
+        #[serde(with = "seconds::required")]
+        expires_at: Timestamp,
+    }
+    let entry = Entry {
+        subject,
+        entry_id: AuditId::new(now, secret::random()),
+        actor: subject,
+        action,
+        source: source.truncated(),
+        at: now,
+        expires_at: after(now, KEEP_SECONDS),
+    };
+    transaction.create(label, Table::Audit, "entry_id", item("audit", &entry)?);
+    Ok(())
+}

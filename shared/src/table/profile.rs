@@ -1,0 +1,76 @@
+//! The `profiles` table.
+
+use jiff::{Timestamp, civil::Date};
+use serde::{Deserialize, Serialize};
+
+use super::{Key, Table, Transaction, item, seconds};
+use crate::{id::UserId, problem::Problem};
+
+/// What a person says of themselves.
+#[derive(Clone, PartialEq, Serialize, Deserialize)]
+pub struct Profile {
+    /// Whose it is.
+    pub user_id: UserId,
+    /// The whole name.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub full_name: Option<String>,
+    /// The birth date.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub date_of_birth: Option<Date>,
+    /// The postal address.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub address: Option<String>,
+    /// An https URL of a picture.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub avatar_url: Option<String>,
+    /// Raised by every change.
+    pub revision: u64,
+    /// When the account was made.
+    #[serde(with = "seconds::required")]
+    pub created_at: Timestamp,
+    /// When it last changed.
+    #[serde(with = "seconds::required")]
+    pub updated_at: Timestamp,
+}
+
+impl Profile {
+    /// A profile that says nothing yet.
+    pub fn empty(user_id: UserId, now: Timestamp) -> Self {
+        Self {
+            user_id,
+            full_name: None,
+            date_of_birth: None,
+            address: None,
+            avatar_url: None,
+            revision: 0,
+            created_at: now,
+            updated_at: now,
+        }
+    }
+
+    /// Whether name, birth date and address are set.
+    pub fn is_complete(&self) -> bool {
+        self.full_name.is_some() && self.date_of_birth.is_some() && self.address.is_some()
+    }
+}
+
+impl std::fmt::Debug for Profile {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Profile").field("user_id", &self.user_id).finish_non_exhaustive()
+    }
+}
+
+/// Where a profile is.
+pub fn key(user_id: UserId) -> Key<Profile> {
+    Key::new(Table::Profiles, &[("user_id", &user_id.to_string())])
+}
+
+/// Adds a profile.
+pub fn create<L>(
+    transaction: &mut Transaction<L>,
+    label: L,
+    profile: &Profile,
+) -> Result<(), Problem> {
+    transaction.create(label, Table::Profiles, "user_id", item("profile", profile)?);
+    Ok(())
+}

@@ -1,0 +1,193 @@
+//! Reading: one item, or several of several tables in one round trip.
+
+use std::{marker::PhantomData, time::Duration};
+
+use aws_sdk_dynamodb::types::KeysAndAttributes;
+use serde::de::DeserializeOwned;
+
+use super::{Item, Store, Table, failure, from_item, s};
+use crate::problem::Problem;
+
+/// Where an item of type `T` is, and how fresh it must be.
+#[derive(Debug, Clone)]
+pub struct Key<T> {
+    pub(super) table: Table,
+    pub(super) key: Item,
+    consistent: bool,
+    item: PhantomData<fn() -> T>,
+}
+
+impl<T> Key<T> {
+    pub(super) fn new(table: Table, parts: &[(&str, &str)]) -> Self {
+        let key = parts.iter().map(|(name, value)| ((*name).to_owned(), s(*value))).collect();
+        Self { table, key, consistent: false, item: PhantomData }
+    }
+
+    /// The same item, read with every write that was acknowledged before.
+    pub fn consistent(self) -> Self {
+        Self { consistent: true, ..self }
+    }
+}
+
+/// Keys that are read together: one, or a tuple of them.
+///
+/// Keys of one table share its consistency: if one is consistent, so are the others.
+pub trait Reads {
+    /// What is found, `None` where there is nothing.
+    type Found;
+
+    #[doc(hidden)]
+    fn list(&self, keys: &mut Vec<(Table, Item, bool)>);
+
+    #[doc(hidden)]
+    fn pick(self, items: &mut Vec<(Table, Item)>) -> Result<Self::Found, Problem>;
+}
+
+impl<T: DeserializeOwned> Reads for Key<T> {
+    type Found = Option<T>;
+
+    fn list(&self, keys: &mut Vec<(Table, Item, bool)>) {
+        keys.push((self.table, self.key.clone(), self.consistent));
+    }
+
+    fn pick(self, items: &mut Vec<(Table, Item)>) -> Result<Self::Found, Problem> {
+        let at = items.iter().position(|(table, item)| {
+            *table == self.table
+                && self.key.iter().all(|(name, value)| item.get(name) == Some(value))
+        });
+        at.map(|at| from_item(items.swap_remove(at).1)).transpose()
+    }
+}
+
+/// Nothing to read beside something else.
+impl Reads for () {
+    type Found = ();
+
+    fn list(&self, _: &mut Vec<(Table, Item, bool)>) {}
+
+    fn pick(self, _: &mut Vec<(Table, Item)>) -> Result<(), Problem> {
+        Ok(())
+    }
+}
+
+impl<R: Reads> Reads for Option<R> {
+    type Found = Option<R::Found>;
+
+    fn list(&self, keys: &mut Vec<(Table, Item, bool)>) {
+        self.iter().for_each(|reads| reads.list(keys));
+    }
+
+    fn pick(self, items: &mut Vec<(Table, Item)>) -> Result<Self::Found, Problem> {
+        self.map(|reads| reads.pick(items)).transpose()
+    }
+}
+
+macro_rules! tuple_reads {
+    ($($name:ident)*) => {
+        impl<$($name: Reads),*> Reads for ($($name,)*) {
+            type Found = ($($name::Found,)*);
+
+            #[allow(non_snake_case)]
+            fn list(&self, keys: &mut Vec<(Table, Item, bool)>) {
+                let ($($name,)*) = self;
+                $($name.list(keys);)*
+            }
+
+            #[allow(non_snake_case)]
+            fn pick(self, items: &mut Vec<(Table, Item)>) -> Result<Self::Found, Problem> {
+                let ($($name,)*) = self;
+                Ok(($($name.pick(items)?,)*))
+            }
+        }
+    };
+}
+
+tuple_reads!(A B);
+tuple_reads!(A B C);
+tuple_reads!(A B C D);
+
+impl Store {
+    /// Reads everything in one round trip. Keys must be distinct and at most 100.
+    ///
+    /// A key that DynamoDB left unprocessed is asked for again, and in the end answered 503:
+    /// it is never taken for an absent item.
+    pub async fn read<R: Reads>(&self, reads: R) -> Result<R::Found, Problem> {
+        let mut keys = Vec::new();
+        reads.list(&mut keys);
+        let mut found = Vec::with_capacity(keys.len());
+        for attempt in 0..4 {
+            if attempt > 0 {
+                tokio::time::sleep(Duration::from_millis(25 << attempt)).await;
+            }
+            keys = self.batch_get(&keys, &mut found).await?;
+            if keys.is_empty() {
+                return reads.pick(&mut found);
+            }
+        }
+        Err(Problem::unavailable("BatchGetItem: unprocessed keys"))
+    }
+
+    /// One `BatchGetItem`; answers the keys that were left unprocessed.
+    async fn batch_get(
+        &self,
+        keys: &[(Table, Item, bool)],
+        found: &mut Vec<(Table, Item)>,
+    ) -> Result<Vec<(Table, Item, bool)>, Problem> {
+        let mut call = self.client.batch_get_item();
+        let mut tables: Vec<Table> = keys.iter().map(|(table, ..)| *table).collect();
+        tables.sort_by_key(|table| *table as u8);
+        tables.dedup();
+        for table in &tables {
+            let of_table = keys.iter().filter(|(other, ..)| other == table);
+            let request = KeysAndAttributes::builder()
+                .consistent_read(of_table.clone().any(|(.., consistent)| *consistent))
+                .set_keys(Some(of_table.map(|(_, key, _)| key.clone()).collect()))
+                .build()
+                .map_err(Problem::internal)?;
+            call = call.request_items(self.name(*table), request);
+        }
+        let output = call.send().await.map_err(|error| failure::problem("BatchGetItem", error))?;
+        let table_of = |name: &str| tables.iter().copied().find(|table| self.name(*table) == name);
+        for (name, items) in output.responses.unwrap_or_default() {
+            let Some(table) = table_of(&name) else { continue };
+            found.extend(items.into_iter().map(|item| (table, item)));
+        }
+        let mut left = Vec::new();
+        for (name, request) in output.unprocessed_keys.unwrap_or_default() {
+            let Some(table) = table_of(&name) else { continue };
+            let consistent = request.consistent_read == Some(true);
+            left.extend(request.keys.into_iter().map(|key| (table, key, consistent)));
+        }
+        Ok(left)
+    }
+
+    /// Every item under one partition key, oldest sort key first.
+    pub(super) async fn query(
+        &self,
+        table: Table,
+        (name, value): (&str, &str),
+        consistent: bool,
+    ) -> Result<Vec<Item>, Problem> {
+        let mut items = Vec::new();
+        let mut start: Option<Item> = None;
+        loop {
+            let page = self
+                .client
+                .query()
+                .table_name(self.name(table))
+                .key_condition_expression("#k = :k")
+                .expression_attribute_names("#k", name)
+                .expression_attribute_values(":k", s(value))
+                .consistent_read(consistent)
+                .set_exclusive_start_key(start)
+                .send()
+                .await
+                .map_err(|error| failure::problem("Query", error))?;
+            items.extend(page.items.unwrap_or_default());
+            start = page.last_evaluated_key;
+            if start.is_none() {
+                return Ok(items);
+            }
+        }
+    }
+}

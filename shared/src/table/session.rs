@@ -1,0 +1,210 @@
+//! The `sessions` table.
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use super::{
+    Change, Item, Key, Outcome, Store, Table, Transaction, digest, from_item, item, n, s, seconds,
+    time,
+};
+use crate::{
+    id::{SessionId, UserId},
+    problem::Problem,
+    refresh::{self, SessionState, Verdict},
+    secret::Digest,
+    table::key::Slot,
+};
+
+/// How many sessions a user has at most; the oldest gives way.
+pub const MAX_PER_USER: usize = 20;
+
+/// A session. Its item is deleted when it ends.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Session {
+    /// Whose it is.
+    pub user_id: UserId,
+    /// Its id, which orders sessions by their beginning.
+    pub session_id: SessionId,
+    /// How often it was refreshed: the number in the newest refresh token.
+    pub counter: u64,
+    /// Digest of the idempotency key that took the last step, if there was one.
+    #[serde(with = "digest::optional", skip_serializing_if = "Option::is_none", default)]
+    pub last_key: Option<Digest>,
+    /// The slot of the MAC key of its refresh tokens.
+    pub mac_slot: Slot,
+    /// Whether it was begun by staff.
+    pub is_staff: bool,
+    /// When it began.
+    #[serde(with = "seconds::required")]
+    pub created_at: Timestamp,
+    /// When it was begun or last refreshed.
+    #[serde(with = "seconds::required")]
+    pub last_used_at: Timestamp,
+    /// When a credential was last presented in it.
+    #[serde(with = "seconds::required")]
+    pub auth_time: Timestamp,
+    /// When it ends unless it is refreshed before; never after `absolute_end`. Also the TTL.
+    #[serde(with = "seconds::required")]
+    pub expires_at: Timestamp,
+    /// When it ends whatever happens.
+    #[serde(with = "seconds::required")]
+    pub absolute_end: Timestamp,
+}
+
+impl Session {
+    /// A session that begins now.
+    pub fn begin(
+        user_id: UserId,
+        session_id: SessionId,
+        mac_slot: Slot,
+        is_staff: bool,
+        now: Timestamp,
+    ) -> Self {
+        let absolute_end = refresh::absolute_end(now);
+        Self {
+            user_id,
+            session_id,
+            counter: 0,
+            last_key: None,
+            mac_slot,
+            is_staff,
+            created_at: now,
+            last_used_at: now,
+            auth_time: now,
+            expires_at: refresh::idle_end(now, absolute_end),
+            absolute_end,
+        }
+    }
+
+    /// Whether it lives at `now`.
+    pub fn is_alive(&self, now: Timestamp) -> bool {
+        now < self.expires_at && now < self.absolute_end
+    }
+
+    fn state(&self) -> SessionState {
+        SessionState {
+            counter: self.counter,
+            last_key: self.last_key,
+            idle_end: self.expires_at,
+            absolute_end: self.absolute_end,
+        }
+    }
+}
+
+/// Where a session is.
+pub fn key(user_id: UserId, session_id: SessionId) -> Key<Session> {
+    let (user_id, session_id) = (user_id.to_string(), session_id.to_string());
+    Key::new(Table::Sessions, &[("user_id", &user_id), ("session_id", &session_id)])
+}
+
+/// Adds a session.
+pub fn create<L>(
+    transaction: &mut Transaction<L>,
+    label: L,
+    session: &Session,
+) -> Result<(), Problem> {
+    transaction.create(label, Table::Sessions, "session_id", item("session", session)?);
+    Ok(())
+}
+
+/// Removes a session, if it is there.
+pub fn remove<L>(transaction: &mut Transaction<L>, label: L, session: &Session) {
+    let key = key(session.user_id, session.session_id);
+    transaction.delete(label, key, None, Item::new());
+}
+
+/// All sessions of a user, oldest first, those that have run out among them.
+pub async fn list(
+    store: &Store,
+    user_id: UserId,
+    consistent: bool,
+) -> Result<Vec<Session>, Problem> {
+    let user_id = user_id.to_string();
+    let items = store.query(Table::Sessions, ("user_id", &user_id), consistent).await?;
+    items.into_iter().map(from_item).collect()
+}
+
+/// What became of a refresh.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Refreshed {
+    /// The session, whose counter is that of the token to answer with.
+    To(Box<Session>),
+    /// The token had been succeeded and its successor used: somebody has a copy.
+    Theft(Box<Session>),
+    /// There is no such session, or it has run out.
+    Ended,
+}
+
+/// Moves a session one step: one conditional write decides, and what it returns when it refuses
+/// tells a repeated request from a stolen token.
+pub async fn refresh(
+    store: &Store,
+    user_id: UserId,
+    session_id: SessionId,
+    presented: u64,
+    step_key: Option<Digest>,
+    now: Timestamp,
+) -> Result<Refreshed, Problem> {
+    let idle_end = refresh::idle_end(now, Timestamp::MAX);
+    let set_key = if step_key.is_some() { ", last_key = :key" } else { " REMOVE last_key" };
+    // A session that comes within the idle limit of its absolute end is cut off there: the
+    // condition reads `absolute_end` itself, `expires_at` may lie after it.
+    let update =
+        format!("SET #counter = :next, last_used_at = :now, expires_at = :idle_end{set_key}");
+    let mut change = Change::new(key(user_id, session_id), update)
+        .only_if("#counter = :presented AND expires_at > :now AND absolute_end > :now")
+        .name("#counter", "counter")
+        .with(":presented", n(number(presented)?))
+        .with(":next", n(number(presented + 1)?))
+        .with(":now", time(now))
+        .with(":idle_end", time(idle_end));
+    if let Some(key) = step_key {
+        change = change.with(":key", s(key.text()));
+    }
+    match store.update(change).await? {
+        Outcome::Done(item) => Ok(Refreshed::To(Box::new(from_item(item)?))),
+        Outcome::Refused(None) => Ok(Refreshed::Ended),
+        Outcome::Refused(Some(item)) => {
+            let session: Session = from_item(item)?;
+            Ok(match refresh::judge(&session.state(), presented, step_key, now) {
+                Verdict::Again => Refreshed::To(Box::new(session)),
+                Verdict::Theft => Refreshed::Theft(Box::new(session)),
+                Verdict::Expired | Verdict::Invalid => Refreshed::Ended,
+                // The session was at this step when it was judged and not when it was written:
+                // it has moved back, which nothing does.
+                Verdict::Step { .. } => {
+                    return Err(Problem::unavailable("a session changed under a refresh"));
+                }
+            })
+        }
+    }
+}
+
+fn number(counter: u64) -> Result<i64, Problem> {
+    i64::try_from(counter).map_err(Problem::internal)
+}
+
+/// Ends a session that lives: whether it did.
+pub async fn end_alive(
+    store: &Store,
+    user_id: UserId,
+    session_id: SessionId,
+    now: Timestamp,
+) -> Result<bool, Problem> {
+    let values = Item::from([(":now".to_owned(), time(now))]);
+    let alive = "expires_at > :now AND absolute_end > :now";
+    let outcome = store.delete(key(user_id, session_id), alive, values).await?;
+    Ok(matches!(outcome, Outcome::Done(_)))
+}
+
+/// Ends sessions of a user, whatever state they are in. All or, after a failure, some of them:
+/// the same call finishes.
+pub async fn end_all(store: &Store, sessions: &[Session]) -> Result<(), Problem> {
+    for some in sessions.chunks(super::write::MAX_TRANSACTION_ITEMS) {
+        let mut transaction = Transaction::default();
+        some.iter().for_each(|session| remove(&mut transaction, (), session));
+        // Nothing in it is conditional, so nothing can be refused.
+        store.commit(transaction).await.map(drop)?;
+    }
+    Ok(())
+}

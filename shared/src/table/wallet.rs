@@ -1,0 +1,179 @@
+//! The `wallets` table: balances and the ledger.
+//!
+//! A balance only ever changes together with its ledger entry, in one transaction, held by the
+//! balance's version. Entries are never changed or deleted.
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use super::{Change, Key, Table, Transaction, item, n, seconds, time};
+use crate::{
+    id::{EntryId, UserId},
+    money::Points,
+    problem::Problem,
+};
+
+/// What a user has.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Balance {
+    /// Whose it is.
+    pub user_id: UserId,
+    /// Money, minor units of the deployment's currency.
+    pub balance_minor: i64,
+    /// Points to spend.
+    pub points: i64,
+    /// Points that were ever credited.
+    pub points_credited: i64,
+    /// Raised by every change.
+    pub revision: u64,
+    /// Referrals of this user that were paid for.
+    pub referrals_paid: u32,
+    /// When it last changed.
+    #[serde(with = "seconds::required")]
+    pub updated_at: Timestamp,
+}
+
+/// What an entry moves.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "UPPERCASE")]
+pub enum Asset {
+    /// The deployment's currency.
+    Money,
+    /// Points.
+    Points,
+}
+
+/// Which way.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "UPPERCASE")]
+pub enum Direction {
+    /// To the user.
+    Credit,
+    /// From the user.
+    Debit,
+}
+
+/// A ledger entry.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Entry {
+    /// Its id, which orders entries.
+    pub entry_id: EntryId,
+    /// What it moves.
+    pub asset: Asset,
+    /// Which way.
+    pub direction: Direction,
+    /// How much: minor units or points.
+    pub quantity: i64,
+    /// The balance of that asset before.
+    pub balance_before: i64,
+    /// And after.
+    pub balance_after: i64,
+    /// What it is about, for a program. No personal data.
+    pub reference: String,
+    /// Why, for a person. No personal data.
+    pub reason: String,
+    /// Who made it.
+    pub actor: String,
+    /// When.
+    #[serde(with = "seconds::required")]
+    pub created_at: Timestamp,
+}
+
+/// Where a user's balance is.
+pub fn balance_key(user_id: UserId) -> Key<Balance> {
+    Key::new(Table::Wallets, &[("user_id", &user_id.to_string()), ("sk", "BALANCE")])
+}
+
+impl Balance {
+    /// A wallet with nothing in it.
+    pub fn empty(user_id: UserId, now: Timestamp) -> Self {
+        Self {
+            user_id,
+            balance_minor: 0,
+            points: 0,
+            points_credited: 0,
+            revision: 0,
+            referrals_paid: 0,
+            updated_at: now,
+        }
+    }
+
+    /// Credits points: the balance after, and the entry. `None` beyond what a balance can hold.
+    pub fn credit_points(
+        &mut self,
+        entry_id: EntryId,
+        points: Points,
+        reference: &str,
+        reason: &str,
+        now: Timestamp,
+    ) -> Option<Entry> {
+        let balance_before = self.points;
+        self.points = Points::new(self.points)?.checked_add(points)?.get();
+        self.points_credited = self.points_credited.checked_add(points.get())?;
+        self.updated_at = now;
+        Some(Entry {
+            entry_id,
+            asset: Asset::Points,
+            direction: Direction::Credit,
+            quantity: points.get(),
+            balance_before,
+            balance_after: self.points,
+            reference: reference.to_owned(),
+            reason: reason.to_owned(),
+            actor: "system".to_owned(),
+            created_at: now,
+        })
+    }
+}
+
+/// Opens a wallet with the balance that its first entries leave.
+pub fn open<L: Copy>(
+    transaction: &mut Transaction<L>,
+    label: L,
+    balance: &Balance,
+    entries: &[Entry],
+) -> Result<(), Problem> {
+    let mut new = item("balance", balance)?;
+    new.extend(balance_key(balance.user_id).key);
+    transaction.create(label, Table::Wallets, "sk", new);
+    entries.iter().try_for_each(|entry| append(transaction, label, balance.user_id, entry))
+}
+
+/// Writes a balance that changed, with its entry, if it has not changed since it was read.
+pub fn post<L: Copy>(
+    transaction: &mut Transaction<L>,
+    label: L,
+    balance: &Balance,
+    entry: &Entry,
+) -> Result<(), Problem> {
+    let revision = i64::try_from(balance.revision).map_err(Problem::internal)?;
+    let update = "SET balance_minor = :money, points = :points, points_credited = :credited, \
+                  referrals_paid = :referrals, updated_at = :now, revision = :next";
+    let change = Change::new(balance_key(balance.user_id), update)
+        .only_if("revision = :revision")
+        .with(":money", n(balance.balance_minor))
+        .with(":points", n(balance.points))
+        .with(":credited", n(balance.points_credited))
+        .with(":referrals", n(balance.referrals_paid))
+        .with(":now", time(balance.updated_at))
+        .with(":revision", n(revision))
+        .with(":next", n(revision + 1));
+    transaction.change(label, change);
+    append(transaction, label, balance.user_id, entry)
+}
+
+fn append<L>(
+    transaction: &mut Transaction<L>,
+    label: L,
+    user_id: UserId,
+    entry: &Entry,
+) -> Result<(), Problem> {
+    let key: Key<Entry> = Key::new(
+        Table::Wallets,
+        &[("user_id", &user_id.to_string()), ("sk", &format!("ENTRY#{}", entry.entry_id))],
+    );
+    let mut new = item("entry", entry)?;
+    new.extend(key.key);
+    transaction.create(label, Table::Wallets, "sk", new);
+    Ok(())
+}

@@ -1,0 +1,321 @@
+//! Writing: one conditional operation decides, or one transaction of several.
+
+use std::collections::HashMap;
+
+use aws_sdk_dynamodb::{
+    error::SdkError,
+    operation::{
+        delete_item::DeleteItemError, transact_write_items::TransactWriteItemsError,
+        update_item::UpdateItemError,
+    },
+    types::{
+        AttributeValue, ConditionCheck, Delete, Put, ReturnValue,
+        ReturnValuesOnConditionCheckFailure as OnFailure, TransactWriteItem, Update,
+    },
+};
+
+use super::{Item, Key, Store, Table, failure};
+use crate::problem::Problem;
+
+/// A conditional change of one item: an update expression, a condition, and their values.
+#[derive(Debug, Clone)]
+pub struct Change {
+    table: Table,
+    key: Item,
+    update: String,
+    condition: Option<String>,
+    names: HashMap<String, String>,
+    values: Item,
+}
+
+/// What one `TransactWriteItems` takes.
+pub(super) const MAX_TRANSACTION_ITEMS: usize = 100;
+
+impl Change {
+    /// Changes the item at `key` as the update expression says.
+    pub(super) fn new<T>(key: Key<T>, update: impl Into<String>) -> Self {
+        let Key { table, key, .. } = key;
+        Self {
+            table,
+            key,
+            update: update.into(),
+            condition: None,
+            names: HashMap::new(),
+            values: Item::new(),
+        }
+    }
+
+    /// Only if the condition expression holds.
+    pub(super) fn only_if(self, condition: impl Into<String>) -> Self {
+        Self { condition: Some(condition.into()), ..self }
+    }
+
+    /// The attribute that `placeholder` stands for where its name is a reserved word.
+    pub(super) fn name(mut self, placeholder: &str, attribute: &str) -> Self {
+        self.names.insert(placeholder.to_owned(), attribute.to_owned());
+        self
+    }
+
+    /// What `name` stands for in both expressions.
+    pub(super) fn with(mut self, name: &str, value: AttributeValue) -> Self {
+        self.values.insert(name.to_owned(), value);
+        self
+    }
+}
+
+/// What became of a conditional operation.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Outcome {
+    /// It was carried out; the item as it is now, or as it was where it was deleted.
+    Done(Item),
+    /// The condition failed; the item as it is, if there is one.
+    Refused(Option<Item>),
+}
+
+impl Store {
+    /// One `UpdateItem`.
+    pub(super) async fn update(&self, change: Change) -> Result<Outcome, Problem> {
+        let result = self
+            .client
+            .update_item()
+            .table_name(self.name(change.table))
+            .set_key(Some(change.key))
+            .update_expression(change.update)
+            .set_condition_expression(change.condition)
+            .set_expression_attribute_names(some(change.names))
+            .set_expression_attribute_values(some(change.values))
+            .return_values(ReturnValue::AllNew)
+            .return_values_on_condition_check_failure(OnFailure::AllOld)
+            .send()
+            .await;
+        match result {
+            Ok(output) => Ok(Outcome::Done(output.attributes.unwrap_or_default())),
+            Err(error) => match error.as_service_error() {
+                Some(UpdateItemError::ConditionalCheckFailedException(failed)) => {
+                    Ok(Outcome::Refused(failed.item.clone()))
+                }
+                _ => Err(failure::problem("UpdateItem", error)),
+            },
+        }
+    }
+
+    /// One `DeleteItem`, if it is there and `condition` holds. `values` belong to the condition.
+    ///
+    /// A deletion whose answer was lost is tried again, and then finding nothing is success: the
+    /// item's last state is not known then, and an empty one is answered.
+    pub(super) async fn delete<T>(
+        &self,
+        key: Key<T>,
+        condition: &str,
+        values: Item,
+    ) -> Result<Outcome, Problem> {
+        let mut tried_before = false;
+        loop {
+            let error = match self.delete_once(&key, condition, &values).await {
+                Ok(old) => return Ok(Outcome::Done(old)),
+                Err(error) => error,
+            };
+            if let Some(DeleteItemError::ConditionalCheckFailedException(failed)) =
+                error.as_service_error()
+            {
+                return Ok(match failed.item.clone() {
+                    None if tried_before => Outcome::Done(Item::new()),
+                    old => Outcome::Refused(old),
+                });
+            }
+            if tried_before || !failure::is_passing(&error) {
+                return Err(failure::problem("DeleteItem", error));
+            }
+            tried_before = true;
+        }
+    }
+
+    async fn delete_once<T>(
+        &self,
+        key: &Key<T>,
+        condition: &str,
+        values: &Item,
+    ) -> Result<Item, SdkError<DeleteItemError>> {
+        let no_retry = aws_sdk_dynamodb::config::Builder::default()
+            .retry_config(aws_config::retry::RetryConfig::disabled());
+        let output = self
+            .client
+            .delete_item()
+            .table_name(self.name(key.table))
+            .set_key(Some(key.key.clone()))
+            .condition_expression(condition)
+            .set_expression_attribute_values(some(values.clone()))
+            .return_values(ReturnValue::AllOld)
+            .return_values_on_condition_check_failure(OnFailure::AllOld)
+            .customize()
+            .config_override(no_retry)
+            .send()
+            .await?;
+        Ok(output.attributes.unwrap_or_default())
+    }
+
+    /// One `TransactWriteItems`: all of it or nothing. Answers what refused it, by label.
+    pub async fn commit<L: Copy>(
+        &self,
+        transaction: Transaction<L>,
+    ) -> Result<Result<(), Vec<Refusal<L>>>, Problem> {
+        let (labels, writes): (Vec<L>, Vec<_>) = transaction.writes.into_iter().unzip();
+        let items: Result<Vec<_>, _> =
+            writes.into_iter().map(|write| self.transact_item(write)).collect();
+        let call = self.client.transact_write_items().set_transact_items(Some(items?));
+        let error = match call.send().await {
+            Ok(_) => return Ok(Ok(())),
+            Err(error) => error,
+        };
+        match error.as_service_error() {
+            Some(TransactWriteItemsError::TransactionCanceledException(cancelled)) => {
+                let reasons = cancelled.cancellation_reasons();
+                let refusals: Vec<_> = labels
+                    .into_iter()
+                    .zip(reasons)
+                    .filter(|(_, reason)| reason.code() == Some("ConditionalCheckFailed"))
+                    .map(|(label, reason)| Refusal { label, item: reason.item.clone() })
+                    .collect();
+                match refusals.is_empty() {
+                    true => Err(failure::problem("TransactWriteItems", error)),
+                    false => Ok(Err(refusals)),
+                }
+            }
+            _ => Err(failure::problem("TransactWriteItems", error)),
+        }
+    }
+
+    fn transact_item(&self, write: Write) -> Result<TransactWriteItem, Problem> {
+        let item = TransactWriteItem::builder();
+        let item = match write {
+            Write::Put { table, item: put, condition, values } => {
+                let put = Put::builder()
+                    .table_name(self.name(table))
+                    .set_item(Some(put))
+                    .set_condition_expression(condition)
+                    .set_expression_attribute_values(some(values))
+                    .return_values_on_condition_check_failure(OnFailure::AllOld);
+                item.put(put.build().map_err(Problem::internal)?)
+            }
+            Write::Update(change) => {
+                let update = Update::builder()
+                    .table_name(self.name(change.table))
+                    .set_key(Some(change.key))
+                    .update_expression(change.update)
+                    .set_condition_expression(change.condition)
+                    .set_expression_attribute_names(some(change.names))
+                    .set_expression_attribute_values(some(change.values))
+                    .return_values_on_condition_check_failure(OnFailure::AllOld);
+                item.update(update.build().map_err(Problem::internal)?)
+            }
+            Write::Delete { table, key, condition, values } => {
+                let delete = Delete::builder()
+                    .table_name(self.name(table))
+                    .set_key(Some(key))
+                    .set_condition_expression(condition)
+                    .set_expression_attribute_values(some(values))
+                    .return_values_on_condition_check_failure(OnFailure::AllOld);
+                item.delete(delete.build().map_err(Problem::internal)?)
+            }
+            Write::Check { table, key, condition, values } => {
+                let check = ConditionCheck::builder()
+                    .table_name(self.name(table))
+                    .set_key(Some(key))
+                    .condition_expression(condition)
+                    .set_expression_attribute_values(some(values))
+                    .return_values_on_condition_check_failure(OnFailure::AllOld);
+                item.condition_check(check.build().map_err(Problem::internal)?)
+            }
+        };
+        Ok(item.build())
+    }
+}
+
+/// DynamoDB refuses an empty map.
+fn some<V>(map: HashMap<String, V>) -> Option<HashMap<String, V>> {
+    Some(map).filter(|map| !map.is_empty())
+}
+
+#[derive(Debug, Clone)]
+enum Write {
+    Put {
+        table: Table,
+        item: Item,
+        condition: Option<String>,
+        values: Item,
+    },
+    Update(Change),
+    Delete {
+        table: Table,
+        key: Item,
+        condition: Option<String>,
+        values: Item,
+    },
+    #[allow(dead_code, reason = "the operations that only check come with the next tables")]
+    Check {
+        table: Table,
+        key: Item,
+        condition: String,
+        values: Item,
+    },
+}
+
+/// One write that a transaction's conditions refused.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Refusal<L> {
+    /// Which write.
+    pub label: L,
+    /// The item that stood against it, if there is one.
+    pub item: Option<Item>,
+}
+
+/// Writes that are carried out all together or not at all, each with a label of the caller's.
+#[derive(Debug, Clone)]
+pub struct Transaction<L> {
+    writes: Vec<(L, Write)>,
+}
+
+impl<L> Default for Transaction<L> {
+    fn default() -> Self {
+        Self { writes: Vec::new() }
+    }
+}
+
+impl<L> Transaction<L> {
+    /// Puts an item where none is.
+    pub(super) fn create(&mut self, label: L, table: Table, key_name: &str, item: Item) {
+        let condition = Some(format!("attribute_not_exists({key_name})"));
+        self.writes.push((label, Write::Put { table, item, condition, values: Item::new() }));
+    }
+
+    /// Puts an item if the condition holds.
+    pub(super) fn put_if(
+        &mut self,
+        label: L,
+        table: Table,
+        item: Item,
+        condition: impl Into<String>,
+        values: Item,
+    ) {
+        let condition = Some(condition.into());
+        self.writes.push((label, Write::Put { table, item, condition, values }));
+    }
+
+    /// Changes an item.
+    pub(super) fn change(&mut self, label: L, change: Change) {
+        self.writes.push((label, Write::Update(change)));
+    }
+
+    /// Deletes an item if the condition holds.
+    pub(super) fn delete<T>(
+        &mut self,
+        label: L,
+        key: Key<T>,
+        condition: Option<&str>,
+        values: Item,
+    ) {
+        let Key { table, key, .. } = key;
+        let condition = condition.map(str::to_owned);
+        self.writes.push((label, Write::Delete { table, key, condition, values }));
+    }
+}

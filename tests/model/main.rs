@@ -1,0 +1,3 @@
+//! State machines, explored: every interleaving in small worlds, a million steps in a random one.
+
+mod refresh;

@@ -1,0 +1,287 @@
+//! A session, the phone that holds it, a thief, and a network that loses things.
+//!
+//! The holder's requests, and the answers to them, arrive in the order in which they were sent, or
+//! never: a duplicate that arrives when it is two steps old counts as theft, and is not modelled
+//! as anything else. The thief sees what it wants and its requests arrive when it wants.
+
+use std::collections::VecDeque;
+
+use jiff::{SignedDuration, Timestamp};
+use shared::{
+    refresh::{ABSOLUTE, IDLE, SessionState, Verdict, judge},
+    secret::Digest,
+};
+
+/// The most requests, and the most answers, that are on their way at once.
+const IN_FLIGHT: usize = 3;
+/// How many tokens the thief remembers, the newest.
+const REMEMBERED: usize = 6;
+
+/// What a rule of the model says that was just broken.
+pub(crate) type Violation = &'static str;
+
+/// Which of the holder's requests carry an `Idempotency-Key`. A repeat of one always does as it
+/// did.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(crate) enum HolderKeys {
+    Always,
+    Never,
+    /// With every other token: an app that was updated between two refreshes.
+    Sometimes,
+}
+
+/// Who asks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(crate) enum Party {
+    Holder,
+    Thief,
+}
+
+/// What may happen next.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Event {
+    /// The holder sends its token, for the first time or again.
+    HolderSends,
+    /// The oldest of its requests is lost.
+    RequestLost,
+    /// The oldest of its requests reaches the server.
+    RequestArrives,
+    /// The oldest answer to it is lost.
+    AnswerLost,
+    /// The oldest answer reaches it.
+    AnswerArrives,
+    /// The thief copies what the phone holds.
+    Steal,
+    /// The thief copies the oldest answer on its way.
+    Tap,
+    /// The thief presents a token that it knows, with a key of its own or without.
+    ThiefPresents { token: u64, keyed: bool, answer_lost: bool },
+}
+
+/// A session and all who know of it.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub(crate) struct World {
+    /// The record; `None` after the session has ended.
+    pub(crate) session: Option<SessionState>,
+    pub(crate) now: Timestamp,
+    pub(crate) holder: u64,
+    keys: HolderKeys,
+    requests: VecDeque<u64>,
+    answers: VecDeque<u64>,
+    stolen: Vec<u64>,
+    opened_at: Timestamp,
+    stepped_at: Timestamp,
+    thief_acted: bool,
+    /// The newest token that was accepted from each.
+    pub(crate) accepted_from_holder: Option<u64>,
+    pub(crate) accepted_from_thief: Option<u64>,
+}
+
+impl World {
+    pub(crate) fn new(keys: HolderKeys, now: Timestamp) -> Self {
+        Self {
+            session: Some(SessionState::opened(now)),
+            now,
+            holder: 0,
+            keys,
+            requests: VecDeque::new(),
+            answers: VecDeque::new(),
+            stolen: Vec::new(),
+            opened_at: now,
+            stepped_at: now,
+            thief_acted: false,
+            accepted_from_holder: None,
+            accepted_from_thief: None,
+        }
+    }
+
+    /// Everything that may happen next, with a thief about or without.
+    pub(crate) fn events(&self, thief: bool) -> Vec<Event> {
+        let mut events = Vec::new();
+        if self.requests.len() < IN_FLIGHT {
+            events.push(Event::HolderSends);
+        }
+        if !self.requests.is_empty() {
+            events.push(Event::RequestLost);
+            if self.answers.len() < IN_FLIGHT {
+                events.push(Event::RequestArrives);
+            }
+        }
+        if !self.answers.is_empty() {
+            events.extend([Event::AnswerLost, Event::AnswerArrives]);
+        }
+        if thief {
+            if !self.stolen.contains(&self.holder) {
+                events.push(Event::Steal);
+            }
+            if self.answers.front().is_some_and(|answer| !self.stolen.contains(answer)) {
+                events.push(Event::Tap);
+            }
+            for &token in &self.stolen {
+                for (keyed, answer_lost) in
+                    [(false, false), (false, true), (true, false), (true, true)]
+                {
+                    events.push(Event::ThiefPresents { token, keyed, answer_lost });
+                }
+            }
+        }
+        events
+    }
+
+    /// Lets `event`, one of [`World::events`], happen.
+    pub(crate) fn apply(&mut self, event: Event) -> Result<(), Violation> {
+        match event {
+            Event::HolderSends => self.requests.push_back(self.holder),
+            Event::RequestLost => {
+                self.requests.pop_front();
+            }
+            Event::RequestArrives => {
+                if let Some(token) = self.requests.pop_front() {
+                    let key = self.holder_key(token);
+                    let answer = self.serve(Party::Holder, token, key)?;
+                    self.answers.extend(answer);
+                }
+            }
+            Event::AnswerLost => {
+                self.answers.pop_front();
+            }
+            // The phone stores whatever it was told last.
+            Event::AnswerArrives => self.holder = self.answers.pop_front().unwrap_or(self.holder),
+            Event::Steal => self.remember(self.holder),
+            Event::Tap => self.answers.front().copied().into_iter().for_each(|t| self.remember(t)),
+            Event::ThiefPresents { token, keyed, answer_lost } => {
+                self.thief_acted = true;
+                let key = keyed.then(|| key_of(Party::Thief, token));
+                let answer = self.serve(Party::Thief, token, key)?;
+                answer.filter(|_| !answer_lost).into_iter().for_each(|t| self.remember(t));
+            }
+        }
+        Ok(())
+    }
+
+    /// The server: one conditional write, and `judge` where it failed. Answers the token that it
+    /// hands out.
+    fn serve(
+        &mut self,
+        party: Party,
+        presented: u64,
+        key: Option<Digest>,
+    ) -> Result<Option<u64>, Violation> {
+        let Some(state) = self.session else { return Ok(None) };
+        let now = self.now;
+        let condition =
+            state.counter == presented && state.idle_end > now && state.absolute_end > now;
+        let verdict = judge(&state, presented, key, now);
+        if condition != matches!(verdict, Verdict::Step { .. }) {
+            return Err("the store's condition and judge differ");
+        }
+        if condition {
+            self.session = Some(state.stepped(key, now));
+        }
+        self.check(party, state, presented, verdict)?;
+        match verdict {
+            Verdict::Step { next } => {
+                self.stepped_at = now;
+                Ok(Some(next))
+            }
+            Verdict::Again => Ok(Some(state.counter)),
+            Verdict::Theft | Verdict::Expired | Verdict::Invalid => {
+                self.session = None;
+                Ok(None)
+            }
+        }
+    }
+
+    /// Holds a verdict against the rules. `before` is the state that it was made from.
+    fn check(
+        &mut self,
+        party: Party,
+        before: SessionState,
+        presented: u64,
+        verdict: Verdict,
+    ) -> Result<(), Violation> {
+        let over = self.now >= self.opened_at.saturating_add(ABSOLUTE).unwrap_or(Timestamp::MAX)
+            || self.now >= self.stepped_at.saturating_add(IDLE).unwrap_or(Timestamp::MAX);
+        if over || verdict == Verdict::Expired {
+            let right = over && verdict == Verdict::Expired;
+            return if right { Ok(()) } else { Err("a session ends at its limits and not before") };
+        }
+        let answered = match verdict {
+            Verdict::Step { next } => next,
+            Verdict::Again => before.counter,
+            Verdict::Theft if self.thief_acted => return Ok(()),
+            Verdict::Theft | Verdict::Expired => return Err("false logout"),
+            Verdict::Invalid => return Err("a token was presented that was never handed out"),
+        };
+        if presented + 2 <= before.counter {
+            return Err("a token two steps old passed");
+        }
+        if answered != presented + 1 || self.live() != Some(answered) {
+            return Err("fork: another token than the one live successor was handed out");
+        }
+        let (own, other) = match party {
+            Party::Holder => (&mut self.accepted_from_holder, self.accepted_from_thief),
+            Party::Thief => (&mut self.accepted_from_thief, self.accepted_from_holder),
+        };
+        *own = (*own).max(Some(presented));
+        if self.keys == HolderKeys::Always && other >= Some(presented) {
+            return Err("with keys, a token that the other had used passed");
+        }
+        Ok(())
+    }
+
+    /// The one token that would take a step now; `None` if there is none, or more than one.
+    pub(crate) fn live(&self) -> Option<u64> {
+        let state = self.session?;
+        let from = state.counter.saturating_sub(3);
+        let steps = |token: &u64| {
+            [None, Some(key_of(Party::Holder, *token)), Some(key_of(Party::Thief, *token))]
+                .into_iter()
+                .any(|key| matches!(judge(&state, *token, key, self.now), Verdict::Step { .. }))
+        };
+        let mut live = (from..=state.counter + 3).filter(steps);
+        live.next().filter(|_| live.next().is_none())
+    }
+
+    /// Whether the phone, by sending what it holds until an answer comes, stays signed in.
+    pub(crate) fn holder_can_go_on(&self) -> bool {
+        self.session.is_some_and(|state| {
+            let verdict = judge(&state, self.holder, self.holder_key(self.holder), self.now);
+            matches!(verdict, Verdict::Step { .. } | Verdict::Again)
+        })
+    }
+
+    pub(crate) fn thief_acted(&self) -> bool {
+        self.thief_acted
+    }
+
+    /// Lets time pass.
+    pub(crate) fn wait(&mut self, time: SignedDuration) {
+        self.now = self.now.saturating_add(time).unwrap_or(Timestamp::MAX);
+    }
+
+    fn remember(&mut self, token: u64) {
+        if let Err(place) = self.stolen.binary_search(&token) {
+            self.stolen.insert(place, token);
+        }
+        if self.stolen.len() > REMEMBERED {
+            self.stolen.remove(0);
+        }
+    }
+
+    fn holder_key(&self, token: u64) -> Option<Digest> {
+        let keyed = match self.keys {
+            HolderKeys::Always => true,
+            HolderKeys::Never => false,
+            HolderKeys::Sometimes => token % 2 == 1,
+        };
+        keyed.then(|| key_of(Party::Holder, token))
+    }
+}
+
+/// The key that a party uses with a token: derived from it and a secret of theirs.
+fn key_of(party: Party, token: u64) -> Digest {
+    let mut key = [party as u8; 32];
+    key[24..].copy_from_slice(&token.to_be_bytes());
+    Digest::from_bytes(key)
+}

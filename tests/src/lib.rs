@@ -1,0 +1,1 @@
+//! The project's tests that stand outside its crates: end to end, contracts, models.
