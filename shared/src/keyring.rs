@@ -170,8 +170,8 @@ impl Ring {
         (now.as_second() - snapshot.read_at.as_second()).abs() >= seconds
     }
 
-    /// The row with `slot` in it, looked for now if that was not tried within the last minute
-    /// or if the slot is one that this function makes.
+    /// The row with `slot` in it, looked for now if that was not tried within the last minute,
+    /// if it is the present one, or if this function makes it.
     async fn with(self: &Arc<Self>, slot: Slot, now: Timestamp) -> Result<Snapshot, Problem> {
         let snapshot = self.recent(now);
         if snapshot.keys.contains_key(&slot) {
@@ -181,8 +181,9 @@ impl Ring {
         let snapshot = self.snapshot();
         let found = snapshot.keys.contains_key(&slot);
         let makes = self.wanted(now).contains(&slot);
-        // A deployment without any key is one in which nobody has signed in yet.
-        let search = snapshot.keys.is_empty() || self.is_older(&snapshot, SEARCH_SECONDS, now);
+        // The key of the present is always looked for: after a long quiet, or before the first
+        // sign-in, it may have been made a moment ago.
+        let search = slot == slot_of(now) || self.is_older(&snapshot, SEARCH_SECONDS, now);
         if found || !(makes || search) {
             return Ok(snapshot);
         }

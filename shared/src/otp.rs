@@ -200,3 +200,117 @@ pub fn judge_try(
         _ => TryVerdict::NoChallenge,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashSet;
+
+    use serde_json::json;
+
+    use super::*;
+    use crate::config::Config;
+
+    fn at(seconds: i64) -> Timestamp {
+        Timestamp::from_second(1_800_000_000 + seconds).unwrap()
+    }
+
+    fn config() -> OtpConfig {
+        Config::of_defaults().otp
+    }
+
+    fn digest(byte: u8) -> Digest {
+        Digest::from_bytes([byte; 32])
+    }
+
+    fn key() -> MacKey {
+        MacKey::new([9; 32])
+    }
+
+    fn code(text: &str) -> Code {
+        Code::parse(text).unwrap()
+    }
+
+    fn challenge(purpose: Purpose) -> Challenge {
+        let key = key();
+        let made_with = (7, &key);
+        let code = code("012345");
+        Challenge::new("c1".into(), made_with, &digest(1), purpose, &code, digest(2), at(0))
+    }
+
+    fn state(failures: u32, last_try_at: i64, tries: u32) -> IdentifierState {
+        IdentifierState {
+            failures,
+            last_try_at: Some(at(last_try_at)),
+            try_nonce: Some("other".into()),
+            challenge_login: Some(Challenge { tries, ..challenge(Purpose::Login) }),
+            ..IdentifierState::default()
+        }
+    }
+
+    #[test]
+    fn asvs_6_6_2_a_code_is_bound_to_identifier_and_purpose() {
+        let challenge = challenge(Purpose::Login);
+        let met = |identifier, purpose, text| {
+            challenge.is_met_by(&key(), &digest(identifier), purpose, &code(text))
+        };
+        assert!(met(1, Purpose::Login, "012345"));
+        assert!(!met(3, Purpose::Login, "012345"), "another identifier");
+        assert!(!met(1, Purpose::Register, "012345"), "another purpose");
+        assert!(!met(1, Purpose::Login, "012346"), "another code");
+        let other = MacKey::new([8; 32]);
+        assert!(!challenge.is_met_by(&other, &digest(1), Purpose::Login, &code("012345")));
+    }
+
+    #[test]
+    fn asvs_6_5_4_codes_are_spread_over_all_six_digits() {
+        let codes: Vec<_> = (0..20_000).map(|_| Code::new(crate::secret::random())).collect();
+        for place in 0..6 {
+            let mut seen = [0_u32; 10];
+            codes
+                .iter()
+                .for_each(|code| seen[usize::from(code.as_str().as_bytes()[place] - b'0')] += 1);
+            // 2,000 expected each; ten standard deviations off is no chance.
+            assert!(seen.iter().all(|count| (1_576..2_424).contains(count)), "{place}: {seen:?}");
+        }
+        let different: HashSet<_> = codes.iter().map(|code| code.as_str().to_owned()).collect();
+        assert!(different.len() > 19_000);
+    }
+
+    #[test]
+    fn twenty_wrong_tries_lock_for_an_hour_after_the_last() {
+        let judge =
+            |failures, now| judge_try(&state(failures, 100, 0), Purpose::Login, "n", at(now));
+        assert_eq!(judge(20, 101), TryVerdict::Locked(at(100 + LOCK_SECONDS)));
+        assert_eq!(judge(19, 101), TryVerdict::NoChallenge);
+    }
+
+    #[test]
+    fn after_a_lock_a_living_challenge_may_be_tried() {
+        let mut state = state(20, 100, 0);
+        let now = at(100 + LOCK_SECONDS);
+        assert_eq!(judge_try(&state, Purpose::Login, "n", now), TryVerdict::NoChallenge);
+        state.challenge_login =
+            Some(Challenge { expires_at: after(now, 1), ..challenge(Purpose::Login) });
+        let over = TryVerdict::LockIsOver { last_try_at: at(100) };
+        assert_eq!(judge_try(&state, Purpose::Login, "n", now), over);
+    }
+
+    #[test]
+    fn a_repeated_write_is_recognised_by_its_nonce() {
+        let judged = judge_try(&state(20, 100, 5), Purpose::Login, "other", at(101));
+        assert_eq!(judged, TryVerdict::Counted);
+    }
+
+    #[test]
+    fn a_refused_send_says_how_long_to_wait() {
+        let sends = |s0, s4| -> IdentifierState {
+            let start = at(0).as_second();
+            serde_json::from_value(json!({"s0": start + s0, "s4": start + s4})).unwrap()
+        };
+        let refusal = |state: &IdentifierState, now| send_refusal(state, &config(), at(now));
+        assert_eq!(refusal(&sends(0, -9_999), 10), SendRefusal::TooMany(50));
+        assert_eq!(refusal(&sends(2_000, 600), 2_100), SendRefusal::TooMany(2_100));
+        let locked = state(20, 100, 0);
+        assert_eq!(refusal(&locked, 110), SendRefusal::Locked(LOCK_SECONDS - 10));
+    }
+}

@@ -134,8 +134,11 @@ fn item<T: Serialize>(item_type: &str, value: &T) -> Result<Item, Problem> {
     Ok(item)
 }
 
+/// Reads an item. What was wrong with it stays unsaid: it could quote personal data.
 fn from_item<T: DeserializeOwned>(item: Item) -> Result<T, Problem> {
-    serde_dynamo::from_item(item).map_err(Problem::internal)
+    let name = std::any::type_name::<T>();
+    serde_dynamo::from_item(item)
+        .map_err(|_| Problem::internal(format!("an item could not be read as {name}")))
 }
 
 /// Times as whole seconds in items.

@@ -88,19 +88,26 @@ pub(crate) async fn refresh(
     Ok(Json(Refreshed { access, refresh, tokens }))
 }
 
-/// `GET /auth/me`: the session and all that is shown of the user, in one round trip.
+/// `GET /auth/me`: the session and all that is shown of the user, in one round trip. The session
+/// is read consistently, the rest is not: what is missing right after a registration is read once
+/// more, consistently.
 pub(crate) async fn me(State(app): State<App>, claims: Claims) -> Result<Response, Problem> {
     let id = claims.user_id;
-    let reads = (account::key(id), profile::key(id), kyc::key(id), wallet::balance_key(id));
-    let (_, (account, profile, submission, balance)) = app.gate.enter(&claims, reads).await?;
-    match (account, profile, balance) {
-        (Some(account), Some(profile), Some(balance)) => {
+    for consistent in [false, true] {
+        let reads = (
+            account::key(id).read_consistently(consistent),
+            profile::key(id).read_consistently(consistent),
+            kyc::key(id).read_consistently(consistent),
+            wallet::balance_key(id).read_consistently(consistent),
+        );
+        let (_, found) = app.gate.enter(&claims, reads).await?;
+        if let (Some(account), Some(profile), submission, Some(balance)) = found {
             let currency = app.config.currency;
             let user = view::user(&account, &profile, submission.as_ref(), &balance, currency);
-            Ok(Json(user).into_response())
+            return Ok(Json(user).into_response());
         }
-        _ => Err(Problem::internal("an account, its profile or its wallet is missing")),
     }
+    Err(Problem::internal("an account, its profile or its wallet is missing"))
 }
 
 /// `GET /.well-known/jwks.json`: RFC 7517, with the key type of RFC 8037.

@@ -211,3 +211,62 @@ pub async fn return_sms_place(
         .with(":nonce", s(&*place.nonce));
     store.update(change).await.map(drop)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::Config;
+
+    fn at(text: &str) -> Timestamp {
+        text.parse().unwrap()
+    }
+
+    fn config() -> OtpConfig {
+        Config::of_defaults().otp
+    }
+
+    fn place(is_sign_up: bool) -> SmsPlace {
+        let at = at("2026-11-23T13:59:58Z");
+        SmsPlace { at, is_sign_up, is_sent: true, nonce: "mine".into() }
+    }
+
+    #[test]
+    fn sign_ups_stand_in_their_share_as_well() {
+        let named = |place: SmsPlace| place.counters(&config());
+        let all = [("hour_13".to_owned(), 500), ("utc_day".to_owned(), 3_000)];
+        assert_eq!(named(place(false)), all);
+        let share = [("hour_13_sign_up".to_owned(), 350), ("utc_day_sign_up".to_owned(), 2_100)];
+        assert_eq!(named(place(true)), [all, share].concat());
+    }
+
+    #[test]
+    fn a_full_counter_says_when_it_begins_anew() {
+        let place = place(true);
+        let counters = place.counters(&config());
+        let refused = |name: &str, count: i64| {
+            refusal(&place, &counters, &Item::from([(name.to_owned(), n(count))]))
+        };
+        assert_eq!(refused("hour_13", 500), Err(2));
+        assert_eq!(refused("hour_13_sign_up", 350), Err(2));
+        assert_eq!(refused("utc_day", 3_000), Err(10 * HOUR_SECONDS + 2));
+    }
+
+    #[test]
+    fn a_repeated_write_is_recognised_by_its_nonce() {
+        let item = Item::from([("utc_day".to_owned(), n(3_000)), ("nonce".to_owned(), s("mine"))]);
+        assert_eq!(refusal(&place(false), &place(false).counters(&config()), &item), Ok(()));
+    }
+
+    #[test]
+    fn only_sends_of_the_last_hour_fill_a_source() {
+        let now = at("2026-11-23T13:00:00Z");
+        let entry = |age: i64| format!("{}:id{age}", now.as_second() - age);
+        let config = OtpConfig { source_max_per_hour: 2, ..config() };
+        let full = |ages: &[i64]| {
+            SourceSends(ages.iter().map(|age| entry(*age)).collect()).full_for(&config, now)
+        };
+        assert_eq!(full(&[10, 600]), Some(3_000));
+        assert_eq!(full(&[10, 3_600]), None);
+        assert_eq!(full(&[]), None);
+    }
+}

@@ -25,7 +25,12 @@ impl<T> Key<T> {
 
     /// The same item, read with every write that was acknowledged before.
     pub fn consistent(self) -> Self {
-        Self { consistent: true, ..self }
+        self.read_consistently(true)
+    }
+
+    /// The same item, consistently or not.
+    pub fn read_consistently(self, consistent: bool) -> Self {
+        Self { consistent, ..self }
     }
 }
 
