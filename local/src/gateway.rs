@@ -18,7 +18,7 @@ use axum::{
 use bytes::Bytes;
 use serde_json::json;
 use shared::operation::{self, DEFAULT_FUNCTION, Function, Lookup};
-use tokio::time::timeout;
+use tokio::{sync::Semaphore, time::timeout};
 
 pub(crate) use self::{cors::Cors, function::Functions};
 use crate::{aws::costs::Costs, clock::MovableClock, random, staff::Staff};
@@ -26,13 +26,28 @@ use crate::{aws::costs::Costs, clock::MovableClock, random, staff::Staff};
 /// How long an integration may take.
 const INTEGRATION_TIMEOUT: Duration = Duration::from_secs(30);
 
+/// Invocations at a time. On AWS it is the account's concurrency, with as many machines; here more
+/// at once would only make each slower than the SDK's time-outs. The others wait their turn.
+const MAX_CONCURRENCY: usize = 64;
+
 /// What the gateway needs to answer.
 pub(crate) struct Gateway {
     pub(crate) functions: Functions,
+    pub(crate) turns: Turns,
     pub(crate) clock: Arc<MovableClock>,
     pub(crate) costs: Arc<Costs>,
     pub(crate) cors: Option<Cors>,
     pub(crate) staff: Staff,
+}
+
+/// Who may invoke a function now.
+#[derive(Debug, Clone)]
+pub(crate) struct Turns(Arc<Semaphore>);
+
+impl Default for Turns {
+    fn default() -> Self {
+        Self(Arc::new(Semaphore::new(MAX_CONCURRENCY)))
+    }
 }
 
 /// What the gateway answers by itself.
@@ -149,7 +164,13 @@ impl Gateway {
     async fn invoke(&self, route: &Route, event: String) -> Result<String, Refusal> {
         let work = self.functions.invoke(route.function, event, self.clock.wall_now());
         let measured = Arc::clone(&self.costs).measure(route.key.clone(), work);
-        match timeout(INTEGRATION_TIMEOUT, tokio::spawn(measured)).await {
+        // The semaphore is never closed.
+        let turn = Arc::clone(&self.turns.0).acquire_owned().await;
+        let invocation = tokio::spawn(async move {
+            let _turn = turn;
+            measured.await
+        });
+        match timeout(INTEGRATION_TIMEOUT, invocation).await {
             Err(_) => Err(Refusal::TIMED_OUT),
             Ok(Ok(Ok(answer))) => Ok(answer),
             Ok(Ok(Err(error))) => {

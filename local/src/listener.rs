@@ -5,6 +5,7 @@ use std::{
     net::{Ipv4Addr, SocketAddr},
 };
 
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use tokio::net::TcpListener;
 
 use crate::stack::StartError;
@@ -48,4 +49,15 @@ pub(crate) fn url(listener: &TcpListener) -> Result<String, StartError> {
     let address = listener.local_addr();
     let address = address.map_err(|source| StartError::Listen { port: 0, source })?;
     Ok(format!("http://{address}"))
+}
+
+/// Lets the process open more files than the 256 or 1024 that a shell allows: a thousand callers at
+/// once are two thousand sockets where they are in this process too. If it may not, it may not.
+pub(crate) fn allow_many_sockets() {
+    const WANTED: u64 = 10_240;
+    let limit = getrlimit(Resource::Nofile);
+    let wanted = limit.maximum.map_or(WANTED, |most| most.min(WANTED));
+    if limit.current.is_some_and(|current| current < wanted) {
+        let _ = setrlimit(Resource::Nofile, Rlimit { current: Some(wanted), ..limit });
+    }
 }

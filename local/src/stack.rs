@@ -16,7 +16,7 @@ use crate::{
     clock::MovableClock,
     control::{self, Control},
     data::DataDir,
-    gateway::{self, Cors, Functions, Gateway},
+    gateway::{self, Cors, Functions, Gateway, Turns},
     listener::{self, Listeners},
     options::Options,
     outbox::Outbox,
@@ -100,6 +100,7 @@ impl Stack {
         let settings =
             Settings { overrides: settings, from_environment: settings_from_environment };
         let config = Arc::new(Config::read(|name| settings.get(name))?);
+        listener::allow_many_sockets();
         let listeners = Listeners::bind(port).await?;
         let base_url = listener::url(&listeners.api)?;
         let endpoints = Endpoints {
@@ -138,6 +139,7 @@ impl Stack {
 
         let gateway = Arc::new(Gateway {
             functions: Functions::start(&environment).await?,
+            turns: Turns::default(),
             clock: Arc::clone(&clock),
             costs: Arc::clone(&costs),
             cors: Cors::new(settings.cors_origins()),

@@ -176,8 +176,8 @@ async fn sign_in(
     let mut transaction = Transaction::default();
     account::sign_in(&mut transaction, Write::Account, account, upgraded.as_ref(), now);
     session::create(&mut transaction, Write::Other, &session)?;
-    for displaced in displaced(&sessions) {
-        session::remove(&mut transaction, Write::Other, displaced);
+    for displaced in displaced(sessions, now) {
+        session::remove(&mut transaction, Write::Other, &displaced);
     }
     if let Some(Some(token)) = &attempt.token {
         let identifier = &attempt.identifier;
@@ -200,9 +200,12 @@ async fn sign_in(
     }
 }
 
-/// The oldest sessions, as many as must go so that one more fits.
-fn displaced(sessions: &[Session]) -> &[Session] {
-    &sessions[..(sessions.len() + 1).saturating_sub(session::MAX_PER_USER)]
+/// The sessions that must go so that one more fits: first those that have run out, then the
+/// oldest.
+fn displaced(mut sessions: Vec<Session>, now: Timestamp) -> Vec<Session> {
+    sessions.sort_by_key(|session| (session.is_alive(now), session.session_id));
+    sessions.truncate((sessions.len() + 1).saturating_sub(session::MAX_PER_USER));
+    sessions
 }
 
 async fn rehash(password: Password) -> Result<PasswordHash, Problem> {
@@ -229,6 +232,32 @@ mod tests {
 
     fn found(token_is_right: bool) -> Found {
         Found { user_id: None, failures: None, token_is_right }
+    }
+
+    fn at(seconds: i64) -> Timestamp {
+        Timestamp::from_second(1_800_000_000 + seconds).unwrap()
+    }
+
+    /// A session that began then.
+    fn session(seconds: i64) -> Session {
+        let user_id = UserId::new(at(0), [1; 10]);
+        Session::begin(user_id, SessionId::new(at(seconds), [2; 10]), 1, false, at(seconds))
+    }
+
+    #[test]
+    fn the_twenty_first_session_displaces_the_oldest() {
+        let sessions: Vec<_> = (0..19).map(session).collect();
+        assert!(displaced(sessions.clone(), at(20)).is_empty());
+        let sessions = [sessions, vec![session(19)]].concat();
+        assert_eq!(displaced(sessions, at(20)), [session(0)]);
+    }
+
+    #[test]
+    fn one_that_has_run_out_goes_before_one_that_lives() {
+        let mut sessions: Vec<_> = (0..20).map(session).collect();
+        sessions[7].expires_at = at(10);
+        let expected = sessions[7].clone();
+        assert_eq!(displaced(sessions, at(20)), [expected]);
     }
 
     #[test]

@@ -15,6 +15,7 @@ fn gateway(router: Router) -> Gateway {
     let client = aws_sdk_dynamodb::Client::new(&sdk);
     Gateway {
         functions: Functions::all(router),
+        turns: Turns::default(),
         clock: Arc::new(MovableClock::new(None)),
         costs: Arc::default(),
         cors: None,
