@@ -2,9 +2,10 @@
 
 use std::borrow::Cow;
 
+use jiff::Timestamp;
 use serde_json::{Map, Value};
 
-use crate::{phone::Region, problem::FieldError, value::Invalid};
+use crate::{money::Currency, phone::Region, problem::FieldError, value::Invalid};
 
 /// A request body: a JSON object whose fields are parsed one by one.
 pub trait Body: Sized {
@@ -17,9 +18,42 @@ pub trait Body: Sized {
 #[derive(Debug)]
 pub struct Fields {
     object: Map<String, Value>,
+    /// What some values are read by.
+    pub context: Context,
+    errors: Vec<FieldError>,
+}
+
+/// What the meaning of some texts depends on.
+#[derive(Debug, Clone, Copy)]
+pub struct Context {
     /// The region that phone numbers without a country code belong to.
     pub region: Region,
-    errors: Vec<FieldError>,
+    /// The currency that amounts are in.
+    pub currency: Currency,
+    /// The present, which dates are compared with.
+    pub now: Timestamp,
+}
+
+/// What a request that merges says of a field.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Edit<T> {
+    /// It is absent: leave the value as it is.
+    Keep,
+    /// It is null: there is to be no value.
+    Clear,
+    /// This is the new value.
+    Set(T),
+}
+
+impl<T> Edit<T> {
+    /// The value after the edit.
+    pub fn apply(self, before: Option<T>) -> Option<T> {
+        match self {
+            Self::Keep => before,
+            Self::Clear => None,
+            Self::Set(value) => Some(value),
+        }
+    }
 }
 
 const REQUIRED: Invalid = Invalid { code: "required", detail: "This field is required." };
@@ -29,8 +63,8 @@ const NOT_A_BOOLEAN: Invalid =
 
 impl Fields {
     /// The fields of `object`.
-    pub fn new(object: Map<String, Value>, region: Region) -> Self {
-        Self { object, region, errors: Vec::new() }
+    pub fn new(object: Map<String, Value>, context: Context) -> Self {
+        Self { object, context, errors: Vec::new() }
     }
 
     /// Reads a whole body, or says what was wrong with each field.
@@ -68,6 +102,19 @@ impl Fields {
             Ok(value) => Some(Some(value)),
             Err(invalid) => self.refuse(name, invalid),
         }
+    }
+
+    /// A string that a merging request may set, clear or leave out.
+    pub fn edit<T>(
+        &mut self,
+        name: &'static str,
+        parse: impl FnOnce(&str) -> Result<T, Invalid>,
+    ) -> Option<Edit<T>> {
+        if !self.object.contains_key(name) {
+            return Some(Edit::Keep);
+        }
+        let value = self.optional(name, parse)?;
+        Some(value.map_or(Edit::Clear, Edit::Set))
     }
 
     /// A boolean that is false when it is absent or null.
@@ -132,7 +179,12 @@ mod tests {
 
     fn errors(value: Value) -> Vec<(String, &'static str)> {
         let Value::Object(object) = value else { panic!("an object") };
-        let fields = Fields::new(object, "NP".parse().unwrap());
+        let context = Context {
+            region: "NP".parse().unwrap(),
+            currency: "NPR".parse().unwrap(),
+            now: Timestamp::UNIX_EPOCH,
+        };
+        let fields = Fields::new(object, context);
         let errors = fields.parse::<Sample>().err().unwrap_or_default();
         errors.into_iter().map(|error| (error.field.into_owned(), error.code)).collect()
     }
@@ -142,6 +194,13 @@ mod tests {
         let found = errors(json!({"nick": 7, "all": "yes", "other": []}));
         let expected = [("name", "required"), ("nick", "wrong_type"), ("all", "wrong_type")];
         assert_eq!(found, expected.map(|(field, code)| (field.to_owned(), code)));
+    }
+
+    #[test]
+    fn an_edit_keeps_clears_or_sets() {
+        assert_eq!(Edit::Keep.apply(Some(1)), Some(1));
+        assert_eq!(Edit::Clear.apply(Some(1)), None);
+        assert_eq!(Edit::Set(2).apply(Some(1)), Some(2));
     }
 
     #[test]

@@ -14,8 +14,9 @@ use serde::Serialize;
 use serde_json::{Map, Value};
 
 use crate::{
+    clock::Clock,
     config::Config,
-    fields::{Body, Fields},
+    fields::{Body, Context, Fields},
     operation::{self, Lookup},
     problem::{Code, Problem},
     value::Invalid,
@@ -98,6 +99,7 @@ impl<T, S> FromRequest<S> for Json<T>
 where
     T: Body,
     Arc<Config>: FromRef<S>,
+    Clock: FromRef<S>,
     S: Send + Sync,
 {
     type Rejection = Problem;
@@ -107,8 +109,13 @@ where
         let bytes = axum::body::to_bytes(request.into_body(), MAX_BODY_BYTES)
             .await
             .map_err(|_| Problem::new(Code::BodyTooLarge, "A body may be 64 KiB long."))?;
-        let region = Arc::<Config>::from_ref(state).phone_region;
-        let fields = Fields::new(object(&bytes, is_json)?, region);
+        let config = Arc::<Config>::from_ref(state);
+        let context = Context {
+            region: config.phone_region,
+            currency: config.currency,
+            now: Clock::from_ref(state).now(),
+        };
+        let fields = Fields::new(object(&bytes, is_json)?, context);
         fields.parse().map(Self).map_err(Problem::validation)
     }
 }

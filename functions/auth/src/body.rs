@@ -32,7 +32,7 @@ pub(crate) struct Register {
 
 impl Body for Register {
     fn read(fields: &mut Fields) -> Option<Self> {
-        let region = fields.region;
+        let region = fields.context.region;
         let username = fields.required("username", Username::parse);
         let password = fields.required("password", Password::choose);
         let token = fields.required("verification_token", verification_token);
@@ -73,7 +73,7 @@ pub(crate) struct Login {
 
 impl Body for Login {
     fn read(fields: &mut Fields) -> Option<Self> {
-        let region = fields.region;
+        let region = fields.context.region;
         let identifier = fields.required("identifier", |text| Identifier::parse(text, region));
         let password = fields.optional("password", Password::present);
         let verification_token = fields.optional("verification_token", verification_token);

@@ -14,9 +14,10 @@ use shared::{
     secret::base64url,
     table::{account, kyc, profile, wallet},
     token::Claims,
+    view,
 };
 
-use crate::{App, body, login, register, session, tokens::Tokens, view};
+use crate::{App, body, login, register, session, tokens::Tokens};
 
 #[derive(Serialize)]
 struct SignedIn {

@@ -1,7 +1,7 @@
 //! The `auth` function: accounts, sessions and tokens. It also answers what no route matches.
 //!
 //! `body` reads requests, `handlers` are the operations at the edge, `register`, `login` and
-//! `session` carry them out, `strength`, `view` and `standing` are rules without I/O.
+//! `session` carry them out, `strength` is a rule without I/O.
 
 mod body;
 mod handlers;
@@ -10,7 +10,6 @@ mod register;
 mod session;
 mod strength;
 mod tokens;
-mod view;
 
 use std::sync::Arc;
 
@@ -53,6 +52,12 @@ impl FromRef<App> for Arc<Config> {
 impl FromRef<App> for Gate {
     fn from_ref(app: &App) -> Self {
         app.gate.clone()
+    }
+}
+
+impl FromRef<App> for Clock {
+    fn from_ref(app: &App) -> Self {
+        app.clock.clone()
     }
 }
 

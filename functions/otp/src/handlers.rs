@@ -28,7 +28,7 @@ pub(crate) struct RequestBody {
 
 impl Body for RequestBody {
     fn read(fields: &mut Fields) -> Option<Self> {
-        let region = fields.region;
+        let region = fields.context.region;
         let identifier = fields.required("identifier", |text| Identifier::parse(text, region));
         let purpose = fields.required("purpose", Purpose::parse);
         Some(Self { identifier: identifier?, purpose: purpose? })
@@ -85,7 +85,7 @@ pub(crate) struct VerifyBody {
 
 impl Body for VerifyBody {
     fn read(fields: &mut Fields) -> Option<Self> {
-        let region = fields.region;
+        let region = fields.context.region;
         let identifier = fields.required("identifier", |text| Identifier::parse(text, region));
         let otp = fields.required("otp", Code::parse);
         let purpose = fields.required("purpose", Purpose::parse);

@@ -39,6 +39,12 @@ impl FromRef<App> for Arc<Config> {
     }
 }
 
+impl FromRef<App> for Clock {
+    fn from_ref(app: &App) -> Self {
+        app.clock.clone()
+    }
+}
+
 /// The function's routes.
 pub async fn router(environment: &Environment) -> Result<Router, StartError> {
     let Environment { config, sdk, clock } = environment.clone();
