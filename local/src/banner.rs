@@ -52,7 +52,10 @@ impl Banner<'_> {
         writeln!(f, "export AWS_ENDPOINT_URL_SNS={}", endpoints.sns)?;
         writeln!(f, "export AWS_ENDPOINT_URL_SESV2={}", endpoints.ses)?;
         writeln!(f, "export AWS_REGION={REGION}")?;
-        writeln!(f, "export AWS_ACCESS_KEY_ID={CREDENTIAL} AWS_SECRET_ACCESS_KEY={CREDENTIAL}\n")
+        // What version 1 of the command line reads.
+        writeln!(f, "export AWS_DEFAULT_REGION={REGION}")?;
+        writeln!(f, "export AWS_ACCESS_KEY_ID={CREDENTIAL}")?;
+        writeln!(f, "export AWS_SECRET_ACCESS_KEY={CREDENTIAL}\n")
     }
 
     /// Three lines for a shell: each is one step, with what the next one needs in a variable.

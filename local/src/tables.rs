@@ -161,23 +161,25 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_template_has_the_nine_tables() {
-        let mut names: Vec<_> = Table::all().unwrap().into_iter().map(|table| table.name).collect();
-        names.sort();
-        let expected =
-            ["audit", "keys", "kyc", "otp", "profiles", "sessions", "usage", "users", "wallets"];
-        assert_eq!(names, expected);
+    fn the_template_has_the_tables() {
+        let names: Vec<_> = Table::all().unwrap().into_iter().map(|table| table.name).collect();
+        for name in
+            ["audit", "keys", "kyc", "otp", "profiles", "sessions", "usage", "users", "wallets"]
+        {
+            assert_eq!(names.iter().filter(|known| *known == name).count(), 1, "{name}");
+        }
     }
 
     #[test]
     fn a_table_can_be_made_found_again_and_emptied() {
         let database = Database::memory().unwrap();
-        for table in Table::all().unwrap() {
+        let tables = Table::all().unwrap();
+        for table in &tables {
             table.ensure(&database, "test-").unwrap();
             table.ensure(&database, "test-").unwrap();
             table.recreate(&database, "test-").unwrap();
         }
-        assert_eq!(database.table_count().unwrap(), 9);
+        assert_eq!(database.table_count().unwrap(), tables.len());
     }
 
     #[test]

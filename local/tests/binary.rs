@@ -44,7 +44,8 @@ async fn it_serves_from_its_ready_line_and_ends_cleanly() {
         "AWS_ENDPOINT_URL_SNS=http://127.0.0.1:",
         "AWS_ENDPOINT_URL_SESV2=http://127.0.0.1:",
         "AWS_REGION=us-east-1",
-        "AWS_ACCESS_KEY_ID=local AWS_SECRET_ACCESS_KEY=local",
+        "AWS_ACCESS_KEY_ID=local",
+        "AWS_SECRET_ACCESS_KEY=local",
     ] {
         let export = format!("export {name}");
         assert!(banner.iter().any(|line| line.starts_with(&export)), "{name}");

@@ -1,6 +1,8 @@
 //! Durability: a process that is killed in the middle of registrations loses no user that it
 //! acknowledged, and leaves no half-made one.
 
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+
 use std::{
     collections::HashMap,
     process::Stdio,
@@ -161,15 +163,27 @@ async fn a_kill_amid_registrations_loses_no_acknowledged_user_and_leaves_no_half
     let config = aws_sdk_dynamodb::Config::builder()
         .behavior_version(aws_sdk_dynamodb::config::BehaviorVersion::latest())
         .region(aws_sdk_dynamodb::config::Region::new("us-east-1"))
-        .credentials_provider(aws_credential_types::Credentials::new("local", "local", None, None, "t"))
+        .credentials_provider(aws_credential_types::Credentials::new(
+            "local", "local", None, None, "t",
+        ))
         .http_client(shared::aws::http_client())
         .endpoint_url(&process.dynamodb)
         .build();
     let users = census(&aws_sdk_dynamodb::Client::from_conf(config)).await;
     assert!(users.len() >= acknowledged.len());
     let whole = [
-        "PHONE", "REFERRAL", "USER", "USERNAME", "audit", "balance", "entry", "profile", "session",
-        "usage_day", "usage_month", "usage_total",
+        "PHONE",
+        "REFERRAL",
+        "USER",
+        "USERNAME",
+        "audit",
+        "balance",
+        "entry",
+        "profile",
+        "session",
+        "usage_day",
+        "usage_month",
+        "usage_total",
     ];
     for (user, kinds) in users {
         assert_eq!(kinds, whole, "{user}");

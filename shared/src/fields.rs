@@ -58,6 +58,12 @@ impl<T> Edit<T> {
 
 const REQUIRED: Invalid = Invalid { code: "required", detail: "This field is required." };
 const NOT_A_STRING: Invalid = Invalid { code: "wrong_type", detail: "This must be a string." };
+const NOT_AN_INTEGER: Invalid =
+    Invalid { code: "wrong_type", detail: "This must be a whole number." };
+const NOT_AN_ARRAY: Invalid = Invalid { code: "wrong_type", detail: "This must be an array." };
+const NOT_AN_OBJECT: Invalid = Invalid { code: "wrong_type", detail: "This must be an object." };
+const WRONG_LENGTH: Invalid =
+    Invalid { code: "wrong_length", detail: "This has too few or too many elements." };
 const NOT_A_BOOLEAN: Invalid =
     Invalid { code: "wrong_type", detail: "This must be true or false." };
 
@@ -87,6 +93,14 @@ impl Fields {
         }
     }
 
+    /// A boolean that must be there.
+    pub fn required_flag(&mut self, name: &'static str) -> Option<bool> {
+        match self.has(name) {
+            true => self.flag(name),
+            false => self.refuse(name, REQUIRED),
+        }
+    }
+
     /// A string that may be absent or null. The outer `None` says that it was refused.
     pub fn optional<T>(
         &mut self,
@@ -97,6 +111,23 @@ impl Fields {
             None | Some(Value::Null) => return Some(None),
             Some(Value::String(text)) => parse(text),
             Some(_) => Err(NOT_A_STRING),
+        };
+        match parsed {
+            Ok(value) => Some(Some(value)),
+            Err(invalid) => self.refuse(name, invalid),
+        }
+    }
+
+    /// A whole number that may be absent or null.
+    pub fn optional_integer<T>(
+        &mut self,
+        name: &'static str,
+        parse: impl FnOnce(i64) -> Result<T, Invalid>,
+    ) -> Option<Option<T>> {
+        let parsed = match self.object.get(name) {
+            None | Some(Value::Null) => return Some(None),
+            Some(Value::Number(number)) => number.as_i64().ok_or(NOT_AN_INTEGER).and_then(parse),
+            Some(_) => Err(NOT_AN_INTEGER),
         };
         match parsed {
             Ok(value) => Some(Some(value)),
@@ -124,6 +155,40 @@ impl Fields {
             Some(Value::Bool(value)) => Some(*value),
             Some(_) => self.refuse(name, NOT_A_BOOLEAN),
         }
+    }
+
+    /// The objects of an array that must be there and hold from 1 to `max` of them, each as
+    /// fields of its own.
+    pub fn objects(&mut self, name: &'static str, max: usize) -> Option<Vec<Self>> {
+        let elements = match self.object.remove(name) {
+            None | Some(Value::Null) => return self.refuse(name, REQUIRED),
+            Some(Value::Array(elements)) => elements,
+            Some(_) => return self.refuse(name, NOT_AN_ARRAY),
+        };
+        if elements.is_empty() || elements.len() > max {
+            return self.refuse(name, WRONG_LENGTH);
+        }
+        let mut objects = Vec::with_capacity(elements.len());
+        for (number, element) in elements.into_iter().enumerate() {
+            match element {
+                Value::Object(object) => objects.push(Self::new(object, self.context)),
+                _ => self.refuse_at(format!("{name}[{number}]"), NOT_AN_OBJECT),
+            }
+        }
+        self.errors.is_empty().then_some(objects)
+    }
+
+    /// Takes over what was refused in the `number`th of the objects named `name`.
+    pub fn refuse_within(&mut self, name: &str, number: usize, within: Self) {
+        for error in within.errors {
+            let field = format!("{name}[{number}].{}", error.field).into();
+            self.errors.push(FieldError { field, ..error });
+        }
+    }
+
+    fn refuse_at(&mut self, field: String, invalid: Invalid) {
+        let Invalid { code, detail } = invalid;
+        self.errors.push(FieldError { field: field.into(), code, detail: detail.into() });
     }
 
     /// Whether the field is there and not null.

@@ -9,11 +9,12 @@ use std::sync::Arc;
 use axum::extract::{FromRef, FromRequestParts};
 use http::{header, request::Parts};
 use jiff::Timestamp;
+use lambda_http::request::RequestContext;
 
 use crate::{
     clock::Clock,
     config::Config,
-    id::{SessionId, UserId},
+    id::UserId,
     keyring::PublicKeys,
     lambda::{Environment, StartError},
     problem::{Code, Problem},
@@ -37,8 +38,8 @@ impl Principal {
     }
 
     /// The session.
-    pub fn session_id(&self) -> SessionId {
-        self.session.session_id
+    pub fn session(&self) -> &Session {
+        &self.session
     }
 }
 
@@ -83,6 +84,18 @@ impl Gate {
         Ok((self.admit(session)?, found))
     }
 
+    /// Checks the session of `claims` while `reading` is under way, and answers what was read only
+    /// if the session lives: for what a batch of keys cannot say.
+    pub async fn enter_beside<T>(
+        &self,
+        claims: &Claims,
+        reading: impl Future<Output = Result<T, Problem>>,
+    ) -> Result<(Principal, T), Problem> {
+        let (entered, found) = tokio::join!(self.enter(claims, ()), reading);
+        let (principal, ()) = entered?;
+        Ok((principal, found?))
+    }
+
     /// A principal, if the session is there and has not run out.
     pub fn admit(&self, session: Option<Session>) -> Result<Principal, Problem> {
         match session {
@@ -96,6 +109,38 @@ impl Gate {
         let kid = token::kid(token).ok_or_else(invalid)?;
         let keys = self.0.keys.with(&kid, now).await?;
         keys.verify(&self.0.config.token, token, now).ok_or_else(invalid)
+    }
+}
+
+/// A program that API Gateway let in by its IAM identity.
+#[derive(Debug, Clone)]
+pub struct Service {
+    arn: String,
+}
+
+impl Service {
+    /// The ARN of the identity.
+    pub fn arn(&self) -> &str {
+        &self.arn
+    }
+}
+
+impl<S: Sync> FromRequestParts<S> for Service {
+    type Rejection = Problem;
+
+    /// Only API Gateway writes the request context: a path or a header proves nothing.
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Problem> {
+        let identity = match parts.extensions.get::<RequestContext>() {
+            Some(RequestContext::ApiGatewayV2(context)) => {
+                context.authorizer.as_ref().and_then(|authorizer| authorizer.iam.as_ref())
+            }
+            _ => None,
+        };
+        let arn = identity.and_then(|identity| identity.user_arn.clone());
+        let arn = arn.filter(|arn| !arn.is_empty());
+        arn.map(|arn| Self { arn }).ok_or_else(|| {
+            Problem::new(Code::Forbidden, "This operation is for services with an IAM identity.")
+        })
     }
 }
 

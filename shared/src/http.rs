@@ -4,7 +4,7 @@ use std::{net::IpAddr, sync::Arc};
 
 use axum::{
     Router,
-    extract::{FromRef, FromRequest, FromRequestParts, Request},
+    extract::{FromRef, FromRequest, FromRequestParts, Path, Request},
     middleware::{self, Next},
     response::{IntoResponse, Response},
 };
@@ -109,13 +109,40 @@ where
         let bytes = axum::body::to_bytes(request.into_body(), MAX_BODY_BYTES)
             .await
             .map_err(|_| Problem::new(Code::BodyTooLarge, "A body may be 64 KiB long."))?;
-        let config = Arc::<Config>::from_ref(state);
-        let context = Context {
-            region: config.phone_region,
-            currency: config.currency,
-            now: Clock::from_ref(state).now(),
-        };
-        let fields = Fields::new(object(&bytes, is_json)?, context);
+        let fields = Fields::new(object(&bytes, is_json)?, context(state));
+        fields.parse().map(Self).map_err(Problem::validation)
+    }
+}
+
+fn context<S>(state: &S) -> Context
+where
+    Arc<Config>: FromRef<S>,
+    Clock: FromRef<S>,
+{
+    let config = Arc::<Config>::from_ref(state);
+    let now = Clock::from_ref(state).now();
+    Context { region: config.phone_region, currency: config.currency, now }
+}
+
+/// The query's parameters, read like a body's fields. One that is given twice counts once.
+#[derive(Debug)]
+pub struct Query<T>(pub T);
+
+impl<T, S> FromRequestParts<S> for Query<T>
+where
+    T: Body,
+    Arc<Config>: FromRef<S>,
+    Clock: FromRef<S>,
+    S: Send + Sync,
+{
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
+        let query = parts.uri.query().unwrap_or_default();
+        let pairs = form_urlencoded::parse(query.as_bytes());
+        let object =
+            pairs.map(|(name, value)| (name.into_owned(), Value::String(value.into_owned())));
+        let fields = Fields::new(object.collect(), context(state));
         fields.parse().map(Self).map_err(Problem::validation)
     }
 }
@@ -145,6 +172,21 @@ fn is_json(headers: &HeaderMap) -> bool {
         let media_type = value.split(';').next().unwrap_or_default().trim();
         media_type.eq_ignore_ascii_case("application/json")
     })
+}
+
+/// The one parameter of a path. A text that cannot be one names nothing: 404.
+#[derive(Debug)]
+pub struct PathParameter(pub String);
+
+impl<S: Send + Sync> FromRequestParts<S> for PathParameter {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
+        let parameter = Path::<String>::from_request_parts(parts, state).await;
+        let Path(parameter) =
+            parameter.map_err(|_| Problem::new(Code::NotFound, "There is no such thing."))?;
+        Ok(Self(parameter))
+    }
 }
 
 /// Where a request came from, as API Gateway saw it; no header can change it.
@@ -229,6 +271,22 @@ impl<S: Sync> FromRequestParts<S> for MaybeIdempotencyKey {
         let Some(value) = parts.headers.get(NAME) else { return Ok(Self(None)) };
         let key = IdempotencyKey::parse(value.as_bytes());
         key.map(|key| Self(Some(key))).map_err(|invalid| Problem::invalid(NAME, invalid))
+    }
+}
+
+/// The idempotency key of a request that must carry one.
+#[derive(Debug)]
+pub struct RequiredIdempotencyKey(pub IdempotencyKey);
+
+impl<S: Sync> FromRequestParts<S> for RequiredIdempotencyKey {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
+        const MISSING: Invalid =
+            Invalid { code: "required", detail: "Send an Idempotency-Key header." };
+        let MaybeIdempotencyKey(key) =
+            MaybeIdempotencyKey::from_request_parts(parts, state).await?;
+        key.map(Self).ok_or_else(|| Problem::invalid("Idempotency-Key", MISSING))
     }
 }
 

@@ -2,6 +2,7 @@
 
 use crate::{
     http::{IdempotencyKey, Source},
+    id::UserId,
     identifier::Identifier,
     keyring::{MacKeys, MacUse},
     lambda::StartError,
@@ -36,6 +37,11 @@ impl Digests {
     /// What stands for an identifier.
     pub fn identifier(&self, identifier: &Identifier) -> Digest {
         self.0.digest("identifier", &[identifier.as_str().as_bytes()])
+    }
+
+    /// What stands for an account where attempts are counted.
+    pub fn account(&self, user_id: UserId) -> Digest {
+        self.0.digest("account", &[user_id.as_bytes()])
     }
 
     /// What stands for a source address, an IPv6 /64 being one.

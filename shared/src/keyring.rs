@@ -43,7 +43,7 @@ pub enum MacUse {
     Refresh,
     /// Identifiers and addresses as keys of items. Never rotates: items are found by it.
     Index,
-    /// Page cursors.
+    /// Page cursors. Never rotates: a list may be read slowly.
     Cursor,
 }
 
@@ -53,7 +53,7 @@ impl MacUse {
             Self::Otp => (Row::Mac("otp"), Rotation::Slots),
             Self::Refresh => (Row::Mac("refresh"), Rotation::Slots),
             Self::Index => (Row::Mac("index"), Rotation::Never),
-            Self::Cursor => (Row::Mac("cursor"), Rotation::Slots),
+            Self::Cursor => (Row::Mac("cursor"), Rotation::Never),
         }
     }
 }

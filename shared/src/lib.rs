@@ -15,6 +15,7 @@ pub mod cursor;
 #[cfg(any(feature = "sms", feature = "mail"))]
 pub mod delivery;
 pub mod email;
+pub mod etag;
 pub mod fields;
 pub mod gate;
 pub mod http;
@@ -24,11 +25,14 @@ pub mod index;
 mod jwt;
 pub mod keyring;
 pub mod lambda;
+pub mod ledger;
 pub mod log;
 pub mod login;
 #[cfg(feature = "mail")]
 pub mod mail;
 pub mod money;
+#[cfg(feature = "openapi")]
+pub mod openapi;
 pub mod operation;
 pub mod otp;
 #[cfg(feature = "password")]

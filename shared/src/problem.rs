@@ -41,8 +41,10 @@ macro_rules! codes {
 codes! {
     ValidationFailed = "validation_failed", BAD_REQUEST, "Some fields are not valid";
     InvalidJson = "invalid_json", BAD_REQUEST, "The body is not valid JSON";
+    InvalidCursor = "invalid_cursor", BAD_REQUEST, "The cursor is not valid";
     UnsupportedMediaType = "unsupported_media_type", UNSUPPORTED_MEDIA_TYPE, "The body must be application/json";
     BodyTooLarge = "body_too_large", PAYLOAD_TOO_LARGE, "The body is too large";
+    Forbidden = "forbidden", FORBIDDEN, "This is not allowed";
     NotFound = "not_found", NOT_FOUND, "There is nothing here";
     MethodNotAllowed = "method_not_allowed", METHOD_NOT_ALLOWED, "The method is not allowed here";
     AuthenticationRequired = "authentication_required", UNAUTHORIZED, "An access token is required";
@@ -59,12 +61,15 @@ codes! {
     SmsLimitReached = "sms_limit_reached", TOO_MANY_REQUESTS, "No more SMS can be sent now";
     DeliveryFailed = "delivery_failed", SERVICE_UNAVAILABLE, "The code could not be sent";
     IdempotencyKeyReused = "idempotency_key_reused", UNPROCESSABLE_ENTITY, "The idempotency key was used with another body";
+    SecondIdentifierRequired = "second_identifier_required", BAD_REQUEST, "A second verified identifier is needed";
+    PreconditionFailed = "precondition_failed", PRECONDITION_FAILED, "It has changed in the meantime";
     AlreadyExists = "already_exists", BAD_REQUEST, "An account already has this";
     WeakPassword = "weak_password", BAD_REQUEST, "The password is too easy to guess";
     InvalidReferralCode = "invalid_referral_code", BAD_REQUEST, "The referral code is not valid";
     InvalidVerificationToken = "invalid_verification_token", BAD_REQUEST, "The verification token is not valid";
     InvalidCredentials = "invalid_credentials", BAD_REQUEST, "The credentials are not valid";
     AccountNotActive = "account_not_active", BAD_REQUEST, "The account is not active";
+    InsufficientBalance = "insufficient_balance", BAD_REQUEST, "The balance is too low";
     Unavailable = "unavailable", SERVICE_UNAVAILABLE, "Try again in a moment";
     Internal = "internal_error", INTERNAL_SERVER_ERROR, "Something went wrong on our side";
 }
@@ -137,6 +142,11 @@ impl Problem {
             code: invalid.code,
             detail: invalid.detail.into(),
         }])
+    }
+
+    /// 400: a cursor that was altered, or belongs to another query.
+    pub fn invalid_cursor(invalid: Invalid) -> Self {
+        Self::field(Code::InvalidCursor, "cursor", invalid.detail)
     }
 
     /// 429: not before `seconds` have passed.

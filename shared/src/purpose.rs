@@ -6,6 +6,7 @@ use crate::value::Invalid;
 
 /// What a one-time code, and the verification token that it is exchanged for, may be used for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "SCREAMING_SNAKE_CASE")]
 pub enum Purpose {
     /// Signing in.

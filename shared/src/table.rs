@@ -7,11 +7,13 @@
 
 pub mod account;
 pub mod audit;
+pub mod device;
 pub mod key;
 pub mod kyc;
 pub mod limit;
 pub mod login;
 pub mod otp;
+pub mod posting;
 pub mod profile;
 pub mod session;
 pub mod usage;
@@ -43,6 +45,8 @@ pub enum Table {
     Users,
     /// Live sessions.
     Sessions,
+    /// Push registrations, and who holds each push token.
+    Devices,
     /// Profiles.
     Profiles,
     /// Identity documents.
@@ -64,6 +68,7 @@ impl Table {
         match self {
             Self::Users => "users",
             Self::Sessions => "sessions",
+            Self::Devices => "devices",
             Self::Profiles => "profiles",
             Self::Kyc => "kyc",
             Self::Wallets => "wallets",

@@ -5,20 +5,21 @@ use serde::Serialize;
 
 use crate::{
     email::Email,
-    id::UserId,
+    id::{EntryId, UserId},
     money::{Amount, Currency},
     phone::PhoneNumber,
     table::{
         account::{Account, AccountStatus},
         kyc::{KycStatus, Submission},
         profile::Profile,
-        wallet::Balance,
+        wallet::{Asset, Balance, Direction, Entry},
     },
     username::Username,
 };
 
-/// The user object of `GET /auth/me`.
+/// A user, as they see themselves.
 #[derive(Debug, Serialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct User<'a> {
     id: UserId,
     username: &'a Username,
@@ -41,6 +42,7 @@ pub struct User<'a> {
 
 /// A profile.
 #[derive(Serialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema), schema(as = Profile))]
 pub struct ProfileView<'a> {
     id: UserId,
     full_name: Option<&'a str>,
@@ -60,6 +62,7 @@ impl std::fmt::Debug for ProfileView<'_> {
 
 /// Where the check of an identity stands.
 #[derive(Debug, Serialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema), schema(as = KycStanding))]
 pub struct KycView<'a> {
     status: KycStatus,
     submitted_at: Option<Timestamp>,
@@ -69,6 +72,7 @@ pub struct KycView<'a> {
 
 /// Points to spend, and those that were ever credited.
 #[derive(Debug, Serialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Points {
     current_points: i64,
     total_points: i64,
@@ -76,8 +80,11 @@ pub struct Points {
 
 /// An amount, a decimal string in the currency's own digits.
 #[derive(Debug, Serialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema), schema(as = WalletBalance))]
 pub struct Money {
+    #[cfg_attr(feature = "openapi", schema(pattern = r"^[0-9]+(\.[0-9]+)?$", example = "1250.00"))]
     balance: String,
+    #[cfg_attr(feature = "openapi", schema(pattern = "^[A-Z]{3}$", example = "NPR"))]
     currency: &'static str,
 }
 
@@ -114,9 +121,65 @@ impl From<&Balance> for Points {
 }
 
 impl Money {
-    fn of(balance: &Balance, currency: Currency) -> Self {
+    /// What a wallet holds.
+    pub fn of(balance: &Balance, currency: Currency) -> Self {
         let amount = Amount::from_minor(balance.balance_minor).unwrap_or_default();
         Self { balance: amount.format(currency), currency: currency.code() }
+    }
+}
+
+/// A ledger entry. Its three quantities are decimal strings of money, or whole points.
+#[derive(Debug, Serialize)]
+pub struct EntryView {
+    id: EntryId,
+    direction: Direction,
+    #[serde(flatten)]
+    quantity: QuantityView,
+    balance_before: Units,
+    balance_after: Units,
+    reference: String,
+    reason: String,
+    created_at: Timestamp,
+}
+
+#[derive(Debug, Serialize)]
+#[serde(untagged)]
+enum QuantityView {
+    Money { amount: Units, currency: &'static str },
+    Points { points: Units },
+}
+
+#[derive(Debug, Serialize)]
+#[serde(untagged)]
+enum Units {
+    Money(String),
+    Points(i64),
+}
+
+impl EntryView {
+    /// An entry in a deployment of that currency.
+    pub fn of(entry: Entry, currency: Currency) -> Self {
+        let units = |units: i64| match entry.asset {
+            Asset::Money => {
+                Units::Money(Amount::from_minor(units).unwrap_or_default().format(currency))
+            }
+            Asset::Points => Units::Points(units),
+        };
+        Self {
+            id: entry.entry_id,
+            direction: entry.direction,
+            quantity: match entry.asset {
+                Asset::Money => {
+                    QuantityView::Money { amount: units(entry.quantity), currency: currency.code() }
+                }
+                Asset::Points => QuantityView::Points { points: units(entry.quantity) },
+            },
+            balance_before: units(entry.balance_before),
+            balance_after: units(entry.balance_after),
+            reference: entry.reference,
+            reason: entry.reason,
+            created_at: entry.created_at,
+        }
     }
 }
 

@@ -1,1 +1,3 @@
 //! The project's tests that stand outside its crates: end to end, contracts, models.
+
+pub mod openapi;

@@ -75,17 +75,69 @@ impl Body for Login {
     fn read(fields: &mut Fields) -> Option<Self> {
         let region = fields.context.region;
         let identifier = fields.required("identifier", |text| Identifier::parse(text, region));
-        let password = fields.optional("password", Password::present);
-        let verification_token = fields.optional("verification_token", verification_token);
-        if !fields.has("password") && !fields.has("verification_token") {
-            let one = "Give a password or a verification token.";
-            fields.refuse::<()>("password", Invalid { code: "required", detail: one });
-            fields.refuse::<()>("verification_token", Invalid { code: "required", detail: one });
-        }
+        let credentials = credentials(fields);
+        let (identifier, (password, verification_token)) = (identifier?, credentials?);
+        Some(Self { identifier, password, verification_token })
+    }
+}
+
+/// A password, a verification token, or both. `Some(None)` is a text that cannot be a token.
+fn credentials(fields: &mut Fields) -> Option<(Option<Password>, Option<Option<Token>>)> {
+    let password = fields.optional("password", Password::present);
+    let verification_token = fields.optional("verification_token", verification_token);
+    if !fields.has("password") && !fields.has("verification_token") {
+        let one = "Give a password or a verification token.";
+        fields.refuse::<()>("password", Invalid { code: "required", detail: one });
+        fields.refuse::<()>("verification_token", Invalid { code: "required", detail: one });
+    }
+    Some((password?, verification_token?))
+}
+
+/// `POST /auth/reauthenticate`.
+pub(crate) struct Reauthenticate {
+    pub(crate) password: Option<Password>,
+    /// `Some(None)` is a text that cannot be a token.
+    pub(crate) verification_token: Option<Option<Token>>,
+}
+
+impl Body for Reauthenticate {
+    fn read(fields: &mut Fields) -> Option<Self> {
+        let (password, verification_token) = credentials(fields)?;
+        Some(Self { password, verification_token })
+    }
+}
+
+/// `POST /auth/password/change`.
+pub(crate) struct ChangePassword {
+    pub(crate) old_password: Password,
+    pub(crate) new_password: Password,
+}
+
+impl Body for ChangePassword {
+    fn read(fields: &mut Fields) -> Option<Self> {
+        let old_password = fields.required("old_password", Password::present);
+        let new_password = fields.required("new_password", Password::choose);
+        Some(Self { old_password: old_password?, new_password: new_password? })
+    }
+}
+
+/// `POST /auth/password/reset`.
+pub(crate) struct ResetPassword {
+    pub(crate) identifier: Identifier,
+    pub(crate) verification_token: Option<Token>,
+    pub(crate) new_password: Password,
+}
+
+impl Body for ResetPassword {
+    fn read(fields: &mut Fields) -> Option<Self> {
+        let region = fields.context.region;
+        let identifier = fields.required("identifier", |text| Identifier::parse(text, region));
+        let token = fields.required("verification_token", verification_token);
+        let new_password = fields.required("new_password", Password::choose);
         Some(Self {
             identifier: identifier?,
-            password: password?,
-            verification_token: verification_token?,
+            verification_token: token?,
+            new_password: new_password?,
         })
     }
 }

@@ -5,23 +5,32 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use http::{StatusCode, header};
+use jiff::Timestamp;
 use serde::Serialize;
 use serde_json::json;
 use shared::{
-    http::{Json, MaybeIdempotencyKey, Source},
-    id::UserId,
+    http::{Json, MaybeIdempotencyKey, PathParameter, Source},
+    id::{SessionId, UserId},
     problem::Problem,
     secret::base64url,
-    table::{account, kyc, profile, wallet},
+    table::{account, kyc, profile, session::Session, wallet},
     token::Claims,
     view,
 };
 
-use crate::{App, body, login, register, session, tokens::Tokens};
+use crate::{
+    App, body, credential,
+    device::{self, DeviceBody, DeviceView},
+    login, register, session,
+    tokens::Tokens,
+};
 
+/// Somebody is signed in.
 #[derive(Serialize)]
-struct SignedIn {
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub(crate) struct SignedIn {
     user_id: UserId,
+    /// A sentence for a person.
     message: &'static str,
     #[serde(flatten)]
     tokens: Tokens,
@@ -68,8 +77,11 @@ pub(crate) async fn logout(
 
 /// The tokens, also under the names that SimpleJWT clients read.
 #[derive(Serialize)]
-struct Refreshed {
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub(crate) struct Refreshed {
+    /// The same as `access_token`.
     access: String,
+    /// The same as `refresh_token`.
     refresh: String,
     #[serde(flatten)]
     tokens: Tokens,
@@ -109,6 +121,129 @@ pub(crate) async fn me(State(app): State<App>, claims: Claims) -> Result<Respons
         }
     }
     Err(Problem::internal("an account, its profile or its wallet is missing"))
+}
+
+#[derive(Serialize)]
+struct Renewed {
+    access_token: String,
+    token_type: &'static str,
+    expires_in: i64,
+}
+
+/// `POST /auth/reauthenticate`: the same session, a new `auth_time`.
+pub(crate) async fn reauthenticate(
+    State(app): State<App>,
+    claims: Claims,
+    source: Source,
+    Json(body): Json<body::Reauthenticate>,
+) -> Result<impl IntoResponse, Problem> {
+    let now = app.clock.now();
+    let session = credential::reauthenticate(&app, &claims, body, source, now).await?;
+    let tokens = app.mint.tokens(&session, now).await?;
+    let Tokens { access_token, token_type, expires_in, .. } = tokens;
+    Ok(Json(Renewed { access_token, token_type, expires_in }))
+}
+
+/// `POST /auth/password/change`.
+pub(crate) async fn change_password(
+    State(app): State<App>,
+    claims: Claims,
+    source: Source,
+    Json(body): Json<body::ChangePassword>,
+) -> Result<impl IntoResponse, Problem> {
+    credential::change_password(&app, &claims, body, source, app.clock.now()).await?;
+    Ok(Json(json!({ "message": "The password was changed. All other sessions have ended." })))
+}
+
+/// `POST /auth/password/reset`.
+pub(crate) async fn reset_password(
+    State(app): State<App>,
+    source: Source,
+    Json(body): Json<body::ResetPassword>,
+) -> Result<impl IntoResponse, Problem> {
+    credential::reset_password(&app, body, source, app.clock.now()).await?;
+    Ok(Json(json!({ "message": "The password was set. All sessions have ended." })))
+}
+
+/// A list that is never long enough for a second page.
+#[derive(Serialize)]
+struct Listed<T> {
+    results: Vec<T>,
+    next_cursor: Option<String>,
+}
+
+impl<T> From<Vec<T>> for Listed<T> {
+    fn from(results: Vec<T>) -> Self {
+        Self { results, next_cursor: None }
+    }
+}
+
+/// `POST /auth/device`.
+pub(crate) async fn register_device(
+    State(app): State<App>,
+    claims: Claims,
+    Json(body): Json<DeviceBody>,
+) -> Result<impl IntoResponse, Problem> {
+    let device = device::register(&app, &claims, &body, app.clock.now()).await?;
+    Ok(Json(DeviceView::from(device)))
+}
+
+/// `GET /auth/devices`.
+pub(crate) async fn devices(
+    State(app): State<App>,
+    claims: Claims,
+) -> Result<impl IntoResponse, Problem> {
+    let devices = device::devices(&app, &claims, app.clock.now()).await?;
+    let devices: Vec<_> = devices.into_iter().map(DeviceView::from).collect();
+    Ok(Json(Listed::from(devices)))
+}
+
+/// `DELETE /auth/devices/{device_id}`.
+pub(crate) async fn unregister_device(
+    State(app): State<App>,
+    claims: Claims,
+    PathParameter(device_id): PathParameter,
+) -> Result<impl IntoResponse, Problem> {
+    device::unregister(&app, &claims, &device_id).await?;
+    Ok(Json(json!({ "message": "The device is no longer registered." })))
+}
+
+#[derive(Serialize)]
+struct SessionView {
+    id: SessionId,
+    device_name: Option<String>,
+    created_at: Timestamp,
+    last_used: Timestamp,
+    current: bool,
+}
+
+/// `GET /auth/sessions`.
+pub(crate) async fn sessions(
+    State(app): State<App>,
+    claims: Claims,
+) -> Result<impl IntoResponse, Problem> {
+    let sessions = device::sessions(&app, &claims, app.clock.now()).await?;
+    let view = |session: Session| SessionView {
+        id: session.session_id,
+        device_name: session.device.and_then(|device| device.device_name),
+        created_at: session.created_at,
+        last_used: session.last_used_at,
+        current: session.session_id == claims.session_id,
+    };
+    let sessions: Vec<_> = sessions.into_iter().map(view).collect();
+    Ok(Json(Listed::from(sessions)))
+}
+
+/// `DELETE /auth/sessions/{session_id}`.
+pub(crate) async fn end_session(
+    State(app): State<App>,
+    claims: Claims,
+    PathParameter(session_id): PathParameter,
+) -> Result<impl IntoResponse, Problem> {
+    // What is no id names no session.
+    let session_id = SessionId::parse(&session_id).map_err(|_| device::not_found())?;
+    device::end_session(&app, &claims, session_id, app.clock.now()).await?;
+    Ok(Json(json!({ "message": "The session has ended." })))
 }
 
 /// `GET /.well-known/jwks.json`: RFC 7517, with the key type of RFC 8037.

@@ -4,8 +4,12 @@
 //! `session` carry them out, `strength` is a rule without I/O.
 
 mod body;
+mod credential;
+mod device;
 mod handlers;
 mod login;
+#[cfg(feature = "openapi")]
+pub mod openapi;
 mod register;
 mod session;
 mod strength;
@@ -16,7 +20,7 @@ use std::sync::Arc;
 use axum::{
     Router,
     extract::FromRef,
-    routing::{get, post},
+    routing::{delete, get, post},
 };
 use shared::{
     clock::Clock,
@@ -77,6 +81,14 @@ pub async fn router(environment: &Environment) -> Result<Router, StartError> {
         .route("/auth/logout", post(handlers::logout))
         .route("/auth/refresh", post(handlers::refresh))
         .route("/auth/me", get(handlers::me))
+        .route("/auth/reauthenticate", post(handlers::reauthenticate))
+        .route("/auth/password/change", post(handlers::change_password))
+        .route("/auth/password/reset", post(handlers::reset_password))
+        .route("/auth/device", post(handlers::register_device))
+        .route("/auth/devices", get(handlers::devices))
+        .route("/auth/devices/{device_id}", delete(handlers::unregister_device))
+        .route("/auth/sessions", get(handlers::sessions))
+        .route("/auth/sessions/{session_id}", delete(handlers::end_session))
         .route("/.well-known/jwks.json", get(handlers::jwks))
         .route("/health", get(handlers::health))
         .with_state(app);

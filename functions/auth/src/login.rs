@@ -4,6 +4,8 @@
 //! the look for the identifier's claim; the account and its sessions are read; one transaction
 //! signs in. The password is compared between the last two, with somebody's hash or nobody's.
 
+use std::time::Duration;
+
 use jiff::Timestamp;
 use shared::{
     config::LoginPolicy,
@@ -12,9 +14,9 @@ use shared::{
     password::{self, Match, Password},
     problem::{Code, Problem},
     purpose::Purpose,
-    secret::{self, Digest, Token},
+    secret::{self, Digest, Token, base64url},
     table::{
-        Refusal, Transaction,
+        Transaction,
         account::{self, Account, AccountStatus, PasswordHash},
         audit::{self, Action},
         login as attempts, otp,
@@ -22,7 +24,7 @@ use shared::{
     },
 };
 
-use crate::{App, body::Login};
+use crate::{App, body::Login, credential};
 
 /// What was presented, and what it is looked at against.
 struct Attempt {
@@ -39,6 +41,9 @@ struct Found {
     failures: Option<attempts::SourceFailures>,
     token_is_right: bool,
 }
+
+/// Transactions that are tried when people sign in to one account at once.
+const ATTEMPTS: u64 = 12;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Write {
@@ -69,14 +74,20 @@ pub(crate) async fn login(
     let (account, sessions) = (account?, sessions?);
     let stored = account.as_ref().and_then(|account| account.password_hash.clone());
     let matched = compare(attempt.password.clone(), stored).await?;
-    let is_right = suffices(app.config.login.policy, matched, attempt.token.is_some(), &found);
+    let policy = app.config.login.policy;
+    let is_right = suffices(policy, matched, attempt.token.is_some(), found.token_is_right);
     let Some(account) = account.filter(|_| is_right) else {
         return Err(refuse(app, &attempt, &found, now).await);
     };
     if account.status != AccountStatus::Active {
         return Err(not_active());
     }
-    sign_in(app, &attempt, &account, sessions, matched, source, now).await
+    let upgraded = match (matched, attempt.password.clone()) {
+        (Some(Match::Outdated), Some(password)) => Some(credential::hash(password).await?),
+        _ => None,
+    };
+    let admitted = Admitted { attempt: &attempt, upgraded, source, now };
+    sign_in(app, &admitted, account, sessions).await
 }
 
 /// Counts the attempt and looks for who it is about, in one round trip.
@@ -94,7 +105,10 @@ async fn look(
     let reads = app.store.read((claim, source, token));
     let counted = async {
         match attempt.password {
-            Some(_) => attempts::count_attempt(&app.store, &attempt.identifier, now).await,
+            Some(_) => {
+                let nonce = base64url(&secret::random::<16>());
+                attempts::count_attempt(&app.store, &attempt.identifier, &nonce, now).await
+            }
             None => Ok(Ok(())),
         }
     };
@@ -114,7 +128,7 @@ async fn look(
 }
 
 /// Compares a password on a thread of its own. Without one nothing matches.
-async fn compare(
+pub(crate) async fn compare(
     password: Option<Password>,
     stored: Option<PasswordHash>,
 ) -> Result<Option<Match>, Problem> {
@@ -126,14 +140,14 @@ async fn compare(
 
 /// Whether what was presented is right, and enough for the policy. Everything that is presented
 /// must be right.
-fn suffices(
+pub(crate) fn suffices(
     policy: LoginPolicy,
     matched: Option<Match>,
     token_presented: bool,
-    found: &Found,
+    token_is_right: bool,
 ) -> bool {
     let password = matched.map(|matched| matched != Match::Wrong);
-    let token = token_presented.then_some(found.token_is_right);
+    let token = token_presented.then_some(token_is_right);
     match policy {
         LoginPolicy::Any => password != Some(false) && token != Some(false),
         LoginPolicy::Password => password == Some(true) && token != Some(false),
@@ -149,54 +163,99 @@ async fn refuse(app: &App, attempt: &Attempt, found: &Found, now: Timestamp) -> 
 }
 
 /// One answer for a wrong credential and for an identifier that nobody has.
-fn invalid_credentials() -> Problem {
+pub(crate) fn invalid_credentials() -> Problem {
     Problem::new(Code::InvalidCredentials, "The identifier or the credential is wrong.")
 }
 
-fn not_active() -> Problem {
+pub(crate) fn not_active() -> Problem {
     Problem::new(Code::AccountNotActive, "The account is switched off. Ask for help.")
 }
 
-async fn sign_in(
-    app: &App,
-    attempt: &Attempt,
-    account: &Account,
-    sessions: Vec<Session>,
-    matched: Option<Match>,
+/// A sign-in whose credential was right.
+struct Admitted<'a> {
+    attempt: &'a Attempt,
+    upgraded: Option<PasswordHash>,
     source: Source,
     now: Timestamp,
+}
+
+/// Signs in, and again where somebody else signed in to the same account at the same time.
+async fn sign_in(
+    app: &App,
+    admitted: &Admitted<'_>,
+    account: Account,
+    sessions: Vec<Session>,
 ) -> Result<Session, Problem> {
-    let upgraded = match (matched, &attempt.password) {
-        (Some(Match::Outdated), Some(password)) => Some(rehash(password.clone()).await?),
-        _ => None,
-    };
+    let (epoch, mut seen) = (account.epoch, (account, sessions));
+    for attempt in 0..ATTEMPTS {
+        if attempt > 0 {
+            let [jitter] = secret::random::<1>();
+            tokio::time::sleep(Duration::from_millis(u64::from(jitter) * attempt / 8)).await;
+            seen = read_again(app, &seen.0, epoch).await?;
+        }
+        if let Some(session) = try_once(app, admitted, &seen.0, seen.1).await? {
+            return Ok(session);
+        }
+        seen.1 = Vec::new();
+    }
+    Err(Problem::unavailable("too many signed in to one account at once"))
+}
+
+/// The account and its sessions as they are now, if what was proven still counts.
+async fn read_again(
+    app: &App,
+    before: &Account,
+    epoch: u32,
+) -> Result<(Account, Vec<Session>), Problem> {
+    let account = app.store.read(account::key(before.user_id).consistent());
+    let sessions = session::list(&app.store, before.user_id, true);
+    let (account, sessions) = tokio::join!(account, sessions);
+    match account? {
+        Some(account) if account.status != AccountStatus::Active => Err(not_active()),
+        Some(account) if account.epoch == epoch => Ok((account, sessions?)),
+        _ => Err(Problem::unavailable("the account changed while somebody signed in")),
+    }
+}
+
+/// One transaction: `None` when the account was not as it had been read.
+async fn try_once(
+    app: &App,
+    Admitted { attempt, upgraded, source, now }: &Admitted<'_>,
+    account: &Account,
+    sessions: Vec<Session>,
+) -> Result<Option<Session>, Problem> {
+    let (user_id, now) = (account.user_id, *now);
     let slot = app.mint.slot(now).await?;
     let session_id = SessionId::new(now, secret::random());
-    let session = Session::begin(account.user_id, session_id, slot, account.is_staff, now);
+    let session = Session::begin(user_id, session_id, slot, account.is_staff, now);
     let mut transaction = Transaction::default();
     account::sign_in(&mut transaction, Write::Account, account, upgraded.as_ref(), now);
     session::create(&mut transaction, Write::Other, &session)?;
-    for displaced in displaced(sessions, now) {
-        session::remove(&mut transaction, Write::Other, &displaced);
+    let displaced = displaced(sessions, now);
+    for displaced in &displaced {
+        session::remove(&mut transaction, Write::Other, displaced);
     }
     if let Some(Some(token)) = &attempt.token {
         let identifier = &attempt.identifier;
         otp::consume(&mut transaction, Write::Token, token, identifier, Purpose::Login, now);
     }
-    audit::append(&mut transaction, Write::Other, account.user_id, Action::SignedIn, source, now)?;
-    let clear = async {
-        match attempt.password {
-            Some(_) => attempts::clear_attempts(&app.store, &attempt.identifier).await,
-            None => Ok(()),
-        }
-    };
-    let (committed, cleared) = tokio::join!(app.store.commit(transaction), clear);
-    if let Err(problem) = cleared {
-        tracing::warn!(cause = problem.cause_chain(), "attempts were not cleared");
+    audit::append(&mut transaction, Write::Other, user_id, Action::SignedIn, *source, now)?;
+    let (committed, ()) = tokio::join!(app.store.commit(transaction), clear(app, attempt));
+    if let Err(refusals) = committed? {
+        let token_is_used = refusals.iter().any(|refusal| refusal.label == Write::Token);
+        return if token_is_used { Err(invalid_credentials()) } else { Ok(None) };
     }
-    match committed? {
-        Ok(()) => Ok(session),
-        Err(refusals) => Err(refused(&refusals)),
+    for displaced in &displaced {
+        session::release_device(&app.store, displaced).await?;
+    }
+    Ok(Some(session))
+}
+
+async fn clear(app: &App, attempt: &Attempt) {
+    if attempt.password.is_some()
+        && let Err(problem) = attempts::clear_attempts(&app.store, &attempt.identifier).await
+    {
+        tracing::warn!(cause = problem.cause_chain(), "attempts were not cleared");
     }
 }
 
@@ -208,31 +267,9 @@ fn displaced(mut sessions: Vec<Session>, now: Timestamp) -> Vec<Session> {
     sessions
 }
 
-async fn rehash(password: Password) -> Result<PasswordHash, Problem> {
-    let salt = secret::random();
-    let hash = tokio::task::spawn_blocking(move || password::hash(&password, salt)).await;
-    hash.map_err(Problem::internal)?.map_err(Problem::internal)
-}
-
-/// What stood against the sign-in since it was looked at.
-fn refused(refusals: &[Refusal<Write>]) -> Problem {
-    if refusals.iter().any(|refusal| refusal.label == Write::Token) {
-        return invalid_credentials();
-    }
-    let account = refusals.iter().find(|refusal| refusal.label == Write::Account);
-    match account.and_then(|refusal| account::status_of(refusal.item.as_ref())) {
-        Some(AccountStatus::Inactive | AccountStatus::Banned) => not_active(),
-        _ => Problem::unavailable("the account changed while somebody signed in"),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    fn found(token_is_right: bool) -> Found {
-        Found { user_id: None, failures: None, token_is_right }
-    }
 
     fn at(seconds: i64) -> Timestamp {
         Timestamp::from_second(1_800_000_000 + seconds).unwrap()
@@ -279,7 +316,7 @@ mod tests {
             (Both, right, true, true, true),
         ];
         for (policy, matched, presented, token_is_right, expected) in cases {
-            let judged = suffices(policy, matched, presented, &found(token_is_right));
+            let judged = suffices(policy, matched, presented, token_is_right);
             assert_eq!(judged, expected, "{policy:?} {matched:?} {presented} {token_is_right}");
         }
     }

@@ -9,7 +9,6 @@ use shared::{
     id::{EntryId, SessionId, UserId},
     identifier::Identifier,
     money::Points,
-    password::{self, Password},
     problem::{Code, FieldError, Problem},
     purpose::Purpose,
     referral::ReferralCode,
@@ -26,7 +25,7 @@ use shared::{
     },
 };
 
-use crate::{App, body::Register, strength};
+use crate::{App, body::Register, credential, strength};
 
 const SIGN_UP_POINTS: i64 = 50;
 const INVITEE_POINTS: i64 = 50;
@@ -63,7 +62,7 @@ pub(crate) async fn register(
 ) -> Result<Session, Problem> {
     let applicant = admit(app, body, now).await?;
     strength::check(&applicant.body.password, &known_of(&applicant.body), "password")?;
-    let hash = hash(applicant.body.password.clone()).await?;
+    let hash = credential::hash(applicant.body.password.clone()).await?;
     let slot = app.mint.slot(now).await?;
     for attempt in 0..ATTEMPTS {
         if attempt > 0 {
@@ -135,12 +134,6 @@ fn known_of(body: &Register) -> Vec<&str> {
     [Some(body.username.as_str()), email, local, phone, national].into_iter().flatten().collect()
 }
 
-async fn hash(password: Password) -> Result<PasswordHash, Problem> {
-    let salt = secret::random();
-    let hash = tokio::task::spawn_blocking(move || password::hash(&password, salt)).await;
-    hash.map_err(Problem::internal)?.map_err(Problem::internal)
-}
-
 fn account(applicant: &Applicant, hash: PasswordHash, now: Timestamp) -> Account {
     let Applicant { body, identifier, .. } = applicant;
     Account {
@@ -154,6 +147,7 @@ fn account(applicant: &Applicant, hash: PasswordHash, now: Timestamp) -> Account
         referral_code: ReferralCode::from_random(secret::random()),
         status: AccountStatus::Active,
         epoch: 0,
+        sign_ins: 0,
         is_staff: false,
         joined_at: now,
         last_login_at: Some(now),

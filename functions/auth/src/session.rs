@@ -64,7 +64,8 @@ async fn end_stolen(
     let action = Action::RefreshTokenReused;
     audit::append(&mut transaction, (), session.user_id, action, source, now)?;
     // The only condition is that the audit entry is new, and its id is.
-    app.store.commit(transaction).await.map(drop)
+    app.store.commit(transaction).await.map(drop)?;
+    session::release_device(&app.store, session).await
 }
 
 /// Ends the session of one of the caller's refresh tokens. That the caller's own session lives
@@ -76,11 +77,12 @@ pub(crate) async fn end(
     now: Timestamp,
 ) -> Result<(), Problem> {
     let token = read(app, text, now).await?.filter(|token| token.user_id == claims.user_id);
-    let token = token.ok_or_else(|| {
+    let Some(token) = token else {
+        app.gate.enter(claims, ()).await?;
         let detail = "It is not a refresh token of yours.";
-        Problem::field(Code::InvalidRefreshToken, "refresh_token", detail)
-            .with_status(http::StatusCode::BAD_REQUEST)
-    })?;
+        return Err(Problem::field(Code::InvalidRefreshToken, "refresh_token", detail)
+            .with_status(http::StatusCode::BAD_REQUEST));
+    };
     if token.session_id != claims.session_id {
         app.gate.enter(claims, ()).await?;
         // One that is over already is what was asked for.

@@ -17,11 +17,16 @@ use shared::{
 
 /// The four fields that every answer with tokens has.
 #[derive(Serialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub(crate) struct Tokens {
+    /// A JWT (RFC 9068), signed with a key of `/.well-known/jwks.json`.
     pub(crate) access_token: String,
+    /// Opaque; for one use.
     pub(crate) refresh_token: String,
-    token_type: &'static str,
-    expires_in: i64,
+    /// `Bearer`.
+    pub(crate) token_type: &'static str,
+    /// Seconds until the access token is no longer valid.
+    pub(crate) expires_in: i64,
 }
 
 /// The keys that tokens are made with.

@@ -35,10 +35,15 @@ impl Body for RequestBody {
     }
 }
 
+/// A code was asked for; whether one was sent is not told.
 #[derive(Serialize)]
-struct Requested {
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema), schema(as = OtpRequested))]
+pub(crate) struct Requested {
+    /// A sentence for a person.
     message: &'static str,
+    /// Seconds until the code is no longer valid.
     expires_in: i64,
+    /// Seconds until another code may be asked for.
     resend_in: u32,
 }
 
@@ -93,10 +98,15 @@ impl Body for VerifyBody {
     }
 }
 
+/// What a right code is exchanged for.
 #[derive(Serialize)]
-struct Verified {
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema), schema(as = OtpVerified))]
+pub(crate) struct Verified {
+    /// Opaque; for one use, by the same identifier, for the same purpose.
     verification_token: String,
+    /// A sentence for a person.
     message: &'static str,
+    /// Seconds until the token is no longer valid.
     expires_in: i64,
 }
 

@@ -3,6 +3,8 @@
 //! `request` and `verify` are the two operations: count, decide, then send or compare.
 
 mod handlers;
+#[cfg(feature = "openapi")]
+pub mod openapi;
 mod request;
 mod verify;
 

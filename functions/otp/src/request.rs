@@ -149,18 +149,31 @@ async fn prepare<'a>(
 
 /// Counts the send and puts the challenge, or says why not.
 async fn count(app: &App, send: &Send<'_>) -> Result<Outcome, Problem> {
-    let Err(refusals) = app.store.commit(transaction(app, send, None)?).await? else {
+    let Err(refusals) = commit(app, send, transaction(app, send, None)?).await? else {
         return Ok(Outcome::Carried);
     };
     let source = judge(app, send, &refusals)?;
     let Some(full) = source else { return Ok(Outcome::Replayed) };
-    match app.store.commit(transaction(app, send, Some(&full))?).await? {
+    match commit(app, send, transaction(app, send, Some(&full))?).await? {
         Ok(()) => Ok(Outcome::Carried),
         Err(refusals) => match judge(app, send, &refusals)? {
             None => Ok(Outcome::Replayed),
             Some(_) => Err(Problem::unavailable("sends of one source collided")),
         },
     }
+}
+
+/// Commits, and takes back what may have been written when no answer says that it was not.
+async fn commit(
+    app: &App,
+    send: &Send<'_>,
+    transaction: Transaction<Write>,
+) -> Result<Result<(), Vec<Refusal<Write>>>, Problem> {
+    let committed = app.store.commit(transaction).await;
+    if committed.is_err() {
+        undo(app, send, None, true).await;
+    }
+    committed
 }
 
 fn transaction(
@@ -179,8 +192,7 @@ fn transaction(
         }
     }
     if let Some(key) = key {
-        let now = challenge.sent_at;
-        table::remember(&mut transaction, Write::Key, key, *purpose, now)?;
+        table::remember(&mut transaction, Write::Key, key, *purpose, challenge)?;
     }
     Ok(transaction)
 }
@@ -278,7 +290,7 @@ async fn undo(app: &App, send: &Send<'_>, place: Option<&SmsPlace>, refund: bool
         },
         async {
             match key.as_ref().filter(|_| refund) {
-                Some(key) => table::forget(&app.store, key).await,
+                Some(key) => table::forget(&app.store, key, challenge).await,
                 None => Ok(()),
             }
         },

@@ -1,13 +1,53 @@
-//! The `profile` function. Its operations come with a later version: until then it has no routes, and
-//! API Gateway sends it nothing.
+//! The `profile` function: what a person says of themselves.
 
-use axum::Router;
+mod handlers;
+
+use std::sync::Arc;
+
+use axum::{Router, extract::FromRef, routing::get};
 use shared::{
+    clock::Clock,
+    config::Config,
+    gate::Gate,
     http,
     lambda::{Environment, StartError},
+    table::Store,
 };
 
-/// The function's routes: none yet.
-pub async fn router(_environment: &Environment) -> Result<Router, StartError> {
-    Ok(http::finish(Router::new()))
+/// What the handlers share.
+#[derive(Clone)]
+struct App {
+    config: Arc<Config>,
+    clock: Clock,
+    store: Store,
+    gate: Gate,
+}
+
+impl FromRef<App> for Arc<Config> {
+    fn from_ref(app: &App) -> Self {
+        Self::clone(&app.config)
+    }
+}
+
+impl FromRef<App> for Clock {
+    fn from_ref(app: &App) -> Self {
+        app.clock.clone()
+    }
+}
+
+impl FromRef<App> for Gate {
+    fn from_ref(app: &App) -> Self {
+        app.gate.clone()
+    }
+}
+
+/// The function's routes.
+pub async fn router(environment: &Environment) -> Result<Router, StartError> {
+    let Environment { config, sdk, clock } = environment.clone();
+    let store = Store::new(&sdk, &config);
+    let gate = Gate::open(environment, &store).await?;
+    let app = App { config, clock, store, gate };
+    let profile = get(handlers::show).put(handlers::replace).patch(handlers::merge);
+    let routes = Router::new().route("/users/profile", profile).with_state(app);
+    Ok(http::finish(routes))
 }

@@ -1,13 +1,63 @@
-//! The `wallet` function. Its operations come with a later version: until then it has no routes, and
-//! API Gateway sends it nothing.
+//! The `wallet` function: balances, the ledger, and the entries that other backends post.
 
-use axum::Router;
+mod handlers;
+
+use std::sync::Arc;
+
+use axum::{
+    Router,
+    extract::FromRef,
+    routing::{get, post},
+};
 use shared::{
+    clock::Clock,
+    config::Config,
+    gate::Gate,
     http,
+    keyring::{MacKeys, MacUse},
     lambda::{Environment, StartError},
+    table::Store,
 };
 
-/// The function's routes: none yet.
-pub async fn router(_environment: &Environment) -> Result<Router, StartError> {
-    Ok(http::finish(Router::new()))
+/// What the handlers share.
+#[derive(Clone)]
+struct App {
+    config: Arc<Config>,
+    clock: Clock,
+    store: Store,
+    gate: Gate,
+    cursor_keys: MacKeys,
+}
+
+impl FromRef<App> for Arc<Config> {
+    fn from_ref(app: &App) -> Self {
+        Self::clone(&app.config)
+    }
+}
+
+impl FromRef<App> for Clock {
+    fn from_ref(app: &App) -> Self {
+        app.clock.clone()
+    }
+}
+
+impl FromRef<App> for Gate {
+    fn from_ref(app: &App) -> Self {
+        app.gate.clone()
+    }
+}
+
+/// The function's routes.
+pub async fn router(environment: &Environment) -> Result<Router, StartError> {
+    let Environment { config, sdk, clock } = environment.clone();
+    let store = Store::new(&sdk, &config);
+    let gate = Gate::open(environment, &store).await?;
+    let cursor_keys = MacKeys::load(&store, MacUse::Cursor, clock.now()).await?;
+    let app = App { config, clock, store, gate, cursor_keys };
+    let routes = Router::new()
+        .route("/users/wallet", get(handlers::balance))
+        .route("/users/wallet/transactions", get(handlers::transactions))
+        .route("/internal/wallet/entries", post(handlers::post_entry))
+        .with_state(app);
+    Ok(http::finish(routes))
 }

@@ -4,10 +4,11 @@
 //! A claim is an item of its own whose key is the claimed name, put where none is, in the
 //! transaction that needs it. Only a verified identifier has a claim.
 
+use aws_sdk_dynamodb::types::AttributeValue;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use super::{Change, Item, Key, Table, Transaction, item, n, s, seconds, time};
+use super::{Change, Key, Table, Transaction, item, n, s, seconds, time};
 use crate::{
     email::Email, id::UserId, identifier::Identifier, phone::PhoneNumber, problem::Problem,
     referral::ReferralCode, username::Username,
@@ -15,6 +16,7 @@ use crate::{
 
 /// Whether an account may sign in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "UPPERCASE")]
 pub enum AccountStatus {
     /// It may.
@@ -51,6 +53,9 @@ pub struct Account {
     pub status: AccountStatus,
     /// Raised by everything that ends all sessions; a sign-in that began before loses.
     pub epoch: u32,
+    /// How often somebody signed in. Two sign-ins at once cannot both be the next: so the list of
+    /// sessions that one of them has read is whole.
+    pub sign_ins: u32,
     /// Whether its sessions are staff sessions.
     pub is_staff: bool,
     /// When it was made.
@@ -120,10 +125,7 @@ pub fn create<L>(
     let shard = account.user_id.as_bytes()[15] % LIST_SHARDS;
     new.insert("joined_shard".to_owned(), s(shard.to_string()));
     new.insert("kyc_status".to_owned(), s("NOT_SUBMITTED"));
-    new.insert(
-        "is_profile_complete".to_owned(),
-        aws_sdk_dynamodb::types::AttributeValue::Bool(false),
-    );
+    new.insert("is_profile_complete".to_owned(), AttributeValue::Bool(false));
     transaction.create(label, Table::Users, "pk", new);
     Ok(())
 }
@@ -141,8 +143,8 @@ pub fn claim_for<L>(
     Ok(())
 }
 
-/// Notes a sign-in, if the account is still active and nothing has ended its sessions since it
-/// was read. `upgraded` replaces a password hash whose parameters are out of date.
+/// Notes a sign-in, if the account is still active and nobody has signed in and nothing has ended
+/// its sessions since it was read. `upgraded` replaces a password hash whose parameters are out of date.
 pub fn sign_in<L>(
     transaction: &mut Transaction<L>,
     label: L,
@@ -151,23 +153,52 @@ pub fn sign_in<L>(
     now: Timestamp,
 ) {
     let update = match upgraded {
-        Some(_) => "SET last_login_at = :now, password_hash = :hash",
-        None => "SET last_login_at = :now",
+        Some(_) => "SET last_login_at = :now, sign_ins = :next, password_hash = :hash",
+        None => "SET last_login_at = :now, sign_ins = :next",
     };
     // `status` is a reserved word.
     let mut change = Change::new(key(account.user_id), update)
-        .only_if("#status = :active AND epoch = :epoch")
+        .only_if("#status = :active AND epoch = :epoch AND sign_ins = :seen")
         .name("#status", "status")
         .with(":now", time(now))
         .with(":active", s("ACTIVE"))
-        .with(":epoch", n(account.epoch));
+        .with(":epoch", n(account.epoch))
+        .with(":seen", n(account.sign_ins))
+        .with(":next", n(account.sign_ins + 1));
     if let Some(PasswordHash(hash)) = upgraded {
         change = change.with(":hash", s(hash.as_str()));
     }
     transaction.change(label, change);
 }
 
-/// The status in an item that stood against a transaction.
-pub fn status_of(item: Option<&Item>) -> Option<AccountStatus> {
-    serde_dynamo::from_attribute_value(item?.get("status")?.clone()).ok()
+/// Sets a password, if the account is still active and nothing has ended its sessions since it was
+/// read. Raises the epoch: a sign-in that is under way loses, and the sessions found afterwards
+/// are all that there are.
+pub fn set_password<L>(
+    transaction: &mut Transaction<L>,
+    label: L,
+    account: &Account,
+    PasswordHash(hash): &PasswordHash,
+) {
+    let change = Change::new(key(account.user_id), "SET password_hash = :hash, epoch = :next")
+        .only_if("#status = :active AND epoch = :epoch")
+        .name("#status", "status")
+        .with(":hash", s(hash.as_str()))
+        .with(":active", s("ACTIVE"))
+        .with(":epoch", n(account.epoch))
+        .with(":next", n(account.epoch + 1));
+    transaction.change(label, change);
+}
+
+/// Notes whether the profile is complete, in the row of the staff's list.
+pub fn set_profile_complete<L>(
+    transaction: &mut Transaction<L>,
+    label: L,
+    user_id: UserId,
+    is_complete: bool,
+) {
+    let change = Change::new(key(user_id), "SET is_profile_complete = :complete")
+        .only_if("attribute_exists(pk)")
+        .with(":complete", AttributeValue::Bool(is_complete));
+    transaction.change(label, change);
 }

@@ -24,6 +24,12 @@ pub enum Action {
     Registered,
     /// Somebody signed in.
     SignedIn,
+    /// Somebody presented a credential again within a session.
+    Reauthenticated,
+    /// Somebody set a new password, knowing the old.
+    PasswordChanged,
+    /// Somebody set a new password, proving an identifier.
+    PasswordReset,
     /// A refresh token came back that had been succeeded; the session was ended.
     RefreshTokenReused,
 }

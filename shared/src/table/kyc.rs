@@ -8,6 +8,7 @@ use crate::id::UserId;
 
 /// Where the check of a person's identity stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "SCREAMING_SNAKE_CASE")]
 pub enum KycStatus {
     /// Nothing was submitted.

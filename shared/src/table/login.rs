@@ -16,17 +16,23 @@ fn identifier_key(identifier: &Digest) -> Key<Attempts> {
     Key::new(Table::Otp, &[("pk", &format!("LOGIN#{}", identifier.text()))])
 }
 
-/// Counts an attempt before anything is compared. `Err` holds the seconds to wait.
+/// Counts an attempt before anything is compared. `nonce` is fresh: by it a repeated write is
+/// recognised. `Err` holds the seconds to wait.
 pub async fn count_attempt(
     store: &Store,
     identifier: &Digest,
+    nonce: &str,
     now: Timestamp,
 ) -> Result<Result<(), i64>, Problem> {
     let update = "SET window_start = if_not_exists(window_start, :now), last_attempt_at = :now, \
                   attempts = if_not_exists(attempts, :zero) + :one, expires_at = :ttl, \
-                  item_type = :type, schema_version = :one";
+                  item_type = :type, schema_version = :one, nonce = :nonce";
     let first = Change::new(identifier_key(identifier), update)
-        .only_if("attribute_not_exists(attempts) OR (attempts < :free AND window_start > :cut)")
+        .only_if(format!(
+            "(attribute_not_exists(attempts) OR (attempts < :free AND window_start > :cut)) \
+             AND {NOT_MINE}"
+        ))
+        .with(":nonce", s(nonce))
         .with(":now", time(now))
         .with(":zero", n(0))
         .with(":one", n(1))
@@ -35,8 +41,8 @@ pub async fn count_attempt(
         .with(":ttl", n(now.as_second() + KEEP_SECONDS))
         .with(":type", s("login_attempts"));
     let attempts: Attempts = match store.update(first).await? {
-        Outcome::Done(_) => return Ok(Ok(())),
-        Outcome::Refused(item) => from_item(item.unwrap_or_default())?,
+        Outcome::Refused(Some(item)) if !is_mine(&item, nonce) => from_item(item)?,
+        _ => return Ok(Ok(())),
     };
     let (window_start, count) = match login::judge(&attempts, now) {
         AttemptVerdict::Wait { seconds } => return Ok(Err(seconds)),
@@ -44,9 +50,10 @@ pub async fn count_attempt(
     };
     // One of those who try at once; the others wait as if it had failed.
     let update = "SET window_start = :start, last_attempt_at = :now, attempts = :count, \
-                  expires_at = :ttl";
+                  expires_at = :ttl, nonce = :nonce";
     let next = Change::new(identifier_key(identifier), update)
-        .only_if("attempts = :seen AND last_attempt_at = :last")
+        .only_if(format!("attempts = :seen AND last_attempt_at = :last AND {NOT_MINE}"))
+        .with(":nonce", s(nonce))
         .with(":start", time(window_start))
         .with(":now", time(now))
         .with(":count", n(count))
@@ -54,9 +61,16 @@ pub async fn count_attempt(
         .with(":seen", n(attempts.attempts))
         .with(":last", time(attempts.last_attempt_at));
     match store.update(next).await? {
-        Outcome::Done(_) => Ok(Ok(())),
-        Outcome::Refused(_) => Ok(Err(1)),
+        Outcome::Refused(Some(item)) if !is_mine(&item, nonce) => Ok(Err(1)),
+        _ => Ok(Ok(())),
     }
+}
+
+/// Holds unless this very write was carried out before and only its answer was lost.
+const NOT_MINE: &str = "(attribute_not_exists(nonce) OR nonce <> :nonce)";
+
+fn is_mine(item: &Item, nonce: &str) -> bool {
+    item.get("nonce") == Some(&s(nonce))
 }
 
 /// Forgets the attempts: one was right.

@@ -264,16 +264,19 @@ pub fn remember<L>(
     label: L,
     key: &Digest,
     purpose: Purpose,
-    now: Timestamp,
+    challenge: &Challenge,
 ) -> Result<(), Problem> {
     #[derive(Serialize)]
-    struct Record {
+    struct Record<'a> {
         purpose: Purpose,
+        challenge_id: &'a str,
         #[serde(with = "seconds::required")]
         expires_at: Timestamp,
     }
+    let now = challenge.sent_at;
     let expires_at = otp::after(now, otp::IDEMPOTENCY_SECONDS);
-    let mut new = item("idempotency_key", &Record { purpose, expires_at })?;
+    let record = Record { purpose, challenge_id: &challenge.id, expires_at };
+    let mut new = item("idempotency_key", &record)?;
     new.extend(idempotency_key(key).key);
     let values = Item::from([(":now".to_owned(), time(now))]);
     let condition = "attribute_not_exists(pk) OR expires_at <= :now";
@@ -286,9 +289,11 @@ pub fn remembered_purpose(item: Option<&Item>) -> Option<Purpose> {
     serde_dynamo::from_attribute_value(item?.get("purpose")?.clone()).ok()
 }
 
-/// Forgets a key whose send failed, so that it can be tried again.
-pub async fn forget(store: &Store, key: &Digest) -> Result<(), Problem> {
-    store.delete(idempotency_key(key), "attribute_exists(pk)", Item::new()).await.map(drop)
+/// Forgets a key whose send failed, so that it can be tried again; not one that another request
+/// has used since.
+pub async fn forget(store: &Store, key: &Digest, challenge: &Challenge) -> Result<(), Problem> {
+    let values = Item::from([(":id".to_owned(), s(&*challenge.id))]);
+    store.delete(idempotency_key(key), "challenge_id = :id", values).await.map(drop)
 }
 
 fn idempotency_key(key: &Digest) -> Key<()> {

@@ -3,7 +3,7 @@
 use jiff::{Timestamp, civil::Date};
 use serde::{Deserialize, Serialize};
 
-use super::{Key, Table, Transaction, item, seconds};
+use super::{Item, Key, Store, Table, Transaction, account, item, n, seconds};
 use crate::{id::UserId, problem::Problem};
 
 /// What a person says of themselves.
@@ -73,4 +73,31 @@ pub fn create<L>(
 ) -> Result<(), Problem> {
     transaction.create(label, Table::Profiles, "user_id", item("profile", profile)?);
     Ok(())
+}
+
+/// What became of a change.
+#[derive(Debug)]
+pub enum Saved {
+    /// It was made.
+    As(Box<Profile>),
+    /// Another change came between, or the profile is gone.
+    Overtaken,
+}
+
+/// Writes `after` where `before` still stands, and with it, where that changed, what the account
+/// says of the profile's completeness.
+pub async fn save(store: &Store, before: &Profile, after: Profile) -> Result<Saved, Problem> {
+    let revision = i64::try_from(before.revision).map_err(Problem::internal)?;
+    let after = Profile { revision: before.revision + 1, ..after };
+    let mut transaction = Transaction::default();
+    let values = Item::from([(":revision".to_owned(), n(revision))]);
+    let new = item("profile", &after)?;
+    transaction.put_if((), Table::Profiles, new, "revision = :revision", values);
+    if before.is_complete() != after.is_complete() {
+        account::set_profile_complete(&mut transaction, (), after.user_id, after.is_complete());
+    }
+    Ok(match store.commit(transaction).await? {
+        Ok(()) => Saved::As(Box::new(after)),
+        Err(_) => Saved::Overtaken,
+    })
 }

@@ -2,7 +2,7 @@
 
 use std::{marker::PhantomData, time::Duration};
 
-use aws_sdk_dynamodb::types::KeysAndAttributes;
+use aws_sdk_dynamodb::{operation::query::builders::QueryFluentBuilder, types::KeysAndAttributes};
 use serde::de::DeserializeOwned;
 
 use super::{Item, Store, Table, failure, from_item, s};
@@ -75,6 +75,18 @@ impl Reads for () {
     }
 }
 
+impl<R: Reads> Reads for Vec<R> {
+    type Found = Vec<R::Found>;
+
+    fn list(&self, keys: &mut Vec<(Table, Item, bool)>) {
+        self.iter().for_each(|reads| reads.list(keys));
+    }
+
+    fn pick(self, items: &mut Vec<(Table, Item)>) -> Result<Self::Found, Problem> {
+        self.into_iter().map(|reads| reads.pick(items)).collect()
+    }
+}
+
 impl<R: Reads> Reads for Option<R> {
     type Found = Option<R::Found>;
 
@@ -111,7 +123,67 @@ tuple_reads!(A B);
 tuple_reads!(A B C);
 tuple_reads!(A B C D);
 
+/// A page of the items under one partition key, in the order of their sort key.
+pub(super) struct Page<'a> {
+    pub(super) table: Table,
+    /// Name and value of the partition key.
+    pub(super) partition: (&'a str, &'a str),
+    /// Name of the sort key, and what it begins with.
+    pub(super) sort: (&'a str, &'a str),
+    /// The sort key of the last item of the page before.
+    pub(super) after: Option<String>,
+    pub(super) newest_first: bool,
+    /// Name and value of an attribute that items must have.
+    pub(super) only: Option<(&'a str, &'a str)>,
+    pub(super) limit: usize,
+}
+
+/// Rows that one page reads at most, whatever a filter leaves of them.
+const MAX_ROWS: i32 = 200;
+
 impl Store {
+    /// One `Query`: the page, and the sort key to go on after, if there may be more.
+    pub(super) async fn page(
+        &self,
+        page: Page<'_>,
+    ) -> Result<(Vec<Item>, Option<String>), Problem> {
+        let ((pk, of), (sk, prefix)) = (page.partition, page.sort);
+        let rows = match page.only {
+            Some(_) => MAX_ROWS,
+            None => i32::try_from(page.limit).unwrap_or(MAX_ROWS),
+        };
+        let mut call = self
+            .client
+            .query()
+            .table_name(self.name(page.table))
+            .key_condition_expression("#pk = :pk AND begins_with(#sk, :sk)")
+            .expression_attribute_names("#pk", pk)
+            .expression_attribute_names("#sk", sk)
+            .expression_attribute_values(":pk", s(of))
+            .expression_attribute_values(":sk", s(prefix))
+            .scan_index_forward(!page.newest_first)
+            .limit(rows);
+        if let Some((name, value)) = page.only {
+            call = call
+                .filter_expression("#only = :only")
+                .expression_attribute_names("#only", name)
+                .expression_attribute_values(":only", s(value));
+        }
+        if let Some(after) = page.after {
+            call = call.exclusive_start_key(pk, s(of)).exclusive_start_key(sk, s(after));
+        }
+        let output = call.send().await.map_err(|error| failure::problem("Query", error))?;
+        let sort_key = |item: &Item| item.get(sk).and_then(|key| key.as_s().ok()).cloned();
+        let mut items = output.items.unwrap_or_default();
+        if items.len() > page.limit {
+            items.truncate(page.limit);
+            let next = items.last().and_then(sort_key);
+            return Ok((items, next));
+        }
+        let next = output.last_evaluated_key.as_ref().and_then(sort_key);
+        Ok((items, next))
+    }
+
     /// Reads everything in one round trip. Keys must be distinct and at most 100.
     ///
     /// A key that DynamoDB left unprocessed is asked for again, and in the end answered 503:
@@ -173,26 +245,49 @@ impl Store {
         (name, value): (&str, &str),
         consistent: bool,
     ) -> Result<Vec<Item>, Problem> {
-        let mut items = Vec::new();
-        let mut start: Option<Item> = None;
-        loop {
-            let page = self
-                .client
-                .query()
-                .table_name(self.name(table))
-                .key_condition_expression("#k = :k")
-                .expression_attribute_names("#k", name)
-                .expression_attribute_values(":k", s(value))
-                .consistent_read(consistent)
-                .set_exclusive_start_key(start)
-                .send()
-                .await
-                .map_err(|error| failure::problem("Query", error))?;
-            items.extend(page.items.unwrap_or_default());
-            start = page.last_evaluated_key;
-            if start.is_none() {
-                return Ok(items);
-            }
+        let query = self
+            .client
+            .query()
+            .table_name(self.name(table))
+            .key_condition_expression("#k = :k")
+            .expression_attribute_names("#k", name)
+            .expression_attribute_values(":k", s(value))
+            .consistent_read(consistent);
+        all(query).await
+    }
+
+    /// Every item under one partition key whose sort key is from `from` to `to`.
+    pub(super) async fn range(
+        &self,
+        table: Table,
+        (pk, of): (&str, &str),
+        (sk, from, to): (&str, &str, &str),
+    ) -> Result<Vec<Item>, Problem> {
+        let query = self
+            .client
+            .query()
+            .table_name(self.name(table))
+            .key_condition_expression("#pk = :pk AND #sk BETWEEN :from AND :to")
+            .expression_attribute_names("#pk", pk)
+            .expression_attribute_names("#sk", sk)
+            .expression_attribute_values(":pk", s(of))
+            .expression_attribute_values(":from", s(from))
+            .expression_attribute_values(":to", s(to));
+        all(query).await
+    }
+}
+
+/// All pages of a query.
+async fn all(query: QueryFluentBuilder) -> Result<Vec<Item>, Problem> {
+    let mut items = Vec::new();
+    let mut start: Option<Item> = None;
+    loop {
+        let page = query.clone().set_exclusive_start_key(start).send().await;
+        let page = page.map_err(|error| failure::problem("Query", error))?;
+        items.extend(page.items.unwrap_or_default());
+        start = page.last_evaluated_key;
+        if start.is_none() {
+            return Ok(items);
         }
     }
 }

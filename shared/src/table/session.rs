@@ -1,5 +1,6 @@
 //! The `sessions` table.
 
+use futures_util::future::join_all;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
@@ -12,7 +13,10 @@ use crate::{
     problem::Problem,
     refresh::{self, SessionState, Verdict},
     secret::Digest,
-    table::key::Slot,
+    table::{
+        device::{self, Device},
+        key::Slot,
+    },
 };
 
 /// How many sessions a user has at most; the oldest gives way.
@@ -34,6 +38,9 @@ pub struct Session {
     pub mac_slot: Slot,
     /// Whether it was begun by staff.
     pub is_staff: bool,
+    /// The device that was registered in it.
+    #[serde(flatten)]
+    pub device: Option<SessionDevice>,
     /// When it began.
     #[serde(with = "seconds::required")]
     pub created_at: Timestamp,
@@ -49,6 +56,19 @@ pub struct Session {
     /// When it ends whatever happens.
     #[serde(with = "seconds::required")]
     pub absolute_end: Timestamp,
+}
+
+/// The device that a session registered: a hint, see [`super::device`].
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct SessionDevice {
+    /// Its name in the user's namespace.
+    pub device_id: String,
+    /// What the person calls it.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub device_name: Option<String>,
+    /// What stands for its push token.
+    #[serde(with = "digest")]
+    pub device_token: Digest,
 }
 
 impl Session {
@@ -68,6 +88,7 @@ impl Session {
             last_key: None,
             mac_slot,
             is_staff,
+            device: None,
             created_at: now,
             last_used_at: now,
             auth_time: now,
@@ -111,6 +132,38 @@ pub fn create<L>(
 pub fn remove<L>(transaction: &mut Transaction<L>, label: L, session: &Session) {
     let key = key(session.user_id, session.session_id);
     transaction.delete(label, key, None, Item::new());
+}
+
+/// Notes when a credential was last presented in a session that still is.
+pub fn set_auth_time<L>(transaction: &mut Transaction<L>, label: L, session: &Session) {
+    let key = key(session.user_id, session.session_id);
+    let change = Change::new(key, "SET auth_time = :at")
+        .only_if("attribute_exists(session_id)")
+        .with(":at", time(session.auth_time));
+    transaction.change(label, change);
+}
+
+/// Notes the device that a living session registers.
+pub fn link_device<L>(
+    transaction: &mut Transaction<L>,
+    label: L,
+    session: &Session,
+    device: &Device,
+    token: &Digest,
+) {
+    let name = match device.device_name {
+        Some(_) => ", device_name = :name",
+        None => " REMOVE device_name",
+    };
+    let update = format!("SET device_id = :device, device_token = :token{name}");
+    let mut change = Change::new(key(session.user_id, session.session_id), update)
+        .only_if("attribute_exists(session_id)")
+        .with(":device", s(&*device.device_id))
+        .with(":token", s(token.text()));
+    if let Some(name) = &device.device_name {
+        change = change.with(":name", s(&**name));
+    }
+    transaction.change(label, change);
 }
 
 /// All sessions of a user, oldest first, those that have run out among them.
@@ -184,7 +237,7 @@ fn number(counter: u64) -> Result<i64, Problem> {
     i64::try_from(counter).map_err(Problem::internal)
 }
 
-/// Ends a session that lives: whether it did.
+/// Ends a session that lives, and then the registration of its device: whether it did live.
 pub async fn end_alive(
     store: &Store,
     user_id: UserId,
@@ -193,8 +246,23 @@ pub async fn end_alive(
 ) -> Result<bool, Problem> {
     let values = Item::from([(":now".to_owned(), time(now))]);
     let alive = "expires_at > :now AND absolute_end > :now";
-    let outcome = store.delete(key(user_id, session_id), alive, values).await?;
-    Ok(matches!(outcome, Outcome::Done(_)))
+    let Outcome::Done(ended) = store.delete(key(user_id, session_id), alive, values).await? else {
+        return Ok(false);
+    };
+    // What it was is not known when the answer to its deletion was lost; its device is then not
+    // shown any more and goes by its TTL.
+    if ended.contains_key("session_id") {
+        release_device(store, &from_item(ended)?).await?;
+    }
+    Ok(true)
+}
+
+/// Ends the registration of the device that was registered in a session, if it still is.
+pub async fn release_device(store: &Store, session: &Session) -> Result<(), Problem> {
+    let Some(SessionDevice { device_id, device_token, .. }) = &session.device else {
+        return Ok(());
+    };
+    device::release(store, session.user_id, session.session_id, device_id, device_token).await
 }
 
 /// Ends sessions of a user, whatever state they are in. All or, after a failure, some of them:
@@ -206,5 +274,6 @@ pub async fn end_all(store: &Store, sessions: &[Session]) -> Result<(), Problem>
         // Nothing in it is conditional, so nothing can be refused.
         store.commit(transaction).await.map(drop)?;
     }
-    Ok(())
+    let releases = sessions.iter().map(|session| release_device(store, session));
+    join_all(releases).await.into_iter().collect()
 }

@@ -6,7 +6,9 @@
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use super::{Change, Key, Table, Transaction, item, n, seconds, time};
+use super::{
+    Change, Key, Store, Table, Transaction, from_item, item, n, read::Page, seconds, time,
+};
 use crate::{
     id::{EntryId, UserId},
     money::Points,
@@ -41,6 +43,16 @@ pub enum Asset {
     Money,
     /// Points.
     Points,
+}
+
+impl Asset {
+    /// Its name in requests, answers and items.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Money => "MONEY",
+            Self::Points => "POINTS",
+        }
+    }
 }
 
 /// Which way.
@@ -81,7 +93,42 @@ pub struct Entry {
 
 /// Where a user's balance is.
 pub fn balance_key(user_id: UserId) -> Key<Balance> {
-    Key::new(Table::Wallets, &[("user_id", &user_id.to_string()), ("sk", "BALANCE")])
+    row(user_id, "BALANCE")
+}
+
+/// Where an entry is.
+pub fn entry_key(user_id: UserId, entry_id: EntryId) -> Key<Entry> {
+    row(user_id, &format!("{ENTRY}{entry_id}"))
+}
+
+const ENTRY: &str = "ENTRY#";
+
+pub(super) fn row<T>(user_id: UserId, sk: &str) -> Key<T> {
+    Key::new(Table::Wallets, &[("user_id", &user_id.to_string()), ("sk", sk)])
+}
+
+/// A page of a user's entries, newest first, and the id to go on after.
+pub async fn entries(
+    store: &Store,
+    user_id: UserId,
+    asset: Option<Asset>,
+    after: Option<EntryId>,
+    limit: usize,
+) -> Result<(Vec<Entry>, Option<EntryId>), Problem> {
+    let user_id = user_id.to_string();
+    let page = Page {
+        table: Table::Wallets,
+        partition: ("user_id", &user_id),
+        sort: ("sk", ENTRY),
+        after: after.map(|id| format!("{ENTRY}{id}")),
+        newest_first: true,
+        only: asset.map(|asset| ("asset", asset.as_str())),
+        limit,
+    };
+    let (items, next) = store.page(page).await?;
+    let entries = items.into_iter().map(from_item).collect::<Result<_, _>>()?;
+    let next = next.and_then(|sk| EntryId::parse(sk.strip_prefix(ENTRY)?).ok());
+    Ok((entries, next))
 }
 
 impl Balance {
@@ -168,12 +215,8 @@ fn append<L>(
     user_id: UserId,
     entry: &Entry,
 ) -> Result<(), Problem> {
-    let key: Key<Entry> = Key::new(
-        Table::Wallets,
-        &[("user_id", &user_id.to_string()), ("sk", &format!("ENTRY#{}", entry.entry_id))],
-    );
     let mut new = item("entry", entry)?;
-    new.extend(key.key);
+    new.extend(entry_key(user_id, entry.entry_id).key);
     transaction.create(label, Table::Wallets, "sk", new);
     Ok(())
 }

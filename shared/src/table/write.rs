@@ -282,6 +282,14 @@ impl<L> Default for Transaction<L> {
 }
 
 impl<L> Transaction<L> {
+    /// Adds the writes of another transaction, all under one label.
+    pub(super) fn append<M>(&mut self, other: Transaction<M>, label: L)
+    where
+        L: Copy,
+    {
+        self.writes.extend(other.writes.into_iter().map(|(_, write)| (label, write)));
+    }
+
     /// Puts an item where none is.
     pub(super) fn create(&mut self, label: L, table: Table, key_name: &str, item: Item) {
         let condition = Some(format!("attribute_not_exists({key_name})"));

@@ -1,0 +1,225 @@
+//! Presenting a credential again, and changing the password.
+
+use jiff::Timestamp;
+use shared::{
+    config::LoginPolicy,
+    gate,
+    http::Source,
+    identifier::Identifier,
+    index::Digests,
+    password::{self, Match, Password},
+    problem::{Code, Problem},
+    purpose::Purpose,
+    secret::{self, Digest, base64url},
+    table::{
+        Transaction,
+        account::{self, Account, AccountStatus, PasswordHash},
+        audit::{self, Action},
+        login as attempts, otp,
+        session::{self, Session},
+    },
+    token::Claims,
+};
+
+use crate::{
+    App,
+    body::{ChangePassword, Reauthenticate, ResetPassword},
+    login, strength,
+};
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Write {
+    Session,
+    Token,
+    Account,
+    Other,
+}
+
+/// The caller's session with a new `auth_time`, after a right credential.
+pub(crate) async fn reauthenticate(
+    app: &App,
+    claims: &Claims,
+    body: Reauthenticate,
+    source: Source,
+    now: Timestamp,
+) -> Result<Session, Problem> {
+    let digests = app.index.open(now).await?;
+    let throttle = digests.account(claims.user_id);
+    let token = body.verification_token.iter().flatten().next();
+    let reads = (
+        account::key(claims.user_id).consistent(),
+        token.map(|token| otp::token_key(token).consistent()),
+    );
+    let counted = count(app, body.password.is_some(), &throttle, now);
+    let (entered, counted) = tokio::join!(app.gate.enter(claims, reads), counted);
+    let (principal, (account, verified)) = entered?;
+    counted?;
+    let account = account.ok_or_else(gate::session_ended)?;
+    let matched = login::compare(body.password.clone(), account.password_hash.clone()).await?;
+    let proven = verified.flatten().and_then(|verified| {
+        let mut own = identifiers(&account, &digests);
+        own.find(|digest| verified.proves(digest, Purpose::Login, now))
+    });
+    let presented = body.verification_token.is_some();
+    let policy = app.config.login.policy;
+    if !login::suffices(policy, matched, presented, proven.is_some()) {
+        return Err(login::invalid_credentials());
+    }
+    let session = Session { auth_time: now, ..principal.session().clone() };
+    let mut all = Transaction::default();
+    session::set_auth_time(&mut all, Write::Session, &session);
+    if let (Some(token), Some(identifier)) = (token, &proven) {
+        otp::consume(&mut all, Write::Token, token, identifier, Purpose::Login, now);
+    }
+    let action = Action::Reauthenticated;
+    audit::append(&mut all, Write::Other, account.user_id, action, source, now)?;
+    let clear = clear(app, body.password.is_some(), &throttle);
+    let (committed, ()) = tokio::join!(app.store.commit(all), clear);
+    match committed? {
+        Ok(()) => Ok(session),
+        Err(refusals) if refusals.iter().any(|refusal| refusal.label == Write::Session) => {
+            Err(gate::session_ended())
+        }
+        Err(_) => Err(login::invalid_credentials()),
+    }
+}
+
+/// The digests of the identifiers that the account has verified.
+fn identifiers<'a>(
+    account: &'a Account,
+    digests: &'a Digests,
+) -> impl Iterator<Item = Digest> + 'a {
+    let phone = account.phone_number.clone().filter(|_| account.phone_verified);
+    let email = account.email.clone().filter(|_| account.email_verified);
+    let both = [phone.map(Identifier::Phone), email.map(Identifier::Email)];
+    both.into_iter().flatten().map(|identifier| digests.identifier(&identifier))
+}
+
+async fn count(
+    app: &App,
+    has_password: bool,
+    throttle: &Digest,
+    now: Timestamp,
+) -> Result<(), Problem> {
+    if !has_password {
+        return Ok(());
+    }
+    let nonce = base64url(&secret::random::<16>());
+    let counted = attempts::count_attempt(&app.store, throttle, &nonce, now).await?;
+    counted.map_err(|seconds| {
+        Problem::limited(Code::TooManyRequests, seconds, "Too many attempts. Wait.")
+    })
+}
+
+async fn clear(app: &App, has_password: bool, throttle: &Digest) {
+    if has_password && let Err(problem) = attempts::clear_attempts(&app.store, throttle).await {
+        tracing::warn!(cause = problem.cause_chain(), "attempts were not cleared");
+    }
+}
+
+/// Sets a new password for the one who knows the old, and ends all other sessions.
+pub(crate) async fn change_password(
+    app: &App,
+    claims: &Claims,
+    body: ChangePassword,
+    source: Source,
+    now: Timestamp,
+) -> Result<(), Problem> {
+    let throttle = app.index.open(now).await?.account(claims.user_id);
+    let key = account::key(claims.user_id).consistent();
+    let counted = count(app, true, &throttle, now);
+    let (entered, counted) = tokio::join!(app.gate.enter(claims, key), counted);
+    let (_, account) = entered?;
+    counted?;
+    let account = account.ok_or_else(gate::session_ended)?;
+    let matched = login::compare(Some(body.old_password), account.password_hash.clone()).await?;
+    if matched == Some(Match::Wrong) {
+        return Err(login::invalid_credentials());
+    }
+    let hash = choose(&body.new_password, &account).await?;
+    let mut all = Transaction::default();
+    account::set_password(&mut all, Write::Account, &account, &hash);
+    let action = Action::PasswordChanged;
+    audit::append(&mut all, Write::Other, account.user_id, action, source, now)?;
+    let clear = clear(app, true, &throttle);
+    let (committed, ()) = tokio::join!(app.store.commit(all), clear);
+    if committed?.is_err() {
+        return Err(Problem::unavailable("the account changed with its password"));
+    }
+    let mut sessions = session::list(&app.store, claims.user_id, true).await?;
+    sessions.retain(|session| session.session_id != claims.session_id);
+    session::end_all(&app.store, &sessions).await
+}
+
+/// Refuses a weak password, hashes another.
+async fn choose(password: &Password, account: &Account) -> Result<PasswordHash, Problem> {
+    let email = account.email.as_ref().map(|email| email.as_str());
+    let phone = account.phone_number.as_ref().map(|phone| phone.as_str());
+    let about = [Some(account.username.as_str()), email, phone];
+    let about: Vec<_> = about.into_iter().flatten().collect();
+    strength::check(password, &about, "new_password")?;
+    hash(password.clone()).await
+}
+
+/// Hashes a password on a thread of its own.
+pub(crate) async fn hash(password: Password) -> Result<PasswordHash, Problem> {
+    let salt = secret::random();
+    let hash = tokio::task::spawn_blocking(move || password::hash(&password, salt)).await;
+    hash.map_err(Problem::internal)?.map_err(Problem::internal)
+}
+
+/// Sets a new password for the one who proves an identifier, and ends all sessions.
+pub(crate) async fn reset_password(
+    app: &App,
+    body: ResetPassword,
+    source: Source,
+    now: Timestamp,
+) -> Result<(), Problem> {
+    let token = body.verification_token.as_ref().ok_or_else(invalid_token)?;
+    let identifier = app.index.open(now).await?.identifier(&body.identifier);
+    let reads = (
+        otp::token_key(token).consistent(),
+        account::identifier_claim(&body.identifier).consistent(),
+    );
+    let (verified, claim) = app.store.read(reads).await?;
+    let purpose = Purpose::ResetPassword;
+    let proven = verified.is_some_and(|verified| verified.proves(&identifier, purpose, now));
+    let claim = claim.filter(|_| proven).ok_or_else(invalid_token)?;
+    let account = app.store.read(account::key(claim.user_id).consistent()).await?;
+    let account = account.ok_or_else(invalid_token)?;
+    allowed(app.config.login.policy, &account)?;
+    let hash = choose(&body.new_password, &account).await?;
+    let mut all = Transaction::default();
+    otp::consume(&mut all, Write::Token, token, &identifier, purpose, now);
+    account::set_password(&mut all, Write::Account, &account, &hash);
+    audit::append(&mut all, Write::Other, account.user_id, Action::PasswordReset, source, now)?;
+    match app.store.commit(all).await? {
+        Ok(()) => {}
+        Err(refusals) if refusals.iter().any(|refusal| refusal.label == Write::Token) => {
+            return Err(invalid_token());
+        }
+        Err(_) => return Err(Problem::unavailable("the account changed with its password")),
+    }
+    let sessions = session::list(&app.store, account.user_id, true).await?;
+    session::end_all(&app.store, &sessions).await
+}
+
+/// Whether the account may have its password reset by one identifier.
+fn allowed(policy: LoginPolicy, account: &Account) -> Result<(), Problem> {
+    if account.status != AccountStatus::Active {
+        return Err(login::not_active());
+    }
+    let has_second = account.phone_verified && account.email_verified;
+    match policy == LoginPolicy::Both && !has_second {
+        true => Err(Problem::new(
+            Code::SecondIdentifierRequired,
+            "Ask for help: a reset needs a second verified identifier.",
+        )),
+        false => Ok(()),
+    }
+}
+
+fn invalid_token() -> Problem {
+    let detail = "Verify the phone number or e-mail address again.";
+    Problem::field(Code::InvalidVerificationToken, "verification_token", detail)
+}

@@ -1,0 +1,217 @@
+//! Devices, and the list of sessions that shows their names.
+
+use jiff::Timestamp;
+use serde::Serialize;
+use shared::{
+    fields::{Body, Fields, text},
+    gate,
+    id::{DeviceId, SessionId},
+    problem::{Code, Problem},
+    secret,
+    table::{
+        device::{self, Device, DeviceType, Seen},
+        session::{self, Session},
+    },
+    token::Claims,
+    value::Invalid,
+};
+
+use crate::App;
+
+/// How often a registration is made anew when something came between.
+const ATTEMPTS: usize = 4;
+const MAX_DEVICE_ID_CHARS: usize = 200;
+/// FCM says no more than that tokens may be long; those seen are under 300 bytes.
+const MAX_TOKEN_CHARS: usize = 1_024;
+const MAX_NAME_CHARS: usize = 100;
+
+/// `POST /auth/device`.
+pub(crate) struct DeviceBody {
+    device_id: String,
+    fcm_token: String,
+    device_type: DeviceType,
+    device_name: Option<String>,
+    app_version: Option<String>,
+    os_version: Option<String>,
+    is_active: bool,
+}
+
+impl Body for DeviceBody {
+    fn read(fields: &mut Fields) -> Option<Self> {
+        let device_id = fields.required("device_id", plain::<MAX_DEVICE_ID_CHARS>);
+        let fcm_token = fields.required("fcm_token", plain::<MAX_TOKEN_CHARS>);
+        let device_type = fields.required("device_type", |text| match text {
+            "ANDROID" => Ok(DeviceType::Android),
+            "IOS" => Ok(DeviceType::Ios),
+            "WEB" => Ok(DeviceType::Web),
+            _ => Err(Invalid {
+                code: "invalid_device_type",
+                detail: "This must be ANDROID, IOS or WEB.",
+            }),
+        });
+        let device_name = fields.optional("device_name", plain::<MAX_NAME_CHARS>);
+        let app_version = fields.optional("app_version", plain::<MAX_NAME_CHARS>);
+        let os_version = fields.optional("os_version", plain::<MAX_NAME_CHARS>);
+        let is_active = match fields.has("is_active") {
+            true => fields.flag("is_active"),
+            false => Some(true),
+        };
+        Some(Self {
+            device_id: device_id?,
+            fcm_token: fcm_token?,
+            device_type: device_type?,
+            device_name: device_name?,
+            app_version: app_version?,
+            os_version: os_version?,
+            is_active: is_active?,
+        })
+    }
+}
+
+/// A text of 1 to `MAX` characters, none of them a control character.
+fn plain<const MAX: usize>(given: &str) -> Result<String, Invalid> {
+    match given.chars().any(char::is_control) {
+        true => Err(Invalid { code: "invalid_text", detail: "This has control characters." }),
+        false => text::<MAX>(given),
+    }
+}
+
+/// A device as it is answered.
+#[derive(Serialize)]
+pub(crate) struct DeviceView {
+    id: DeviceId,
+    device_id: String,
+    fcm_token: String,
+    device_type: DeviceType,
+    device_name: Option<String>,
+    app_version: Option<String>,
+    os_version: Option<String>,
+    is_active: bool,
+    last_used: Timestamp,
+}
+
+impl From<Device> for DeviceView {
+    fn from(device: Device) -> Self {
+        Self {
+            id: device.id,
+            device_id: device.device_id,
+            fcm_token: device.fcm_token,
+            device_type: device.device_type,
+            device_name: device.device_name,
+            app_version: device.app_version,
+            os_version: device.os_version,
+            is_active: device.is_active,
+            last_used: device.last_used_at,
+        }
+    }
+}
+
+/// Registers a device, or registers it anew.
+pub(crate) async fn register(
+    app: &App,
+    claims: &Claims,
+    body: &DeviceBody,
+    now: Timestamp,
+) -> Result<Device, Problem> {
+    for attempt in 0..ATTEMPTS {
+        let seen = look(app, claims, body, attempt > 0).await?;
+        let device = device(body, &seen, now);
+        if device::register(&app.store, &device, &seen).await? {
+            return Ok(device);
+        }
+    }
+    Err(Problem::unavailable("a device changed too often"))
+}
+
+async fn look(
+    app: &App,
+    claims: &Claims,
+    body: &DeviceBody,
+    consistent: bool,
+) -> Result<Seen, Problem> {
+    let token = device::token_digest(&body.fcm_token);
+    let claim = device::claim_key(&token).read_consistently(consistent);
+    let devices = device::list(&app.store, claims.user_id, consistent);
+    let (entered, devices) = tokio::join!(app.gate.enter(claims, claim), devices);
+    let (principal, claim) = entered?;
+    Ok(Seen { session: principal.session().clone(), devices: devices?, claim })
+}
+
+fn device(body: &DeviceBody, seen: &Seen, now: Timestamp) -> Device {
+    let before = seen.devices.iter().find(|device| device.device_id == body.device_id);
+    Device {
+        user_id: seen.session.user_id,
+        device_id: body.device_id.clone(),
+        id: before.map_or_else(|| DeviceId::new(now, secret::random()), |device| device.id),
+        fcm_token: body.fcm_token.clone(),
+        device_type: body.device_type,
+        device_name: body.device_name.clone(),
+        app_version: body.app_version.clone(),
+        os_version: body.os_version.clone(),
+        is_active: body.is_active,
+        last_used_at: now,
+        session_id: seen.session.session_id,
+        expires_at: seen.session.absolute_end,
+    }
+}
+
+/// The caller's living sessions, newest first.
+pub(crate) async fn sessions(
+    app: &App,
+    claims: &Claims,
+    now: Timestamp,
+) -> Result<Vec<Session>, Problem> {
+    let mut sessions = session::list(&app.store, claims.user_id, true).await?;
+    sessions.retain(|session| session.is_alive(now));
+    if !sessions.iter().any(|session| session.session_id == claims.session_id) {
+        return Err(gate::session_ended());
+    }
+    sessions.reverse();
+    Ok(sessions)
+}
+
+/// The caller's devices whose session lives, last used first.
+pub(crate) async fn devices(
+    app: &App,
+    claims: &Claims,
+    now: Timestamp,
+) -> Result<Vec<Device>, Problem> {
+    let devices = device::list(&app.store, claims.user_id, false);
+    let (sessions, devices) = tokio::join!(sessions(app, claims, now), devices);
+    let (sessions, mut devices) = (sessions?, devices?);
+    devices.retain(|device| sessions.iter().any(|session| session.session_id == device.session_id));
+    devices.sort_by_key(|device| std::cmp::Reverse((device.last_used_at, device.id)));
+    Ok(devices)
+}
+
+/// Ends the registration of one of the caller's devices.
+pub(crate) async fn unregister(app: &App, claims: &Claims, device_id: &str) -> Result<(), Problem> {
+    let key = device::key(claims.user_id, device_id).consistent();
+    let (_, device) = app.gate.enter(claims, key).await?;
+    let device = device.ok_or_else(not_found)?;
+    let token = device::token_digest(&device.fcm_token);
+    let Device { user_id, session_id, device_id, .. } = &device;
+    device::release(&app.store, *user_id, *session_id, device_id, &token).await
+}
+
+/// Ends one of the caller's sessions.
+pub(crate) async fn end_session(
+    app: &App,
+    claims: &Claims,
+    session_id: SessionId,
+    now: Timestamp,
+) -> Result<(), Problem> {
+    if session_id != claims.session_id {
+        app.gate.enter(claims, ()).await?;
+    }
+    match session::end_alive(&app.store, claims.user_id, session_id, now).await? {
+        true => Ok(()),
+        false if session_id == claims.session_id => Err(gate::session_ended()),
+        false => Err(not_found()),
+    }
+}
+
+/// 404.
+pub(crate) fn not_found() -> Problem {
+    Problem::new(Code::NotFound, "There is no such thing of yours.")
+}

@@ -1,0 +1,153 @@
+//! The operations at the edge.
+
+use axum::{
+    extract::State,
+    response::{IntoResponse, Response},
+};
+use http::StatusCode;
+use jiff::Timestamp;
+use serde::Serialize;
+use shared::{
+    cursor::{self, Limit, QueryBinding},
+    fields::{Body, Fields, text},
+    gate::Service,
+    http::{Json, Query, RequiredIdempotencyKey},
+    id::{EntryId, UserId},
+    ledger::{self, Movement},
+    problem::Problem,
+    table::{
+        posting::{self, Posting},
+        wallet::{self, Asset, Balance},
+    },
+    token::Claims,
+    value::Invalid,
+    view::{EntryView, Money, Points},
+};
+
+use crate::App;
+
+/// What a user has.
+#[derive(Serialize)]
+struct BalanceView {
+    #[serde(flatten)]
+    money: Money,
+    points: Points,
+    last_updated: Timestamp,
+}
+
+/// `GET /users/wallet`.
+pub(crate) async fn balance(
+    State(app): State<App>,
+    claims: Claims,
+) -> Result<impl IntoResponse, Problem> {
+    let balance = read_balance(&app, &claims).await?;
+    Ok(Json(BalanceView {
+        money: Money::of(&balance, app.config.currency),
+        points: (&balance).into(),
+        last_updated: balance.updated_at,
+    }))
+}
+
+/// Reads once more, consistently, what is not there yet: right after a registration.
+async fn read_balance(app: &App, claims: &Claims) -> Result<Balance, Problem> {
+    for consistent in [false, true] {
+        let key = wallet::balance_key(claims.user_id).read_consistently(consistent);
+        if let (_, Some(balance)) = app.gate.enter(claims, key).await? {
+            return Ok(balance);
+        }
+    }
+    Err(Problem::internal("a user has no wallet"))
+}
+
+/// The query of a list of entries.
+pub(crate) struct Listing {
+    asset: Option<Asset>,
+    limit: Limit,
+    cursor: Option<String>,
+}
+
+impl Body for Listing {
+    fn read(fields: &mut Fields) -> Option<Self> {
+        let asset = fields.optional("asset", |text| match text {
+            "MONEY" => Ok(Asset::Money),
+            "POINTS" => Ok(Asset::Points),
+            _ => Err(Invalid { code: "invalid_asset", detail: "This must be MONEY or POINTS." }),
+        });
+        let limit = fields.optional("limit", Limit::parse);
+        let cursor = fields.optional("cursor", text::<2_048>);
+        Some(Self { asset: asset?, limit: limit?.unwrap_or_default(), cursor: cursor? })
+    }
+}
+
+#[derive(Serialize)]
+struct PageView {
+    results: Vec<EntryView>,
+    next_cursor: Option<String>,
+}
+
+/// `GET /users/wallet/transactions`.
+pub(crate) async fn transactions(
+    State(app): State<App>,
+    claims: Claims,
+    Query(query): Query<Listing>,
+) -> Result<impl IntoResponse, Problem> {
+    let (_, key) = app.cursor_keys.current(app.clock.now()).await?;
+    let asset = query.asset.map_or("", Asset::as_str);
+    let operation = "GET /users/wallet/transactions";
+    let binding = QueryBinding::new(operation, claims.user_id.as_bytes(), &[("asset", asset)]);
+    let after = query.cursor.map(|text| cursor::open(&key, &binding, &text)).transpose();
+    let after = after
+        .map_err(Problem::invalid_cursor)?
+        .and_then(|position| EntryId::from_bytes(position.try_into().ok()?));
+    let limit = query.limit.get();
+    let reading = wallet::entries(&app.store, claims.user_id, query.asset, after, limit);
+    let (_, (entries, next)) = app.gate.enter_beside(&claims, reading).await?;
+    let currency = app.config.currency;
+    Ok(Json(PageView {
+        results: entries.into_iter().map(|entry| EntryView::of(entry, currency)).collect(),
+        next_cursor: next.map(|id| cursor::seal(&key, &binding, id.as_bytes())),
+    }))
+}
+
+/// What another backend asks to be posted.
+pub(crate) struct EntryRequest {
+    user_id: UserId,
+    movement: Movement,
+    reference: String,
+    reason: String,
+}
+
+impl Body for EntryRequest {
+    fn read(fields: &mut Fields) -> Option<Self> {
+        let user_id = fields.required("user_id", UserId::parse);
+        let movement = Movement::read(fields);
+        let reference = fields.required("reference", ledger::remark);
+        let reason = fields.required("reason", ledger::remark);
+        Some(Self {
+            user_id: user_id?,
+            movement: movement?,
+            reference: reference?,
+            reason: reason?,
+        })
+    }
+}
+
+/// `POST /internal/wallet/entries`.
+pub(crate) async fn post_entry(
+    State(app): State<App>,
+    service: Service,
+    RequiredIdempotencyKey(key): RequiredIdempotencyKey,
+    Json(body): Json<EntryRequest>,
+) -> Result<Response, Problem> {
+    let EntryRequest { user_id, movement, reference, reason } = body;
+    let actor = service.arn().to_owned();
+    let posting = Posting { user_id, movement, reference, reason, actor };
+    let operation = "POST /internal/wallet/entries";
+    let now = app.clock.now();
+    let posted = posting::post(&app.store, &posting, operation, &key, now, |_, _| Ok(())).await?;
+    let entry = Json(EntryView::of(posted.entry, app.config.currency));
+    Ok(match posted.is_replayed {
+        true => (StatusCode::CREATED, [("idempotent-replayed", "true")], entry).into_response(),
+        false => (StatusCode::CREATED, entry).into_response(),
+    })
+}

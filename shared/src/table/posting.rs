@@ -1,0 +1,190 @@
+//! The `wallets` table: posting an entry, once for an idempotency key.
+//!
+//! Two round trips: the balance and the key's record are read consistently, then one transaction
+//! writes balance, entry and record, held by the balance's revision. Whoever is overtaken reads
+//! and tries again; after too many times the answer is 503, and the same key is safe to send
+//! again.
+
+use std::time::Duration;
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use super::{
+    Item, Key, Store, Table, Transaction, digest, item, seconds, time, usage,
+    wallet::{self, Balance, Direction, Entry},
+};
+use crate::{
+    http::IdempotencyKey,
+    id::{EntryId, UserId},
+    ledger::{self, Movement, Quantity, Refusal},
+    otp::after,
+    problem::{Code, Problem},
+    secret::{self, Digest},
+};
+
+const KEEP_SECONDS: i64 = 24 * 60 * 60;
+const ATTEMPTS: u32 = 10;
+
+/// An entry that is asked for.
+#[derive(Debug, Clone)]
+pub struct Posting {
+    /// Whose wallet.
+    pub user_id: UserId,
+    /// What is moved.
+    pub movement: Movement,
+    /// What it is about, for a program.
+    pub reference: String,
+    /// Why, for a person.
+    pub reason: String,
+    /// Who asks for it.
+    pub actor: String,
+}
+
+impl Posting {
+    /// Equal for requests that ask for the same.
+    fn fingerprint(&self) -> Digest {
+        let Movement { direction, quantity } = self.movement;
+        let kind = format!("{direction:?} {:?}", quantity.asset());
+        let units = quantity.units().to_be_bytes();
+        let (reference, reason) = (self.reference.as_bytes(), self.reason.as_bytes());
+        Digest::sha256(&[b"posting", kind.as_bytes(), &units, reference, reason])
+    }
+}
+
+/// The record of a key: what was asked for under it, and what was made.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+struct Record {
+    #[serde(with = "digest")]
+    fingerprint: Digest,
+    entry_id: EntryId,
+    #[serde(with = "seconds::required")]
+    expires_at: Timestamp,
+}
+
+/// An entry, and whether it had been made before under the same key.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Posted {
+    /// The entry.
+    pub entry: Entry,
+    /// Whether this request made nothing.
+    pub is_replayed: bool,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Write {
+    Wallet,
+    Record,
+    Beside,
+}
+
+/// Posts an entry under the idempotency key of one operation. `beside` adds what is to be
+/// written in the same transaction.
+///
+/// # Errors
+/// `not_found` without such a wallet, `insufficient_balance`, `idempotency_key_reused`, 503.
+pub async fn post(
+    store: &Store,
+    posting: &Posting,
+    operation: &str,
+    key: &IdempotencyKey,
+    now: Timestamp,
+    beside: impl Fn(&mut Transaction<()>, &Entry) -> Result<(), Problem>,
+) -> Result<Posted, Problem> {
+    let record_key = record_key(posting.user_id, operation, key);
+    for attempt in 0..ATTEMPTS {
+        if attempt > 0 {
+            let [jitter] = secret::random::<1>();
+            tokio::time::sleep(Duration::from_millis(u64::from(jitter) * u64::from(attempt) / 8))
+                .await;
+        }
+        let balance = wallet::balance_key(posting.user_id).consistent();
+        let (record, balance) = store.read((record_key.clone().consistent(), balance)).await?;
+        if let Some(record) = record.filter(|record| now < record.expires_at) {
+            return replay(store, posting, &record).await;
+        }
+        let balance =
+            balance.ok_or_else(|| Problem::new(Code::NotFound, "There is no such user."))?;
+        let (mut transaction, entry) = transaction(posting, &balance, &record_key, now)?;
+        let mut others = Transaction::default();
+        beside(&mut others, &entry)?;
+        transaction.append(others, Write::Beside);
+        match store.commit(transaction).await? {
+            Ok(()) => return Ok(Posted { entry, is_replayed: false }),
+            Err(refusals) if refusals.iter().any(|refusal| refusal.label == Write::Beside) => {
+                return Err(Problem::unavailable("what belongs to an entry was refused"));
+            }
+            Err(_) => {}
+        }
+    }
+    Err(Problem::unavailable("a wallet was too busy"))
+}
+
+fn record_key(user_id: UserId, operation: &str, key: &IdempotencyKey) -> Key<Record> {
+    let name = Digest::sha256(&[b"posting key", operation.as_bytes(), key.as_bytes()]).text();
+    wallet::row(user_id, &format!("IDEM#{name}"))
+}
+
+async fn replay(store: &Store, posting: &Posting, record: &Record) -> Result<Posted, Problem> {
+    if record.fingerprint != posting.fingerprint() {
+        let detail = "Use a new Idempotency-Key for a new request.";
+        return Err(Problem::new(Code::IdempotencyKeyReused, detail));
+    }
+    let entry =
+        store.read(wallet::entry_key(posting.user_id, record.entry_id).consistent()).await?;
+    let entry =
+        entry.ok_or_else(|| Problem::internal("an idempotency record points to nothing"))?;
+    Ok(Posted { entry, is_replayed: true })
+}
+
+fn transaction(
+    posting: &Posting,
+    balance: &Balance,
+    record_key: &Key<Record>,
+    now: Timestamp,
+) -> Result<(Transaction<Write>, Entry), Problem> {
+    let Posting { user_id, movement, .. } = posting;
+    let (after_it, balance_before, balance_after) =
+        ledger::apply(balance, *movement).map_err(refused)?;
+    let entry = Entry {
+        entry_id: EntryId::new(now, secret::random()),
+        asset: movement.quantity.asset(),
+        direction: movement.direction,
+        quantity: movement.quantity.units(),
+        balance_before,
+        balance_after,
+        reference: posting.reference.clone(),
+        reason: posting.reason.clone(),
+        actor: posting.actor.clone(),
+        created_at: now,
+    };
+    let mut all = Transaction::default();
+    let changed = Balance { updated_at: now, ..after_it };
+    wallet::post(&mut all, Write::Wallet, &changed, &entry)?;
+    if let (Direction::Credit, Quantity::Points(points)) = (movement.direction, movement.quantity) {
+        usage::count_points(&mut all, Write::Wallet, *user_id, points, false, now);
+    }
+    let record = Record {
+        fingerprint: posting.fingerprint(),
+        entry_id: entry.entry_id,
+        expires_at: after(now, KEEP_SECONDS),
+    };
+    let mut new = item("idempotency_key", &record)?;
+    new.extend(record_key.key.clone());
+    let values = Item::from([(":now".to_owned(), time(now))]);
+    let condition = "attribute_not_exists(sk) OR expires_at <= :now";
+    all.put_if(Write::Record, Table::Wallets, new, condition, values);
+    Ok((all, entry))
+}
+
+fn refused(refusal: Refusal) -> Problem {
+    match refusal {
+        Refusal::Insufficient => {
+            Problem::new(Code::InsufficientBalance, "There is less than is to be taken.")
+        }
+        Refusal::TooMuch => Problem::invalid(
+            "amount",
+            crate::value::Invalid { code: "too_much", detail: "The balance cannot hold so much." },
+        ),
+    }
+}

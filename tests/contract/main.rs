@@ -1,0 +1,8 @@
+//! What crates, sources, documents and code promise each other.
+
+mod arrows;
+mod documents;
+mod openapi;
+mod project;
+mod settings;
+mod sources;

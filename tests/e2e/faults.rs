@@ -1,0 +1,317 @@
+//! DynamoDB on a bad day: the request succeeds all the same, or is a 503 that may be sent again,
+//! and nothing is half written.
+
+use serde_json::{Value, json};
+
+use crate::harness::{Answer, App, Needs, PASSWORD, random_phone, random_source};
+
+const WRITES: [&str; 5] = ["throttle", "conflict", "timeout", "error_500", "lost_response"];
+const READS: [&str; 4] = ["throttle", "timeout", "error_500", "lost_response"];
+
+fn kinds(operation: &str) -> &'static [&'static str] {
+    match operation {
+        "BatchGetItem" | "Query" => &READS,
+        _ => &WRITES,
+    }
+}
+
+/// What a request is answered in the end, when 503 is sent again, and how often it was 503.
+async fn persist(request: impl AsyncFn() -> Answer) -> (Answer, u32) {
+    for refused in 0..10 {
+        let answer = request().await;
+        if answer.status != 503 {
+            assert!(answer.status < 500, "{answer:?}");
+            return (answer, refused);
+        }
+        answer.problem(503, "unavailable");
+    }
+    panic!("503 ten times");
+}
+
+/// Meets one fault and answers as without.
+async fn once(app: &App, operation: &str, kind: &str, request: impl AsyncFn() -> Answer) -> Answer {
+    app.fault("dynamodb", operation, kind, 1).await;
+    persist(request).await.0
+}
+
+/// Meets enough faults that it cannot succeed at once: 503 at least once, then as without.
+async fn many(app: &App, operation: &str, request: impl AsyncFn() -> Answer) -> Answer {
+    app.fault("dynamodb", operation, "error_500", 5).await;
+    let (answer, refused) = persist(request).await;
+    assert!(refused > 0, "{operation} was never called, or was tried more often");
+    answer
+}
+
+#[tokio::test]
+async fn otp_request_sends_one_code_whatever_fails_once() {
+    let Some(app) = App::start(Needs::Own).await else { return };
+    for operation in ["TransactWriteItems", "BatchGetItem", "UpdateItem"] {
+        for kind in kinds(operation) {
+            let phone = random_phone();
+            let answer = once(&app, operation, kind, async || app.otp(&phone, "REGISTER").await);
+            answer.await.ok();
+            assert_eq!(app.messages(&phone).await.len(), 1, "{operation} {kind}");
+            let code = app.code_for(&phone).await;
+            app.verify(&phone, &code, "REGISTER").await.ok();
+        }
+        let phone = random_phone();
+        many(&app, operation, async || app.otp(&phone, "REGISTER").await).await.ok();
+        assert_eq!(app.messages(&phone).await.len(), 1, "{operation}");
+    }
+}
+
+#[tokio::test]
+async fn otp_verify_gives_one_token_whatever_fails_once() {
+    let Some(app) = App::start(Needs::Own).await else { return };
+    for operation in ["UpdateItem", "TransactWriteItems"] {
+        for kind in kinds(operation).iter().chain(&["many"]) {
+            let phone = random_phone();
+            app.otp(&phone, "REGISTER").await.ok();
+            let code = app.code_for(&phone).await;
+            let before = app.rows_where("otp", "item_type", "verification_token").await.len();
+            let verify = async || app.verify(&phone, &code, "REGISTER").await;
+            let answer = match *kind {
+                "many" => many(&app, operation, verify).await,
+                kind => once(&app, operation, kind, verify).await,
+            };
+            answer.ok();
+            let tokens = app.rows_where("otp", "item_type", "verification_token").await.len();
+            assert_eq!(tokens, before + 1, "{operation} {kind}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_wrong_try_counts_once_though_its_answer_is_lost() {
+    let Some(app) = App::start(Needs::Own).await else { return };
+    let phone = random_phone();
+    app.otp(&phone, "REGISTER").await.ok();
+    let code = app.code_for(&phone).await;
+    let wrong = format!("{:06}", (code.parse::<u32>().unwrap() + 1) % 1_000_000);
+    for _ in 0..4 {
+        app.fault("dynamodb", "UpdateItem", "lost_response", 1).await;
+        app.verify(&phone, &wrong, "REGISTER").await.problem(400, "invalid_otp");
+    }
+    app.verify(&phone, &code, "REGISTER").await.ok();
+}
+
+#[tokio::test]
+async fn register_makes_exactly_one_whole_account_whatever_fails_once() {
+    let Some(app) = App::start(Needs::Own).await else { return };
+    let inviter = app.register_user().await;
+    let code = app.me(&inviter.access_token).await.text("referral_code").to_owned();
+    let mut made = 0;
+    for operation in ["BatchGetItem", "TransactWriteItems"] {
+        for kind in kinds(operation).iter().chain(&["many"]) {
+            let new = app.new_user().await.with("referral_code", code.as_str());
+            let register = async || app.register(&new).await;
+            let answer = match *kind {
+                "many" => many(&app, operation, register).await,
+                kind => once(&app, operation, kind, register).await,
+            };
+            made += 1;
+            answer.body(201);
+            let me = app.me(answer.text("access_token")).await;
+            assert_eq!(me.ok()["points"]["current_points"], 100, "{operation} {kind}");
+            for (table, item_type, expected) in [
+                ("users", "account", 1 + made),
+                ("users", "claim", 3 + 3 * made),
+                ("profiles", "profile", 1 + made),
+                ("sessions", "session", 1 + made),
+                ("wallets", "balance", 1 + made),
+                ("wallets", "entry", 1 + 3 * made),
+            ] {
+                let rows = app.rows_where(table, "item_type", item_type).await.len();
+                assert_eq!(rows, expected, "{operation} {kind}: {table} {item_type}");
+            }
+        }
+    }
+    let me = app.me(&inviter.access_token).await;
+    assert_eq!(me.json["points"]["current_points"], 50 + 100 * made);
+}
+
+#[tokio::test]
+async fn a_registration_that_cannot_be_written_writes_nothing() {
+    let Some(app) = App::start(Needs::Own).await else { return };
+    let new = app.new_user().await;
+    let before = app.sizes().await;
+    app.fault("dynamodb", "TransactWriteItems", "error_500", 1_000).await;
+    app.register(&new).await.problem(503, "unavailable");
+    assert_eq!(app.sizes().await, before);
+}
+
+#[tokio::test]
+async fn login_begins_one_session_whatever_fails_once() {
+    let Some(app) = App::start(Needs::Own).await else { return };
+    for operation in ["BatchGetItem", "UpdateItem", "Query", "TransactWriteItems", "DeleteItem"] {
+        let user = app.register_user().await;
+        for kind in kinds(operation) {
+            let before = app.rows_where("sessions", "user_id", &user.user_id).await.len();
+            let answer =
+                once(&app, operation, kind, async || app.login(&user.phone, PASSWORD).await);
+            let answer = answer.await;
+            answer.ok();
+            app.me(answer.text("access_token")).await.ok();
+            let sessions = app.rows_where("sessions", "user_id", &user.user_id).await.len();
+            assert_eq!(sessions, before + 1, "{operation} {kind}");
+        }
+        // That the attempts are not forgotten is no reason to refuse anybody.
+        if operation != "DeleteItem" {
+            many(&app, operation, async || app.login(&user.phone, PASSWORD).await).await.ok();
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_sign_in_counts_once_though_dynamodbs_answer_is_lost() {
+    let Some(app) = App::start(Needs::Own).await else { return };
+    let user = app.register_user().await;
+    for _ in 0..9 {
+        app.login(&user.phone, "not the password").await.problem(400, "invalid_credentials");
+    }
+    // The tenth is free.
+    app.fault("dynamodb", "UpdateItem", "lost_response", 1).await;
+    app.login(&user.phone, PASSWORD).await.ok();
+}
+
+#[tokio::test]
+async fn refresh_answers_the_same_successor_whatever_fails_once() {
+    let Some(app) = App::start(Needs::Own).await else { return };
+    let mut token = app.register_user().await.refresh_token;
+    for key in [None, Some("k1")] {
+        for kind in WRITES.iter().chain(&["many"]) {
+            let refresh = async || match key {
+                Some(key) => app.refresh_with_key(&token, key).await,
+                None => app.refresh(&token).await,
+            };
+            let answer = match *kind {
+                "many" => many(&app, "UpdateItem", refresh).await,
+                kind => once(&app, "UpdateItem", kind, refresh).await,
+            };
+            answer.ok();
+            let successor = answer.text("refresh_token").to_owned();
+            assert_eq!(refresh().await.text("refresh_token"), successor, "{kind}");
+            token = successor;
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_client_that_loses_every_other_answer_never_loses_its_session() {
+    let Some(app) = App::start(Needs::Own).await else { return };
+    let mut token = app.register_user().await.refresh_token;
+    for round in 0..40 {
+        let kind = WRITES[round % WRITES.len()];
+        app.fault("dynamodb", "UpdateItem", kind, 1 + u32::try_from(round % 3).unwrap()).await;
+        // The first answer is lost on its way to the phone, which asks again.
+        persist(async || app.refresh(&token).await).await.0.ok();
+        let answer = persist(async || app.refresh(&token).await).await.0;
+        answer.ok();
+        token = answer.text("refresh_token").to_owned();
+    }
+}
+
+#[tokio::test]
+async fn logout_ends_the_session_and_is_200_whatever_fails_once() {
+    let Some(app) = App::start(Needs::Own).await else { return };
+    for kind in WRITES {
+        let user = app.register_user().await;
+        let body = json!({ "refresh_token": user.refresh_token });
+        let out = async || app.logout(&user.access_token, &body).await;
+        once(&app, "DeleteItem", kind, out).await.ok();
+        app.me(&user.access_token).await.problem(401, "session_ended");
+    }
+    for operation in ["BatchGetItem", "DeleteItem"] {
+        let user = app.register_user().await;
+        for kind in kinds(operation) {
+            let other = app.login(&user.phone, PASSWORD).await;
+            let body = json!({ "refresh_token": other.text("refresh_token") });
+            let out = async || app.logout(&user.access_token, &body).await;
+            once(&app, operation, kind, out).await.ok();
+            app.me(other.text("access_token")).await.problem(401, "session_ended");
+        }
+    }
+}
+
+#[tokio::test]
+async fn logout_of_all_is_200_whatever_fails_once() {
+    let Some(app) = App::start(Needs::Own).await else { return };
+    for operation in ["Query", "TransactWriteItems"] {
+        for kind in kinds(operation).iter().chain(&["many"]) {
+            let user = app.register_user().await;
+            let other = app.login(&user.phone, PASSWORD).await;
+            let out = async || app.logout(&user.access_token, &json!({"all": true})).await;
+            let answer = match *kind {
+                "many" => many(&app, operation, out).await,
+                kind => once(&app, operation, kind, out).await,
+            };
+            answer.ok();
+            for token in [&user.access_token, other.text("access_token")] {
+                app.me(token).await.problem(401, "session_ended");
+            }
+        }
+    }
+}
+
+#[tokio::test]
+async fn me_is_never_401_because_dynamodb_failed() {
+    let Some(app) = App::start(Needs::Own).await else { return };
+    let user = app.register_user().await;
+    for kind in READS {
+        once(&app, "BatchGetItem", kind, async || app.me(&user.access_token).await).await.ok();
+    }
+    many(&app, "BatchGetItem", async || app.me(&user.access_token).await).await.ok();
+}
+
+/// A 503 was answered, whatever became of the write: the same request sends the one message.
+async fn otp_request_after(app: &App, kind: &str, key: Option<&str>) {
+    let phone = random_phone();
+    let body: Value = json!({"identifier": phone, "purpose": "REGISTER"});
+    let ask = async || {
+        let request = app.post("/auth/otp/request", &body).from(&random_source());
+        match key {
+            Some(key) => request.key(key).send().await,
+            None => request.send().await,
+        }
+    };
+    // As often as the SDK tries.
+    app.fault("dynamodb", "TransactWriteItems", kind, 5).await;
+    ask().await.problem(503, "unavailable");
+    ask().await.ok();
+    assert_eq!(app.messages(&phone).await.len(), 1, "{kind} {key:?}");
+}
+
+#[tokio::test]
+async fn an_otp_request_that_was_answered_503_may_be_sent_again() {
+    let Some(app) = App::start(Needs::Own).await else { return };
+    for kind in ["throttle", "conflict", "timeout", "error_500"] {
+        otp_request_after(&app, kind, None).await;
+        otp_request_after(&app, kind, Some("k1")).await;
+    }
+}
+
+#[tokio::test]
+async fn an_otp_request_whose_every_answer_of_dynamodb_was_lost_may_be_sent_again() {
+    let Some(app) = App::start(Needs::Own).await else { return };
+    otp_request_after(&app, "lost_response", None).await;
+}
+
+#[tokio::test]
+async fn a_keyed_otp_request_whose_every_answer_of_dynamodb_was_lost_may_be_sent_again() {
+    let Some(app) = App::start(Needs::Own).await else { return };
+    otp_request_after(&app, "lost_response", Some("k1")).await;
+}
+
+#[tokio::test]
+async fn a_registration_whose_every_answer_of_dynamodb_was_lost_makes_no_second_account() {
+    let Some(app) = App::start(Needs::Own).await else { return };
+    let new = app.new_user().await;
+    app.fault("dynamodb", "TransactWriteItems", "lost_response", 5).await;
+    app.register(&new).await.problem(503, "unavailable");
+    // It was written. Sent again, it is refused; and the account is whole and can sign in.
+    let again = app.register(&new).await;
+    again.assert_problem();
+    assert_eq!(again.status, 400, "{again:?}");
+    assert_eq!(app.rows_where("users", "item_type", "account").await.len(), 1);
+    app.login(&new.phone, PASSWORD).await.ok();
+}

@@ -1,0 +1,76 @@
+//! The stack that a test speaks to.
+
+use std::{collections::BTreeMap, sync::Arc};
+
+use local::{Options, Stack};
+
+/// What a test needs besides HTTP.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Needs {
+    /// Nothing: any deployment will do.
+    Nothing,
+    /// Codes that can be read back and addresses that can be chosen: any local stack.
+    Codes,
+    /// A stack of its own: its clock, its faults, its tables, its settings.
+    Own,
+}
+
+/// A stack under test.
+#[derive(Clone)]
+pub struct App {
+    pub base_url: String,
+    pub(super) client: reqwest::Client,
+    pub(super) stack: Option<Arc<Stack>>,
+}
+
+impl App {
+    /// A fresh stack, or the one at `BASE_URL`. `None` where that one does not do.
+    pub async fn start(needs: Needs) -> Option<Self> {
+        match base_url() {
+            None => Some(Self::own(&[]).await),
+            Some(base_url) => Self::at(base_url, needs).await,
+        }
+    }
+
+    /// A fresh stack with these settings. `None` under `BASE_URL`.
+    pub async fn with(settings: &[(&str, &str)]) -> Option<Self> {
+        match base_url() {
+            None => Some(Self::own(settings).await),
+            Some(base_url) => Self::at(base_url, Needs::Own).await,
+        }
+    }
+
+    async fn own(settings: &[(&str, &str)]) -> Self {
+        let settings =
+            settings.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
+        let settings: BTreeMap<_, _> = settings.collect();
+        let stack = Stack::start(Options { settings, ..Options::default() }).await.unwrap();
+        let (base_url, client) = (stack.base_url().to_owned(), reqwest::Client::new());
+        Self { base_url, client, stack: Some(Arc::new(stack)) }
+    }
+
+    async fn at(base_url: String, needs: Needs) -> Option<Self> {
+        let app = Self { base_url, client: reqwest::Client::new(), stack: None };
+        let does = match needs {
+            Needs::Nothing => true,
+            Needs::Codes => app.get("/_local/clock").send().await.status == 200,
+            Needs::Own => false,
+        };
+        if !does {
+            // The test's thread bears its name.
+            println!("skipped: {}", std::thread::current().name().unwrap_or_default());
+        }
+        does.then_some(app)
+    }
+
+    /// The stack itself; only where the test [`Needs::Own`].
+    pub fn stack(&self) -> &Stack {
+        self.stack.as_ref().unwrap()
+    }
+}
+
+#[allow(clippy::disallowed_methods, reason = "where the tests go is not the product's setting")]
+fn base_url() -> Option<String> {
+    let url = std::env::var("BASE_URL").ok().filter(|url| !url.is_empty())?;
+    Some(url.trim_end_matches('/').to_owned())
+}

@@ -1,0 +1,62 @@
+//! The tables of a test's own stack.
+
+use aws_sdk_dynamodb::types::AttributeValue;
+use serde_json::{Map, Value};
+
+use super::App;
+
+/// A row as JSON.
+pub type Row = Map<String, Value>;
+
+impl App {
+    /// Every item of a table.
+    pub async fn rows(&self, table: &str) -> Vec<Row> {
+        let stack = self.stack();
+        let mut rows = Vec::new();
+        let mut start = None;
+        loop {
+            let scan = stack.dynamodb().scan().table_name(stack.table_name(table));
+            let page = scan.set_exclusive_start_key(start).send().await.unwrap();
+            let items = page.items.unwrap_or_default();
+            rows.extend(
+                items.into_iter().map(|item| serde_dynamo::from_item::<_, Row>(item).unwrap()),
+            );
+            start = page.last_evaluated_key;
+            if start.is_none() {
+                return rows;
+            }
+        }
+    }
+
+    /// The items whose attribute is this text.
+    pub async fn rows_where(&self, table: &str, name: &str, value: &str) -> Vec<Row> {
+        let mut rows = self.rows(table).await;
+        rows.retain(|row| row.get(name).and_then(Value::as_str) == Some(value));
+        rows
+    }
+
+    /// How many items each table holds.
+    pub async fn sizes(&self) -> Vec<(&'static str, usize)> {
+        let mut sizes = Vec::new();
+        for table in ["users", "sessions", "profiles", "wallets", "usage", "otp", "audit"] {
+            sizes.push((table, self.rows(table).await.len()));
+        }
+        sizes
+    }
+
+    /// Sets an attribute of an item.
+    pub async fn set(&self, table: &str, key: &[(&str, &str)], name: &str, value: AttributeValue) {
+        let stack = self.stack();
+        let mut update = stack
+            .dynamodb()
+            .update_item()
+            .table_name(stack.table_name(table))
+            .update_expression("SET #name = :value")
+            .expression_attribute_names("#name", name)
+            .expression_attribute_values(":value", value);
+        for (name, value) in key {
+            update = update.key(*name, AttributeValue::S((*value).to_owned()));
+        }
+        update.send().await.unwrap();
+    }
+}

@@ -1,0 +1,43 @@
+//! A stack, a client, and the steps that most tests begin with.
+
+mod answer;
+mod app;
+mod control;
+mod data;
+mod people;
+mod request;
+
+pub use answer::Answer;
+pub use app::{App, Needs};
+pub use people::{NewUser, User, random_email, random_phone, random_source, random_username};
+pub use request::Request;
+
+use tokio::task::JoinSet;
+
+/// A password that no rule refuses.
+pub const PASSWORD: &str = "orange lamp tuesday 77";
+
+/// The operations with a body, by path.
+pub const WITH_BODY: [&str; 6] = [
+    "/auth/otp/request",
+    "/auth/otp/verify",
+    "/auth/register",
+    "/auth/login",
+    "/auth/logout",
+    "/auth/refresh",
+];
+
+/// Runs all of them at once; answers come in no order.
+pub async fn at_once<F, T>(all: impl IntoIterator<Item = F>) -> Vec<T>
+where
+    F: Future<Output = T> + Send + 'static,
+    T: Send + 'static,
+{
+    let tasks: JoinSet<T> = all.into_iter().collect();
+    tasks.join_all().await
+}
+
+/// How many of the answers have this status.
+pub fn count(answers: &[Answer], status: u16) -> usize {
+    answers.iter().filter(|answer| answer.status == status).count()
+}

@@ -1,0 +1,145 @@
+//! Numbers, addresses, and people who use them.
+
+use serde_json::{Value, json};
+use shared::secret::random;
+
+use super::{Answer, App, PASSWORD};
+
+/// A fresh mobile number of Nepal, E.164.
+pub fn random_phone() -> String {
+    let number = u32::from_be_bytes(random()) % 30_000_000;
+    format!("+97798{}{:07}", 4 + number / 10_000_000, number % 10_000_000)
+}
+
+/// A fresh address.
+pub fn random_email() -> String {
+    format!("{}@example.com", random_username())
+}
+
+/// A fresh name.
+pub fn random_username() -> String {
+    format!("user-{:016x}", u64::from_be_bytes(random()))
+}
+
+/// A fresh IPv4 address.
+pub fn random_source() -> String {
+    let [a, b, c] = random();
+    format!("10.{a}.{b}.{c}")
+}
+
+/// Somebody who has registered, and is signed in.
+#[derive(Debug, Clone)]
+pub struct User {
+    pub user_id: String,
+    pub username: String,
+    pub phone: String,
+    pub access_token: String,
+    pub refresh_token: String,
+}
+
+/// Somebody who is about to register.
+#[derive(Debug, Clone)]
+pub struct NewUser {
+    pub phone: String,
+    pub source: String,
+    pub body: Value,
+}
+
+impl NewUser {
+    /// The same with another field.
+    pub fn with(mut self, name: &str, value: impl Into<Value>) -> Self {
+        self.body[name] = value.into();
+        self
+    }
+}
+
+impl App {
+    /// `POST /auth/otp/request` from an address of its own.
+    pub async fn otp(&self, identifier: &str, purpose: &str) -> Answer {
+        self.otp_from(&random_source(), identifier, purpose).await
+    }
+
+    /// `POST /auth/otp/request` from this address.
+    pub async fn otp_from(&self, source: &str, identifier: &str, purpose: &str) -> Answer {
+        let body = json!({"identifier": identifier, "purpose": purpose});
+        self.post("/auth/otp/request", &body).from(source).send().await
+    }
+
+    /// `POST /auth/otp/verify`.
+    pub async fn verify(&self, identifier: &str, otp: &str, purpose: &str) -> Answer {
+        let body = json!({"identifier": identifier, "otp": otp, "purpose": purpose});
+        self.post("/auth/otp/verify", &body).send().await
+    }
+
+    /// Asks for a code, reads it, exchanges it: the verification token.
+    pub async fn verified(&self, identifier: &str, purpose: &str) -> String {
+        self.otp(identifier, purpose).await.ok();
+        let code = self.code_for(identifier).await;
+        let answer = self.verify(identifier, &code, purpose).await;
+        answer.ok();
+        answer.text("verification_token").to_owned()
+    }
+
+    /// Somebody with a fresh, verified number, who has not registered yet.
+    pub async fn new_user(&self) -> NewUser {
+        let phone = random_phone();
+        let token = self.verified(&phone, "REGISTER").await;
+        let body = json!({
+            "username": random_username(),
+            "password": PASSWORD,
+            "phone_number": phone,
+            "verification_token": token,
+        });
+        NewUser { phone, source: random_source(), body }
+    }
+
+    /// `POST /auth/register`.
+    pub async fn register(&self, user: &NewUser) -> Answer {
+        self.post("/auth/register", &user.body).from(&user.source).send().await
+    }
+
+    /// Somebody fresh who has registered.
+    pub async fn register_user(&self) -> User {
+        let new = self.new_user().await;
+        let answer = self.register(&new).await;
+        answer.body(201);
+        User {
+            user_id: answer.text("user_id").to_owned(),
+            username: new.body["username"].as_str().unwrap().to_owned(),
+            phone: new.phone,
+            access_token: answer.text("access_token").to_owned(),
+            refresh_token: answer.text("refresh_token").to_owned(),
+        }
+    }
+
+    /// `POST /auth/login` with a password, from an address of its own.
+    pub async fn login(&self, identifier: &str, password: &str) -> Answer {
+        self.login_with(&json!({"identifier": identifier, "password": password})).await
+    }
+
+    /// `POST /auth/login`, from an address of its own.
+    pub async fn login_with(&self, body: &Value) -> Answer {
+        self.post("/auth/login", body).from(&random_source()).send().await
+    }
+
+    /// `GET /auth/me`.
+    pub async fn me(&self, access_token: &str) -> Answer {
+        self.get("/auth/me").bearer(access_token).send().await
+    }
+
+    /// `POST /auth/refresh`.
+    pub async fn refresh(&self, refresh_token: &str) -> Answer {
+        self.post("/auth/refresh", &json!({ "refresh_token": refresh_token })).send().await
+    }
+
+    /// `POST /auth/refresh` with an `Idempotency-Key`.
+    pub async fn refresh_with_key(&self, refresh_token: &str, key: &str) -> Answer {
+        let body = json!({ "refresh_token": refresh_token });
+        self.post("/auth/refresh", &body).key(key).send().await
+    }
+
+    /// `POST /auth/logout`.
+    pub async fn logout(&self, access_token: &str, body: &Value) -> Answer {
+        self.post("/auth/logout", body).bearer(access_token).send().await
+    }
+}

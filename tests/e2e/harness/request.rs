@@ -1,0 +1,61 @@
+//! A request that is being put together.
+
+use serde_json::Value;
+
+use super::{Answer, App};
+
+/// A request; nothing is sent before [`Request::send`].
+#[derive(Debug)]
+pub struct Request(reqwest::RequestBuilder);
+
+impl App {
+    /// A request of any method.
+    pub fn request(&self, method: &str, path: &str) -> Request {
+        let method = method.parse().unwrap();
+        Request(self.client.request(method, format!("{}{path}", self.base_url)))
+    }
+
+    pub fn get(&self, path: &str) -> Request {
+        self.request("GET", path)
+    }
+
+    /// A POST of JSON.
+    pub fn post(&self, path: &str, body: &Value) -> Request {
+        Request(self.request("POST", path).0.json(body))
+    }
+
+    /// A POST of these bytes as `application/json`.
+    pub fn post_bytes(&self, path: &str, body: impl Into<Vec<u8>>) -> Request {
+        let request = self.request("POST", path).0;
+        Request(request.header("content-type", "application/json").body(body.into()))
+    }
+}
+
+impl Request {
+    pub fn header(self, name: &str, value: impl AsRef<[u8]>) -> Self {
+        Self(self.0.header(name, value.as_ref()))
+    }
+
+    /// As the holder of this access token.
+    pub fn bearer(self, token: &str) -> Self {
+        self.header("authorization", format!("Bearer {token}"))
+    }
+
+    /// From another address.
+    pub fn from(self, source: &str) -> Self {
+        self.header("x-local-source-ip", source)
+    }
+
+    /// With an `Idempotency-Key`.
+    pub fn key(self, key: &str) -> Self {
+        self.header("idempotency-key", key)
+    }
+
+    pub fn body(self, body: impl Into<Vec<u8>>) -> Self {
+        Self(self.0.body(body.into()))
+    }
+
+    pub async fn send(self) -> Answer {
+        Answer::of(self.0.send().await.unwrap()).await
+    }
+}

@@ -1,0 +1,215 @@
+//! What every answer carries, and what the routes that are none answer.
+
+use serde_json::json;
+
+use crate::harness::{Answer, App, Needs, PASSWORD, random_phone, random_source};
+
+/// A good and a bad answer of every operation.
+async fn every_operation(app: &App) -> Vec<(&'static str, u16, Answer)> {
+    let new = app.new_user().await;
+    let phone = random_phone();
+    let mut answers = vec![
+        ("otp/request", 200, app.otp(&phone, "REGISTER").await),
+        ("otp/request", 429, app.otp(&phone, "REGISTER").await),
+        ("otp/request", 400, app.otp("nobody", "REGISTER").await),
+    ];
+    let code = app.code_for(&phone).await;
+    answers.push(("otp/verify", 200, app.verify(&phone, &code, "REGISTER").await));
+    answers.push(("otp/verify", 400, app.verify(&phone, &code, "REGISTER").await));
+    let registered = app.register(&new).await;
+    let (access, refresh) =
+        (registered.text("access_token").to_owned(), registered.text("refresh_token").to_owned());
+    answers.push(("register", 201, registered));
+    answers.push(("register", 400, app.register(&new).await));
+    answers.push(("login", 200, app.login(&new.phone, PASSWORD).await));
+    answers.push(("login", 400, app.login(&new.phone, "not the password").await));
+    answers.push(("me", 200, app.me(&access).await));
+    answers.push(("me", 401, app.me("garbage").await));
+    answers.push(("refresh", 200, app.refresh(&refresh).await));
+    answers.push(("refresh", 401, app.refresh("garbage").await));
+    answers.push(("refresh", 400, app.refresh("").await));
+    answers.push(("logout", 401, app.logout("garbage", &json!({})).await));
+    answers.push(("logout", 400, app.logout(&access, &json!({})).await));
+    answers.push(("logout", 200, app.logout(&access, &json!({"all": true})).await));
+    answers.push(("health", 200, app.get("/health").send().await));
+    answers.push(("jwks", 200, app.get("/.well-known/jwks.json").send().await));
+    answers.push(("unknown", 404, app.get("/nowhere").send().await));
+    answers.push(("method", 405, app.request("DELETE", "/auth/me").send().await));
+    let large = app.post_bytes("/auth/login", vec![b' '; 70_000]);
+    answers.push(("large", 413, large.send().await));
+    let text = app.request("POST", "/auth/login").header("content-type", "text/plain").body("x");
+    answers.push(("text", 415, text.send().await));
+    answers
+}
+
+#[tokio::test]
+async fn asvs_14_3_2_every_answer_carries_the_security_headers_and_no_banner() {
+    let Some(app) = App::start(Needs::Codes).await else { return };
+    let mut ids = std::collections::HashSet::new();
+    for (what, status, answer) in every_operation(&app).await {
+        assert_eq!(answer.status, status, "{what}: {answer:?}");
+        assert_eq!(answer.header("x-content-type-options"), Some("nosniff"), "{what}");
+        let cache = answer.header("cache-control").unwrap_or_default();
+        match what {
+            "jwks" => assert!(cache.contains("max-age"), "{cache}"),
+            _ => assert_eq!(cache, "no-store", "{what} {status}"),
+        }
+        let id = answer.header("x-request-id").unwrap_or_default().to_owned();
+        assert!(!id.is_empty() && ids.insert(id), "{what} {status}: one id per request");
+        for banner in ["server", "x-powered-by", "x-amzn-remapped-server", "via", "x-runtime"] {
+            assert_eq!(answer.header(banner), None, "{what}");
+        }
+        assert_eq!(answer.header("set-cookie"), None, "{what}");
+        assert_eq!(answer.header("access-control-allow-origin"), None, "{what}");
+        match status {
+            200 | 201 => {
+                assert_eq!(answer.header("content-type"), Some("application/json"), "{what}");
+                assert_eq!(answer.header("x-amzn-remapped-www-authenticate"), None);
+                assert_eq!(answer.header("retry-after"), None);
+            }
+            _ => answer.assert_problem(),
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_401_challenges_under_the_name_that_the_gateway_gives_it() {
+    let Some(app) = App::start(Needs::Own).await else { return };
+    for answer in
+        [app.me("garbage").await, app.get("/auth/me").send().await, app.refresh("x").await]
+    {
+        assert_eq!(answer.header("x-amzn-remapped-www-authenticate"), Some("Bearer"));
+        assert_eq!(answer.header("www-authenticate"), None);
+    }
+}
+
+#[tokio::test]
+async fn an_unknown_path_is_a_404_problem_with_every_method() {
+    let Some(app) = App::start(Needs::Nothing).await else { return };
+    for path in [
+        "/",
+        "/nowhere",
+        "/auth",
+        "/auth/",
+        "/auth/me/",
+        "/Auth/Me",
+        "/auth/me/x",
+        "/auth/otp",
+        "/auth//me",
+        "/auth/otp/request/",
+        "/health/",
+        "/.well-known/",
+        "/.well-known/jwks",
+        "/_internal",
+        "/admin",
+        "/debug",
+        "/metrics",
+        "/auth/me;x=1",
+        "/%00",
+        "/..%2f",
+        "/auth/otp/request.json",
+        "/favicon.ico",
+        "/openapi.json",
+        "/.env",
+        "/internal/",
+    ] {
+        for method in ["GET", "POST", "PUT", "PATCH", "DELETE"] {
+            let answer = app.request(method, path).send().await;
+            assert_eq!(answer.status, 404, "{method} {path}: {answer:?}");
+            answer.problem(404, "not_found");
+        }
+    }
+}
+
+/// API Gateway decodes the path after it has chosen the route, so this one comes by `$default`.
+#[tokio::test]
+async fn an_encoded_slash_opens_no_way_around_the_gate() {
+    let Some(app) = App::start(Needs::Nothing).await else { return };
+    for path in
+        ["/auth%2Fme", "/auth/%6de", "/auth/otp%2Frequest", "/auth%2flogout", "/x/..%2Fauth/me"]
+    {
+        for method in ["GET", "POST"] {
+            let answer = app.request(method, path).send().await;
+            answer.assert_problem();
+            assert!([401, 404, 405].contains(&answer.status), "{method} {path}: {answer:?}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_known_path_with_another_method_is_405_with_allow() {
+    let Some(app) = App::start(Needs::Nothing).await else { return };
+    let routes = [
+        ("/auth/otp/request", "POST"),
+        ("/auth/otp/verify", "POST"),
+        ("/auth/register", "POST"),
+        ("/auth/login", "POST"),
+        ("/auth/logout", "POST"),
+        ("/auth/refresh", "POST"),
+        ("/auth/me", "GET"),
+        ("/.well-known/jwks.json", "GET"),
+        ("/health", "GET"),
+    ];
+    for (path, allowed) in routes {
+        for method in ["GET", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", "PROPFIND"] {
+            if method == allowed {
+                continue;
+            }
+            let answer = app.request(method, path).send().await;
+            answer.problem(405, "method_not_allowed");
+            assert_eq!(answer.header("allow"), Some(allowed), "{method} {path}");
+        }
+        // As GET would be answered, but that there is no HEAD: an answer to it has no body.
+        let head = app.request("HEAD", path).send().await;
+        assert_eq!((head.status, head.header("allow")), (405, Some(allowed)), "{path}");
+        assert!(head.bytes.is_empty());
+        assert_eq!(head.header("x-content-type-options"), Some("nosniff"));
+    }
+}
+
+#[tokio::test]
+async fn cors_is_off_by_default_and_for_the_configured_origins_when_on() {
+    let Some(app) = App::with(&[("CORS_ORIGINS", "https://app.example")]).await else { return };
+    let good = app.get("/health").header("origin", "https://app.example").send().await;
+    assert_eq!(good.header("access-control-allow-origin"), Some("https://app.example"));
+    let other = app.get("/health").header("origin", "https://evil.example").send().await;
+    assert_eq!(other.header("access-control-allow-origin"), None);
+    let Some(app) = App::start(Needs::Own).await else { return };
+    let off = app.get("/health").header("origin", "https://app.example").send().await;
+    assert_eq!(off.header("access-control-allow-origin"), None);
+}
+
+#[tokio::test]
+async fn a_429_and_a_503_say_when_in_header_and_body() {
+    let Some(app) = App::start(Needs::Own).await else { return };
+    let phone = random_phone();
+    app.otp(&phone, "REGISTER").await.ok();
+    let limited = app.otp(&phone, "REGISTER").await;
+    assert_eq!(limited.status, 429);
+    assert_eq!(limited.header("retry-after").unwrap(), limited.retry_after().to_string());
+    app.fault("sns", "Publish", "throttle", 1).await;
+    let failed = app.otp(&random_phone(), "REGISTER").await;
+    assert_eq!(failed.status, 503);
+    assert_eq!(failed.header("retry-after").unwrap(), failed.retry_after().to_string());
+}
+
+#[tokio::test]
+async fn asvs_6_3_2_there_is_no_default_account_and_no_master_code() {
+    let Some(app) = App::start(Needs::Own).await else { return };
+    assert!(app.rows("users").await.is_empty());
+    let phone = random_phone();
+    app.otp(&phone, "REGISTER").await.ok();
+    let code = app.code_for(&phone).await;
+    for master in ["000000", "123456", "111111", "999999"] {
+        if master != code {
+            app.verify(&phone, master, "REGISTER").await.problem(400, "invalid_otp");
+        }
+    }
+    for (identifier, password) in
+        [("admin@example.com", "admin123"), ("root@example.com", "changeme")]
+    {
+        let body = json!({"identifier": identifier, "password": password});
+        let answer = app.post("/auth/login", &body).from(&random_source()).send().await;
+        answer.problem(400, "invalid_credentials");
+    }
+}

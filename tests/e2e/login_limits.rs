@@ -1,0 +1,143 @@
+//! How failed sign-ins slow down.
+
+use serde_json::json;
+
+use crate::harness::{App, Needs, PASSWORD, random_phone, random_source};
+
+const WRONG: &str = "not the password";
+
+/// Fails until it is answered 429; the tries that were compared, and the seconds to wait.
+async fn fail_until_limited(app: &App, identifier: &str) -> (u32, u32) {
+    for tries in 0..30 {
+        let answer = app.login(identifier, WRONG).await;
+        if answer.status == 429 {
+            answer.problem(429, "too_many_requests");
+            return (tries, answer.retry_after());
+        }
+        answer.problem(400, "invalid_credentials");
+    }
+    panic!("never limited");
+}
+
+#[tokio::test]
+async fn ten_failures_in_15_minutes_then_pauses_that_double_to_15_minutes() {
+    let Some(app) = App::start(Needs::Own).await else { return };
+    let user = app.register_user().await;
+    let (tries, mut pause) = fail_until_limited(&app, &user.phone).await;
+    assert_eq!(tries, 10);
+    let mut pauses = Vec::new();
+    for _ in 0..8 {
+        // Even the right password waits.
+        app.login(&user.phone, PASSWORD).await.problem(429, "too_many_requests");
+        pauses.push(pause);
+        app.advance(pause).await;
+        app.login(&user.phone, WRONG).await.problem(400, "invalid_credentials");
+        pause = app.login(&user.phone, WRONG).await.retry_after();
+    }
+    for (one, next) in pauses.iter().zip(&pauses[1..]) {
+        // A second of the wall's own may pass within a step.
+        let doubled = (one * 2).min(900);
+        assert!(next.abs_diff(doubled) <= 6, "{pauses:?}");
+    }
+    assert!(pauses.last().unwrap().abs_diff(900) <= 2, "{pauses:?}");
+    assert!(pauses.iter().all(|pause| *pause <= 900), "{pauses:?}");
+    // Nobody is locked out for good.
+    app.advance(pause).await;
+    app.login(&user.phone, PASSWORD).await.ok();
+}
+
+#[tokio::test]
+async fn failures_are_forgotten_after_a_quarter_of_an_hour_and_by_a_right_password() {
+    let Some(app) = App::start(Needs::Own).await else { return };
+    let user = app.register_user().await;
+    for _ in 0..9 {
+        app.login(&user.phone, WRONG).await.problem(400, "invalid_credentials");
+    }
+    app.login(&user.phone, PASSWORD).await.ok();
+    assert_eq!(fail_until_limited(&app, &user.phone).await.0, 10);
+    let other = app.register_user().await;
+    for _ in 0..9 {
+        app.login(&other.phone, WRONG).await.problem(400, "invalid_credentials");
+    }
+    app.advance(900).await;
+    assert_eq!(fail_until_limited(&app, &other.phone).await.0, 10);
+}
+
+#[tokio::test]
+async fn asvs_6_3_8_nobodys_identifier_slows_down_as_somebodys() {
+    let Some(app) = App::start(Needs::Codes).await else { return };
+    let user = app.register_user().await;
+    let (known, nobody) = (user.phone, random_phone());
+    assert_eq!(fail_until_limited(&app, &known).await.0, fail_until_limited(&app, &nobody).await.0);
+}
+
+#[tokio::test]
+async fn a_code_signs_in_while_the_password_has_to_wait() {
+    let Some(app) = App::start(Needs::Own).await else { return };
+    let user = app.register_user().await;
+    app.advance(60).await;
+    let token = app.verified(&user.phone, "LOGIN").await;
+    fail_until_limited(&app, &user.phone).await;
+    app.login(&user.phone, PASSWORD).await.problem(429, "too_many_requests");
+    let body = json!({"identifier": user.phone, "verification_token": token});
+    app.login_with(&body).await.ok();
+}
+
+#[tokio::test]
+async fn one_identifier_slows_down_no_other() {
+    let Some(app) = App::start(Needs::Codes).await else { return };
+    let (one, other) = (app.register_user().await, app.register_user().await);
+    fail_until_limited(&app, &one.phone).await;
+    app.login(&other.phone, PASSWORD).await.ok();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn of_60_guesses_at_once_no_more_than_ten_are_compared() {
+    let Some(app) = App::start(Needs::Codes).await else { return };
+    let user = app.register_user().await;
+    let answers = crate::harness::at_once((0..60).map(|_| {
+        let (app, phone) = (app.clone(), user.phone.clone());
+        async move { app.login(&phone, WRONG).await }
+    }))
+    .await;
+    assert_eq!(crate::harness::count(&answers, 400), 10);
+    assert_eq!(crate::harness::count(&answers, 429), 50);
+}
+
+#[tokio::test]
+async fn one_source_slows_down_over_identifiers_whatever_its_headers_say() {
+    let Some(app) = App::with(&[("LOGIN_SOURCE_MAX_FAILURES", "10")]).await else { return };
+    let (user, source) = (app.register_user().await, random_source());
+    let fail = async |source: &str| {
+        let body = json!({"identifier": random_phone(), "password": WRONG});
+        let request = app.post("/auth/login", &body).from(source);
+        request.header("x-forwarded-for", random_source()).send().await
+    };
+    for _ in 0..10 {
+        fail(&source).await.problem(400, "invalid_credentials");
+    }
+    let refused = fail(&source).await;
+    refused.problem(429, "too_many_requests");
+    assert!((850..=900).contains(&refused.retry_after()), "{refused:?}");
+    let right = json!({"identifier": user.phone, "password": PASSWORD});
+    let right = async |source: &str| app.post("/auth/login", &right).from(source).send().await;
+    right(&source).await.problem(429, "too_many_requests");
+    right(&random_source()).await.ok();
+    fail(&random_source()).await.problem(400, "invalid_credentials");
+    app.advance(900).await;
+    right(&source).await.ok();
+}
+
+#[tokio::test]
+async fn a_source_that_guesses_many_identifiers_can_still_sign_in_with_a_code() {
+    let Some(app) = App::with(&[("LOGIN_SOURCE_MAX_FAILURES", "10")]).await else { return };
+    let (user, source) = (app.register_user().await, random_source());
+    app.advance(60).await;
+    let token = app.verified(&user.phone, "LOGIN").await;
+    for _ in 0..10 {
+        let body = json!({"identifier": random_phone(), "password": WRONG});
+        app.post("/auth/login", &body).from(&source).send().await;
+    }
+    let body = json!({"identifier": user.phone, "verification_token": token});
+    app.post("/auth/login", &body).from(&source).send().await.ok();
+}

@@ -1,0 +1,142 @@
+//! What is logged, and what never is (ASVS 16.2.5).
+
+use std::{
+    cell::Cell,
+    sync::{Arc, Mutex},
+};
+
+use serde_json::json;
+use tracing::{
+    Event, Level, Metadata, Subscriber,
+    field::{Field, Visit},
+    span,
+};
+use tracing_subscriber::{Layer, layer::Context, layer::SubscriberExt, registry::LookupSpan};
+
+use crate::harness::{App, Needs, random_email, random_source, random_username};
+
+/// Keeps the text of every event and span: of our own crates all, of others what is logged
+/// whatever is asked for (`shared::log`).
+#[derive(Clone, Default)]
+struct Collector(Arc<Mutex<String>>);
+
+struct Words<'a>(&'a mut String);
+
+impl Visit for Words<'_> {
+    fn record_debug(&mut self, field: &Field, value: &dyn std::fmt::Debug) {
+        self.0.push_str(&format!("{}={value:?} ", field.name()));
+    }
+}
+
+const OURS: [&str; 8] = ["shared", "otp", "auth", "profile", "kyc", "wallet", "analytics", "admin"];
+
+thread_local! {
+    static LISTENS: Cell<bool> = const { Cell::new(false) };
+}
+
+impl<S: Subscriber + for<'a> LookupSpan<'a>> Layer<S> for Collector {
+    fn enabled(&self, metadata: &Metadata<'_>, _: Context<'_, S>) -> bool {
+        let krate = metadata.target().split("::").next().unwrap_or_default();
+        OURS.contains(&krate) || *metadata.level() <= Level::WARN
+    }
+
+    fn on_event(&self, event: &Event<'_>, _: Context<'_, S>) {
+        if LISTENS.get() {
+            let mut text = self.0.lock().unwrap();
+            text.push_str(event.metadata().target());
+            text.push(' ');
+            event.record(&mut Words(&mut text));
+            text.push('\n');
+        }
+    }
+
+    fn on_new_span(&self, attributes: &span::Attributes<'_>, _: &span::Id, _: Context<'_, S>) {
+        if LISTENS.get() {
+            attributes.record(&mut Words(&mut self.0.lock().unwrap()));
+        }
+    }
+
+    fn on_record(&self, _: &span::Id, values: &span::Record<'_>, _: Context<'_, S>) {
+        if LISTENS.get() {
+            values.record(&mut Words(&mut self.0.lock().unwrap()));
+        }
+    }
+}
+
+/// On one thread, so that what this thread logs is of this stack and of no other. The subscriber
+/// is the process's all the same: other threads would turn off what is not heard by them.
+#[tokio::test(flavor = "current_thread")]
+async fn asvs_16_2_5_secrets_are_never_logged_and_answers_are() {
+    let collector = Collector::default();
+    let subscriber = tracing_subscriber::registry().with(collector.clone());
+    tracing::subscriber::set_global_default(subscriber).unwrap();
+    LISTENS.set(true);
+    let Some(app) = App::start(Needs::Own).await else { return };
+
+    let (email, username) = (random_email(), random_username());
+    let (password, wrong) = ("planted kettle orbit 4417", "planted wrong guess 9921");
+    let new = app.new_user().await.with("email", email.as_str()).with("password", password);
+    let new = new.with("username", username.as_str());
+    let source = new.source.clone();
+    let registered = app.register(&new).await;
+    registered.body(201);
+    app.register(&new).await.assert_problem();
+    let code = {
+        app.advance(3_600).await;
+        app.otp(&new.phone, "LOGIN").await.ok();
+        app.code_for(&new.phone).await
+    };
+    let verified = app.verify(&new.phone, &code, "LOGIN").await;
+    app.verify(&new.phone, &code, "LOGIN").await.problem(400, "invalid_otp");
+    app.login(&new.phone, wrong).await.problem(400, "invalid_credentials");
+    app.login(&email, wrong).await.problem(400, "invalid_credentials");
+    let login = app.login(&new.phone, password).await;
+    let refreshed = app.refresh(login.text("refresh_token")).await;
+    app.refresh(refreshed.text("refresh_token")).await.ok();
+    app.refresh(login.text("refresh_token")).await.problem(401, "refresh_token_reused");
+    app.me(login.text("access_token")).await.assert_problem();
+    app.me(registered.text("access_token")).await.assert_problem();
+    // What fails is where a careless log line would quote.
+    for (service, operation) in
+        [("sns", "Publish"), ("ses", "SendEmail"), ("dynamodb", "TransactWriteItems")]
+    {
+        app.fault(service, operation, "throttle", 6).await;
+        app.otp_from(&random_source(), &new.phone, "CHANGE_IDENTIFIER").await;
+        app.otp_from(&random_source(), &email, "CHANGE_IDENTIFIER").await;
+        app.advance(60).await;
+    }
+    app.fault("dynamodb", "BatchGetItem", "error_500", 20).await;
+    app.login(&new.phone, password).await.problem(503, "unavailable");
+    let planted = json!({"username": username, "password": password, "phone_number": "+97798"});
+    app.post_bytes("/auth/register", format!("{planted}garbage")).send().await;
+
+    let logged = collector.0.lock().unwrap().clone();
+    for expected in
+        ["POST /auth/login", "POST /auth/register", "status", "request_id", "invalid_otp"]
+    {
+        assert!(logged.contains(expected), "{expected} is not in:\n{logged}");
+    }
+    let id = registered.header("x-request-id").unwrap();
+    assert!(logged.contains(id), "the request's id is what a log is searched by");
+    let verification = new.body["verification_token"].as_str().unwrap();
+    let secrets = [
+        ("code", code.as_str()),
+        ("password", password),
+        ("wrong password", wrong),
+        ("access token", registered.text("access_token")),
+        ("access token", login.text("access_token")),
+        ("refresh token", registered.text("refresh_token")),
+        ("refresh token", login.text("refresh_token")),
+        ("refresh token", refreshed.text("refresh_token")),
+        ("verification token", verification),
+        ("verification token", verified.text("verification_token")),
+        ("phone number", &new.phone[4..]),
+        ("e-mail", &email),
+        ("username", &username),
+        ("source address", &source),
+    ];
+    for (what, secret) in secrets {
+        let line = logged.lines().find(|line| line.contains(secret));
+        assert_eq!(line, None, "a {what} was logged");
+    }
+}

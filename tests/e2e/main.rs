@@ -1,0 +1,37 @@
+//! The API as a client sees it: black box over HTTP.
+//!
+//! Every test starts a stack of its own on free ports, in this process. With `BASE_URL` set they
+//! speak to that stack instead, and those that need more than HTTP (the clock, faults, the tables,
+//! another configuration, or codes that nobody can read back there) say `skipped: <name>`.
+//!
+//! Tests are named after the rule that they hold; `asvs_…` are those of the security list.
+
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+#![allow(unreachable_pub, reason = "a test binary exports nothing")]
+
+mod harness;
+
+mod budgets;
+mod enumeration;
+mod faults;
+mod fuzz;
+mod headers;
+mod hostile;
+mod journey;
+mod login;
+mod login_limits;
+mod logout;
+mod logs;
+mod me;
+mod otp_ceiling;
+mod otp_delivery;
+mod otp_idempotency;
+mod otp_limits;
+mod otp_request;
+mod otp_verify;
+mod referral;
+mod refresh;
+mod register;
+mod register_fields;
+mod tokens;
+mod well_known;

@@ -1,0 +1,122 @@
+//! The deployment-wide SMS ceiling.
+
+use crate::harness::{App, at_once, count, random_email, random_phone};
+
+const DAY: u32 = 86_400;
+const HOUR: u32 = 3_600;
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn asvs_2_4_1_of_300_sign_ups_from_anywhere_at_once_exactly_the_ceiling_is_sent() {
+    let settings = [("SMS_MAX_PER_HOUR", "50"), ("SMS_SIGN_UP_PERCENT", "100")];
+    let Some(app) = App::with(&settings).await else { return };
+    app.advance_into(HOUR, 60).await;
+    let answers = at_once((0..300).map(|_| {
+        let app = app.clone();
+        async move { app.otp(&random_phone(), "REGISTER").await }
+    }))
+    .await;
+    let sent = app.all_messages().await.len();
+    assert_eq!((count(&answers, 200), count(&answers, 429), sent), (50, 250, 50));
+    for refused in answers.iter().filter(|answer| answer.status == 429) {
+        refused.problem(429, "sms_limit_reached");
+        assert!((HOUR - 240..=HOUR - 60).contains(&refused.retry_after()), "{refused:?}");
+    }
+}
+
+#[tokio::test]
+async fn the_ceiling_of_the_hour_begins_anew_with_the_clock_hour() {
+    let settings = [("SMS_MAX_PER_HOUR", "3"), ("SMS_SIGN_UP_PERCENT", "100")];
+    let Some(app) = App::with(&settings).await else { return };
+    app.advance_into(DAY, HOUR / 2).await;
+    for _ in 0..3 {
+        app.otp(&random_phone(), "REGISTER").await.ok();
+    }
+    let refused = app.otp(&random_phone(), "REGISTER").await;
+    refused.problem(429, "sms_limit_reached");
+    app.advance(refused.retry_after()).await;
+    for _ in 0..3 {
+        app.otp(&random_phone(), "REGISTER").await.ok();
+    }
+    app.otp(&random_phone(), "REGISTER").await.problem(429, "sms_limit_reached");
+}
+
+#[tokio::test]
+async fn the_ceiling_of_the_day_begins_anew_with_the_utc_day() {
+    let settings = [("SMS_MAX_PER_DAY", "4"), ("SMS_SIGN_UP_PERCENT", "100")];
+    let Some(app) = App::with(&settings).await else { return };
+    app.advance_into(DAY, 20 * HOUR).await;
+    for _ in 0..4 {
+        app.otp(&random_phone(), "REGISTER").await.ok();
+        app.advance(HOUR / 2).await;
+    }
+    let refused = app.otp(&random_phone(), "REGISTER").await;
+    refused.problem(429, "sms_limit_reached");
+    assert!((2 * HOUR - 60..=2 * HOUR).contains(&refused.retry_after()), "{refused:?}");
+    app.advance(refused.retry_after()).await;
+    app.otp(&random_phone(), "REGISTER").await.ok();
+}
+
+#[tokio::test]
+async fn sign_ups_use_seventy_percent_so_that_sign_ins_go_on() {
+    let Some(app) = App::with(&[("SMS_MAX_PER_HOUR", "10")]).await else { return };
+    app.advance_into(DAY, 60).await;
+    let users = [app.register_user().await, app.register_user().await, app.register_user().await];
+    app.advance_into(HOUR, 60).await;
+    for purpose in ["REGISTER", "REGISTER", "CHANGE_IDENTIFIER", "REGISTER"] {
+        app.otp(&random_phone(), purpose).await.ok();
+    }
+    // Sign-ins use the sign-ups' share no more than it uses theirs.
+    app.otp(&users[0].phone, "LOGIN").await.ok();
+    for _ in 0..3 {
+        app.otp(&random_phone(), "REGISTER").await.ok();
+    }
+    for purpose in ["REGISTER", "CHANGE_IDENTIFIER"] {
+        app.otp(&random_phone(), purpose).await.problem(429, "sms_limit_reached");
+    }
+    app.otp(&users[1].phone, "LOGIN").await.ok();
+    app.otp(&users[2].phone, "RESET_PASSWORD").await.ok();
+    app.advance(60).await;
+    for user in &users {
+        app.otp(&user.phone, "LOGIN").await.problem(429, "sms_limit_reached");
+    }
+    // E-mail has no part in it.
+    app.otp(&random_email(), "REGISTER").await.ok();
+}
+
+#[tokio::test]
+async fn asks_for_nobody_add_nothing_and_are_refused_when_others_are() {
+    let settings = [("SMS_MAX_PER_HOUR", "2"), ("SMS_SIGN_UP_PERCENT", "100")];
+    let Some(app) = App::with(&settings).await else { return };
+    app.advance_into(HOUR, 60).await;
+    for purpose in ["LOGIN", "RESET_PASSWORD", "LOGIN", "RESET_PASSWORD", "LOGIN"] {
+        app.otp(&random_phone(), purpose).await.ok();
+    }
+    app.otp(&random_phone(), "REGISTER").await.ok();
+    app.otp(&random_phone(), "REGISTER").await.ok();
+    for purpose in ["LOGIN", "RESET_PASSWORD", "REGISTER"] {
+        app.otp(&random_phone(), purpose).await.problem(429, "sms_limit_reached");
+    }
+}
+
+#[tokio::test]
+async fn what_the_ceiling_refused_leaves_the_identifier_its_limits() {
+    let settings = [("SMS_MAX_PER_HOUR", "1"), ("SMS_SIGN_UP_PERCENT", "100")];
+    let Some(app) = App::with(&settings).await else { return };
+    app.advance_into(HOUR, HOUR - 30).await;
+    app.otp(&random_phone(), "REGISTER").await.ok();
+    let phone = random_phone();
+    let refused = app.otp(&phone, "REGISTER").await;
+    refused.problem(429, "sms_limit_reached");
+    app.advance(refused.retry_after()).await;
+    app.otp(&phone, "REGISTER").await.ok();
+    assert_eq!(app.messages(&phone).await.len(), 1);
+}
+
+#[tokio::test]
+async fn a_closed_ceiling_sends_nothing() {
+    let Some(app) = App::with(&[("SMS_MAX_PER_HOUR", "0")]).await else { return };
+    for purpose in ["REGISTER", "LOGIN"] {
+        app.otp(&random_phone(), purpose).await.problem(429, "sms_limit_reached");
+    }
+    assert!(app.all_messages().await.is_empty());
+}

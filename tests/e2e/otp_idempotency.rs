@@ -1,0 +1,129 @@
+//! `Idempotency-Key` on `POST /auth/otp/request`.
+
+use serde_json::json;
+
+use crate::harness::{Answer, App, Needs, at_once, random_phone, random_source};
+
+async fn otp(app: &App, identifier: &str, purpose: &str, key: impl AsRef<[u8]>) -> Answer {
+    let body = json!({"identifier": identifier, "purpose": purpose});
+    let request = app.post("/auth/otp/request", &body).from(&random_source());
+    request.header("idempotency-key", key).send().await
+}
+
+#[tokio::test]
+async fn a_repeat_is_answered_again_and_sends_no_second_sms() {
+    let Some(app) = App::start(Needs::Own).await else { return };
+    let phone = random_phone();
+    let first = otp(&app, &phone, "REGISTER", "k1").await;
+    first.ok();
+    assert_eq!(first.header("idempotent-replayed"), None);
+    let code = app.code_for(&phone).await;
+    for pause in [0, 61, 3_600] {
+        app.advance(pause).await;
+        let again = otp(&app, &phone[4..], "REGISTER", "k1").await;
+        assert_eq!(again.ok(), &first.json);
+        assert_eq!(again.header("idempotent-replayed"), Some("true"));
+        assert_eq!(app.messages(&phone).await.len(), 1);
+        if pause == 0 {
+            // The code that was sent stands.
+            app.verify(&phone, &code, "REGISTER").await.ok();
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_repeat_with_another_purpose_is_422() {
+    let Some(app) = App::start(Needs::Codes).await else { return };
+    let phone = random_phone();
+    otp(&app, &phone, "REGISTER", "k1").await.ok();
+    let other = otp(&app, &phone, "CHANGE_IDENTIFIER", "k1").await;
+    other.problem(422, "idempotency_key_reused");
+    assert_eq!(app.messages(&phone).await.len(), 1);
+}
+
+#[tokio::test]
+async fn a_key_belongs_to_its_identifier() {
+    let Some(app) = App::start(Needs::Codes).await else { return };
+    let (one, other) = (random_phone(), random_phone());
+    for phone in [one, other] {
+        let answer = otp(&app, &phone, "REGISTER", "k1").await;
+        answer.ok();
+        assert_eq!(answer.header("idempotent-replayed"), None);
+        assert_eq!(app.messages(&phone).await.len(), 1);
+    }
+}
+
+#[tokio::test]
+async fn a_key_is_1_to_255_visible_ascii_characters() {
+    let Some(app) = App::start(Needs::Nothing).await else { return };
+    let longest = "k".repeat(255);
+    for good in ["!", "~a-Z_0.9", &longest] {
+        otp(&app, "not an identifier", "REGISTER", good).await.refuses(&["identifier"]);
+    }
+    let too_long = "k".repeat(256);
+    for bad in [&b""[..], b"two words", b"a\tb", too_long.as_bytes()] {
+        let refused = otp(&app, "9841234567", "REGISTER", bad).await;
+        refused.assert_problem();
+        assert_eq!(refused.status, 400, "{bad:?} {refused:?}");
+        assert!(refused.fields()[0].eq_ignore_ascii_case("idempotency-key"), "{refused:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_key_is_forgotten_after_24_hours() {
+    let Some(app) = App::start(Needs::Own).await else { return };
+    let phone = random_phone();
+    otp(&app, &phone, "REGISTER", "k1").await.ok();
+    app.advance(86_400 - 60).await;
+    let within = otp(&app, &phone, "REGISTER", "k1").await;
+    assert_eq!(within.header("idempotent-replayed"), Some("true"));
+    app.advance(60).await;
+    let after = otp(&app, &phone, "REGISTER", "k1").await;
+    after.ok();
+    assert_eq!(after.header("idempotent-replayed"), None);
+    assert_eq!(app.messages(&phone).await.len(), 2);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn of_30_repeats_at_once_one_sends_and_all_are_answered() {
+    let Some(app) = App::start(Needs::Codes).await else { return };
+    let phone = random_phone();
+    let answers = at_once((0..30).map(|_| {
+        let (app, phone) = (app.clone(), phone.clone());
+        async move { otp(&app, &phone, "REGISTER", "k1").await }
+    }))
+    .await;
+    let replayed = answers.iter().filter(|answer| answer.header("idempotent-replayed").is_some());
+    assert_eq!(replayed.count(), 29);
+    assert!(answers.iter().all(|answer| answer.status == 200), "{answers:?}");
+    assert_eq!(app.messages(&phone).await.len(), 1);
+}
+
+#[tokio::test]
+async fn a_refused_request_leaves_its_key_free() {
+    let Some(app) = App::start(Needs::Own).await else { return };
+    let phone = random_phone();
+    app.otp(&phone, "REGISTER").await.ok();
+    otp(&app, &phone, "REGISTER", "k1").await.problem(429, "too_many_requests");
+    app.advance(60).await;
+    app.fault("sns", "Publish", "throttle", 1).await;
+    otp(&app, &phone, "REGISTER", "k1").await.problem(503, "delivery_failed");
+    let carried = otp(&app, &phone, "REGISTER", "k1").await;
+    carried.ok();
+    assert_eq!(carried.header("idempotent-replayed"), None);
+    assert_eq!(app.messages(&phone).await.len(), 2);
+}
+
+#[tokio::test]
+async fn the_record_of_a_key_holds_no_key_and_no_identifier() {
+    let Some(app) = App::start(Needs::Own).await else { return };
+    let phone = random_phone();
+    otp(&app, &phone, "REGISTER", "a-very-recognisable-key").await.ok();
+    let code = app.code_for(&phone).await;
+    for row in app.rows("otp").await {
+        let text = serde_json::to_string(&row).unwrap();
+        for secret in ["recognisable", &phone[4..], &format!("\"{code}\"")] {
+            assert!(!text.contains(secret), "{secret} in {text}");
+        }
+    }
+}

@@ -1,0 +1,234 @@
+//! The limits of `POST /auth/otp/request` on one identifier and on one source.
+
+use serde_json::json;
+
+use crate::harness::{App, Needs, PASSWORD, at_once, count, random_phone, random_source};
+
+/// Another code than this one.
+fn wrong(code: &str) -> String {
+    format!("{:06}", (code.parse::<u32>().unwrap() + 1) % 1_000_000)
+}
+
+async fn fill_source(app: &App, source: &str) -> Vec<String> {
+    let phones: Vec<_> = (0..20).map(|_| random_phone()).collect();
+    for phone in &phones {
+        app.otp_from(source, phone, "REGISTER").await.ok();
+    }
+    phones
+}
+
+#[tokio::test]
+async fn one_send_per_identifier_per_60_seconds_whatever_the_purpose() {
+    let Some(app) = App::start(Needs::Own).await else { return };
+    let user = app.register_user().await;
+    app.advance(60).await;
+    app.otp(&user.phone, "LOGIN").await.ok();
+    for purpose in ["LOGIN", "REGISTER", "RESET_PASSWORD"] {
+        let refused = app.otp(&user.phone, purpose).await;
+        refused.problem(429, "too_many_requests");
+        assert!((50..=60).contains(&refused.retry_after()), "{refused:?}");
+    }
+    app.advance(50).await;
+    app.otp(&user.phone, "LOGIN").await.problem(429, "too_many_requests");
+    app.advance(10).await;
+    app.otp(&user.phone, "LOGIN").await.ok();
+}
+
+#[tokio::test]
+async fn five_sends_per_identifier_in_any_hour() {
+    let Some(app) = App::start(Needs::Own).await else { return };
+    let phone = random_phone();
+    for _ in 0..5 {
+        app.otp(&phone, "REGISTER").await.ok();
+        app.advance(600).await;
+    }
+    // 3,000 seconds after the first: the window has to slide by 600.
+    let refused = app.otp(&phone, "REGISTER").await;
+    refused.problem(429, "too_many_requests");
+    assert!((580..=600).contains(&refused.retry_after()), "{refused:?}");
+    app.advance(refused.retry_after()).await;
+    app.otp(&phone, "REGISTER").await.ok();
+    // One place came free, not five.
+    app.advance(61).await;
+    app.otp(&phone, "REGISTER").await.problem(429, "too_many_requests");
+    assert_eq!(app.messages(&phone).await.len(), 6);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn of_30_requests_for_one_number_at_once_one_is_sent() {
+    let Some(app) = App::start(Needs::Codes).await else { return };
+    let phone = random_phone();
+    let answers = at_once((0..30).map(|_| {
+        let (app, phone) = (app.clone(), phone.clone());
+        async move { app.otp(&phone, "REGISTER").await }
+    }))
+    .await;
+    assert_eq!((count(&answers, 200), count(&answers, 429)), (1, 29));
+    assert_eq!(app.messages(&phone).await.len(), 1);
+}
+
+#[tokio::test]
+async fn twenty_unverified_sends_per_source_per_hour() {
+    let Some(app) = App::start(Needs::Own).await else { return };
+    let source = random_source();
+    fill_source(&app, &source).await;
+    for purpose in ["REGISTER", "LOGIN"] {
+        let refused = app.otp_from(&source, &random_phone(), purpose).await;
+        refused.problem(429, "too_many_requests");
+        assert!((3_500..=3_600).contains(&refused.retry_after()), "{refused:?}");
+    }
+    app.otp_from(&random_source(), &random_phone(), "REGISTER").await.ok();
+    app.advance(3_600).await;
+    fill_source(&app, &source).await;
+    app.otp_from(&source, &random_phone(), "REGISTER").await.problem(429, "too_many_requests");
+}
+
+#[tokio::test]
+async fn a_source_that_is_full_leaves_the_identifier_its_limits() {
+    let Some(app) = App::start(Needs::Codes).await else { return };
+    let (source, phone) = (random_source(), random_phone());
+    fill_source(&app, &source).await;
+    app.otp_from(&source, &phone, "REGISTER").await.problem(429, "too_many_requests");
+    app.otp(&phone, "REGISTER").await.ok();
+}
+
+#[tokio::test]
+async fn a_verified_send_gives_its_source_the_place_back() {
+    let Some(app) = App::start(Needs::Codes).await else { return };
+    let source = random_source();
+    let phones = fill_source(&app, &source).await;
+    let code = app.code_for(&phones[7]).await;
+    app.verify(&phones[7], &wrong(&code), "REGISTER").await.problem(400, "invalid_otp");
+    app.otp_from(&source, &random_phone(), "REGISTER").await.problem(429, "too_many_requests");
+    app.verify(&phones[7], &code, "REGISTER").await.ok();
+    app.otp_from(&source, &random_phone(), "REGISTER").await.ok();
+    app.otp_from(&source, &random_phone(), "REGISTER").await.problem(429, "too_many_requests");
+}
+
+#[tokio::test]
+async fn a_carriers_address_serves_any_number_of_people_who_verify() {
+    let Some(app) = App::start(Needs::Codes).await else { return };
+    let source = random_source();
+    for _ in 0..45 {
+        let phone = random_phone();
+        app.otp_from(&source, &phone, "REGISTER").await.ok();
+        let code = app.code_for(&phone).await;
+        app.verify(&phone, &code, "REGISTER").await.ok();
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn of_60_sends_from_one_source_at_once_twenty_are_made() {
+    let Some(app) = App::start(Needs::Own).await else { return };
+    let source = random_source();
+    let answers = at_once((0..60).map(|_| {
+        let (app, source) = (app.clone(), source.clone());
+        async move { app.otp_from(&source, &random_phone(), "REGISTER").await }
+    }))
+    .await;
+    let sent = app.all_messages().await.len();
+    assert_eq!((count(&answers, 200), count(&answers, 429), sent), (20, 40, 20));
+}
+
+#[tokio::test]
+async fn an_ipv6_64_is_one_source() {
+    let Some(app) = App::start(Needs::Own).await else { return };
+    for host in 1..=20 {
+        let source = format!("2001:db8:7:9:{host:x}::{host:x}");
+        app.otp_from(&source, &random_phone(), "REGISTER").await.ok();
+    }
+    let same = "2001:db8:7:9:ffff:ffff:ffff:ffff";
+    app.otp_from(same, &random_phone(), "REGISTER").await.problem(429, "too_many_requests");
+    app.otp_from("2001:db8:7:a::1", &random_phone(), "REGISTER").await.ok();
+}
+
+#[tokio::test]
+async fn asvs_4_1_3_no_header_changes_the_source() {
+    let Some(app) = App::start(Needs::Codes).await else { return };
+    let source = random_source();
+    fill_source(&app, &source).await;
+    for header in
+        ["x-forwarded-for", "x-real-ip", "forwarded", "true-client-ip", "cf-connecting-ip"]
+    {
+        let other = match header {
+            "forwarded" => format!("for={}", random_source()),
+            _ => random_source(),
+        };
+        let body = json!({"identifier": random_phone(), "purpose": "REGISTER"});
+        let request = app.post("/auth/otp/request", &body).from(&source).header(header, other);
+        request.send().await.problem(429, "too_many_requests");
+    }
+}
+
+/// Tries this many wrong codes on a fresh code for `identifier`.
+async fn fail(app: &App, identifier: &str, purpose: &str, times: u32) -> String {
+    app.otp(identifier, purpose).await.ok();
+    let code = app.code_for(identifier).await;
+    for _ in 0..times {
+        app.verify(identifier, &wrong(&code), purpose).await.problem(400, "invalid_otp");
+    }
+    code
+}
+
+#[tokio::test]
+async fn asvs_6_6_3_twenty_wrong_codes_lock_an_identifiers_otps_for_an_hour_and_not_its_password() {
+    let Some(app) = App::start(Needs::Own).await else { return };
+    let user = app.register_user().await;
+    for _ in 0..4 {
+        app.advance(60).await;
+        fail(&app, &user.phone, "LOGIN", 5).await;
+    }
+    app.advance(100).await;
+    for purpose in ["LOGIN", "RESET_PASSWORD", "REGISTER", "CHANGE_IDENTIFIER"] {
+        let refused = app.otp(&user.phone, purpose).await;
+        refused.problem(429, "otp_locked");
+        assert!((3_400..=3_500).contains(&refused.retry_after()), "{refused:?}");
+        app.verify(&user.phone, "123456", purpose).await.problem(429, "otp_locked");
+    }
+    app.login(&user.phone, PASSWORD).await.ok();
+    // Another identifier is not locked.
+    app.verified(&random_phone(), "REGISTER").await;
+    app.advance(3_500).await;
+    let token = app.verified(&user.phone, "LOGIN").await;
+    let body = json!({"identifier": user.phone, "verification_token": token});
+    app.login_with(&body).await.ok();
+}
+
+#[tokio::test]
+async fn nineteen_wrong_codes_and_a_right_one_lock_nothing() {
+    let Some(app) = App::start(Needs::Own).await else { return };
+    let phone = random_phone();
+    for times in [5, 5, 5] {
+        fail(&app, &phone, "REGISTER", times).await;
+        app.advance(60).await;
+    }
+    let code = fail(&app, &phone, "REGISTER", 4).await;
+    app.verify(&phone, &code, "REGISTER").await.ok();
+    app.advance(60).await;
+    // The count began anew.
+    let code = fail(&app, &phone, "REGISTER", 4).await;
+    app.verify(&phone, &code, "REGISTER").await.ok();
+}
+
+#[tokio::test]
+async fn a_lock_counts_over_purposes() {
+    let Some(app) = App::start(Needs::Own).await else { return };
+    let phone = random_phone();
+    for purpose in ["REGISTER", "CHANGE_IDENTIFIER", "REGISTER", "CHANGE_IDENTIFIER"] {
+        fail(&app, &phone, purpose, 5).await;
+        app.advance(60).await;
+    }
+    app.otp(&phone, "REGISTER").await.problem(429, "otp_locked");
+}
+
+#[tokio::test]
+async fn tries_on_no_living_code_lock_nobody() {
+    let Some(app) = App::start(Needs::Own).await else { return };
+    let phone = random_phone();
+    fail(&app, &phone, "REGISTER", 5).await;
+    for _ in 0..40 {
+        app.verify(&phone, "123456", "REGISTER").await.problem(400, "invalid_otp");
+    }
+    app.advance(60).await;
+    app.verified(&phone, "REGISTER").await;
+}

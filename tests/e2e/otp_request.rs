@@ -1,0 +1,168 @@
+//! `POST /auth/otp/request`: who gets which message, and what it says.
+
+use serde_json::json;
+
+use crate::harness::{App, Needs, random_email, random_phone, random_source};
+
+const PATH: &str = "/auth/otp/request";
+
+#[tokio::test]
+async fn the_answer_has_three_fields_and_the_code_is_sent_by_sms() {
+    let Some(app) = App::start(Needs::Codes).await else { return };
+    let phone = random_phone();
+    let answer = app.otp(&phone, "REGISTER").await;
+    let message = answer.text("message");
+    assert_eq!(answer.ok(), &json!({"message": message, "expires_in": 300, "resend_in": 60}));
+    assert_eq!(answer.header("idempotent-replayed"), None);
+
+    let messages = app.messages(&phone).await;
+    assert_eq!(messages.len(), 1);
+    assert_eq!(messages[0]["channel"], "sms");
+    let (body, code) = (messages[0]["body"].as_str().unwrap(), messages[0]["code"].as_str());
+    let code = code.unwrap();
+    assert!(code.len() == 6 && code.bytes().all(|byte| byte.is_ascii_digit()), "{code}");
+    assert!(body.contains(code) && !answer.json.to_string().contains(code));
+}
+
+#[tokio::test]
+async fn one_number_is_one_identifier_however_it_is_written() {
+    let Some(app) = App::start(Needs::Codes).await else { return };
+    let phone = random_phone();
+    let national = &phone[4..];
+    let spaced = format!("+977 {}-{}", &national[..3], &national[3..]);
+    app.otp(national, "REGISTER").await.ok();
+    for spelling in [&spaced, &phone, national] {
+        app.otp(spelling, "REGISTER").await.problem(429, "too_many_requests");
+    }
+    let code = app.code_for(&phone).await;
+    app.verify(&spaced, &code, "REGISTER").await.ok();
+}
+
+#[tokio::test]
+async fn e_mail_goes_to_the_address_without_case() {
+    let Some(app) = App::start(Needs::Own).await else { return };
+    let email = random_email();
+    app.otp(&email.to_uppercase(), "REGISTER").await.ok();
+    app.otp(&email, "REGISTER").await.problem(429, "too_many_requests");
+    let messages = app.messages(&email).await;
+    assert_eq!((messages.len(), &messages[0]["channel"]), (1, &json!("email")));
+    let code = app.code_for(&email).await;
+    app.verify(&email, &code, "REGISTER").await.ok();
+}
+
+#[tokio::test]
+async fn without_a_sender_address_e_mail_is_off_for_everybody() {
+    let Some(app) = App::with(&[("EMAIL_SENDER", "")]).await else { return };
+    for purpose in ["REGISTER", "LOGIN", "RESET_PASSWORD", "CHANGE_IDENTIFIER"] {
+        app.otp(&random_email(), purpose).await.problem(400, "email_not_enabled");
+    }
+    app.otp(&random_phone(), "REGISTER").await.ok();
+}
+
+#[tokio::test]
+async fn register_and_change_identifier_always_send_and_the_others_only_to_somebody() {
+    let Some(app) = App::start(Needs::Own).await else { return };
+    for (purpose, is_sent) in
+        [("REGISTER", 1), ("CHANGE_IDENTIFIER", 1), ("LOGIN", 0), ("RESET_PASSWORD", 0)]
+    {
+        let phone = random_phone();
+        app.otp(&phone, purpose).await.ok();
+        assert_eq!(app.messages(&phone).await.len(), is_sent, "{purpose}");
+    }
+    let user = app.register_user().await;
+    for purpose in ["LOGIN", "RESET_PASSWORD", "REGISTER", "CHANGE_IDENTIFIER"] {
+        app.advance(900).await;
+        let before = app.messages(&user.phone).await.len();
+        app.otp(&user.phone, purpose).await.ok();
+        assert_eq!(app.messages(&user.phone).await.len(), before + 1, "{purpose}");
+    }
+}
+
+#[tokio::test]
+async fn an_unverified_identifier_of_an_account_is_nobodys() {
+    let Some(app) = App::start(Needs::Codes).await else { return };
+    let email = random_email();
+    let new = app.new_user().await.with("email", email.as_str());
+    app.register(&new).await.body(201);
+    app.otp(&email, "LOGIN").await.ok();
+    assert!(app.messages(&email).await.is_empty());
+}
+
+#[tokio::test]
+async fn every_bad_field_is_named_at_once() {
+    let Some(app) = App::start(Needs::Nothing).await else { return };
+    let cases = [
+        (json!({}), &["identifier", "purpose"][..]),
+        (json!({"identifier": null, "purpose": null}), &["identifier", "purpose"]),
+        (json!({"identifier": 9841234567_u64, "purpose": true}), &["identifier", "purpose"]),
+        (json!({"identifier": "nobody", "purpose": "login"}), &["identifier", "purpose"]),
+        (json!({"identifier": "9841234567", "purpose": "ADMIN"}), &["purpose"]),
+        (json!({"identifier": "", "purpose": "LOGIN"}), &["identifier"]),
+        (json!({"identifier": "a@b", "purpose": "LOGIN"}), &["identifier"]),
+        (json!({"identifier": "12345", "purpose": "LOGIN"}), &["identifier"]),
+        (json!({"identifier": "9841234567 ext. 5", "purpose": "LOGIN"}), &["identifier"]),
+        (json!({"identifier": "x".repeat(10_000), "purpose": "LOGIN"}), &["identifier"]),
+    ];
+    for (body, fields) in cases {
+        app.post(PATH, &body).from(&random_source()).send().await.refuses(fields);
+    }
+}
+
+#[tokio::test]
+async fn asvs_2_4_1_sms_go_to_mobile_numbers_of_the_allowed_countries_only() {
+    let Some(app) = App::start(Needs::Own).await else { return };
+    for (abroad, purpose) in
+        [("+919876543210", "REGISTER"), ("+12015550123", "LOGIN"), ("+881612345678", "REGISTER")]
+    {
+        let answer = app.otp(abroad, purpose).await;
+        answer.problem(400, "unsupported_country");
+        assert_eq!(answer.fields(), ["identifier"]);
+    }
+    // Kathmandu, a landline.
+    let landline = app.otp("+97714123456", "REGISTER").await;
+    landline.assert_problem();
+    assert_eq!(landline.status, 400);
+    assert!(landline.text("code").starts_with("unsupported_"), "{landline:?}");
+    assert!(app.all_messages().await.is_empty());
+}
+
+#[tokio::test]
+async fn the_allowed_countries_are_configuration() {
+    let Some(app) = App::with(&[("SMS_COUNTRIES", "IN")]).await else { return };
+    app.otp("+919876543210", "REGISTER").await.ok();
+    assert_eq!(app.messages("+919876543210").await.len(), 1);
+    app.otp(&random_phone(), "REGISTER").await.problem(400, "unsupported_country");
+}
+
+#[tokio::test]
+async fn the_text_is_a_template_that_phones_can_fill_in() {
+    let template = "<#> {code} is yours.\nFA+9qCX9VSu\n\n@app.example #{code}";
+    let Some(app) = App::with(&[("OTP_MESSAGE", template)]).await else { return };
+    let phone = random_phone();
+    app.otp(&phone, "REGISTER").await.ok();
+    let code = app.code_for(&phone).await;
+    assert_eq!(app.messages(&phone).await[0]["body"], template.replace("{code}", &code));
+}
+
+#[tokio::test]
+async fn asvs_6_5_4_codes_are_not_repeated() {
+    let Some(app) = App::start(Needs::Own).await else { return };
+    let mut codes = std::collections::HashSet::new();
+    for _ in 0..40 {
+        let phone = random_phone();
+        app.otp(&phone, "REGISTER").await.ok();
+        codes.insert(app.code_for(&phone).await);
+    }
+    // Two of forty are alike once in 1,300 runs, three pairs practically never.
+    assert!(codes.len() > 37, "{codes:?}");
+}
+
+#[tokio::test]
+async fn a_setting_moves_the_pause_that_the_answer_tells() {
+    let Some(app) = App::with(&[("OTP_RESEND_SECONDS", "7")]).await else { return };
+    let phone = random_phone();
+    assert_eq!(app.otp(&phone, "REGISTER").await.ok()["resend_in"], 7);
+    assert!(app.otp(&phone, "REGISTER").await.retry_after() <= 7);
+    app.advance(7).await;
+    app.otp(&phone, "REGISTER").await.ok();
+}

@@ -1,0 +1,199 @@
+//! `POST /auth/otp/verify`.
+
+use serde_json::{Value, json};
+
+use crate::harness::{
+    Answer, App, Needs, at_once, count, random_email, random_phone, random_source,
+};
+
+fn wrong(code: &str) -> String {
+    format!("{:06}", (code.parse::<u32>().unwrap() + 1) % 1_000_000)
+}
+
+async fn sent(app: &App, purpose: &str) -> (String, String) {
+    let phone = random_phone();
+    app.otp(&phone, purpose).await.ok();
+    let code = app.code_for(&phone).await;
+    (phone, code)
+}
+
+async fn verify_at_once(app: &App, phone: &str, codes: Vec<String>) -> Vec<Answer> {
+    at_once(codes.into_iter().map(|code| {
+        let (app, phone) = (app.clone(), phone.to_owned());
+        async move { app.verify(&phone, &code, "REGISTER").await }
+    }))
+    .await
+}
+
+#[tokio::test]
+async fn asvs_7_2_a_right_code_is_exchanged_for_256_random_bits_stored_hashed() {
+    let Some(app) = App::start(Needs::Own).await else { return };
+    let (phone, code) = sent(&app, "REGISTER").await;
+    let answer = app.verify(&phone, &code, "REGISTER").await;
+    let (token, message) = (answer.text("verification_token"), answer.text("message"));
+    let expected = json!({"verification_token": token, "message": message, "expires_in": 600});
+    assert_eq!(answer.ok(), &expected);
+    assert_eq!(token.len(), 43);
+    assert!(token.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_".contains(&byte)));
+    let rows = app.rows("otp").await;
+    assert!(!serde_json::to_string(&rows).unwrap().contains(token));
+}
+
+#[tokio::test]
+async fn one_generic_answer_for_wrong_expired_used_other_purpose_and_never_sent() {
+    let Some(app) = App::start(Needs::Own).await else { return };
+    let mut answers = Vec::new();
+
+    let (phone, code) = sent(&app, "REGISTER").await;
+    answers.push(("wrong", app.verify(&phone, &wrong(&code), "REGISTER").await));
+    answers.push(("other purpose", app.verify(&phone, &code, "LOGIN").await));
+    answers.push(("other identifier", app.verify(&random_phone(), &code, "REGISTER").await));
+    app.verify(&phone, &code, "REGISTER").await.ok();
+    answers.push(("used", app.verify(&phone, &code, "REGISTER").await));
+    let (phone, code) = sent(&app, "REGISTER").await;
+    app.advance(300).await;
+    answers.push(("expired", app.verify(&phone, &code, "REGISTER").await));
+    answers.push(("never sent", app.verify(&random_email(), &code, "REGISTER").await));
+
+    let first = answers[0].1.comparable();
+    for (case, answer) in &answers {
+        answer.problem(400, "invalid_otp");
+        assert_eq!(answer.comparable(), first, "{case}");
+    }
+}
+
+#[tokio::test]
+async fn asvs_6_5_5_a_code_lives_300_seconds() {
+    let Some(app) = App::start(Needs::Own).await else { return };
+    let (young, code) = sent(&app, "REGISTER").await;
+    app.advance(280).await;
+    app.verify(&young, &code, "REGISTER").await.ok();
+    let (old, code) = sent(&app, "REGISTER").await;
+    app.advance(301).await;
+    app.verify(&old, &code, "REGISTER").await.problem(400, "invalid_otp");
+}
+
+#[tokio::test]
+async fn a_code_is_replaced_by_the_next_request_for_the_same_purpose_only() {
+    let Some(app) = App::start(Needs::Own).await else { return };
+    let (phone, first) = sent(&app, "REGISTER").await;
+    app.advance(60).await;
+    app.otp(&phone, "CHANGE_IDENTIFIER").await.ok();
+    let other = app.code_for(&phone).await;
+    app.advance(60).await;
+    app.otp(&phone, "REGISTER").await.ok();
+    let second = app.code_for(&phone).await;
+    if first != second {
+        app.verify(&phone, &first, "REGISTER").await.problem(400, "invalid_otp");
+    }
+    app.verify(&phone, &second, "REGISTER").await.ok();
+    app.verify(&phone, &other, "CHANGE_IDENTIFIER").await.ok();
+}
+
+#[tokio::test]
+async fn asvs_6_6_2_a_code_is_bound_to_its_identifier_and_purpose() {
+    let Some(app) = App::start(Needs::Own).await else { return };
+    let user = app.register_user().await;
+    app.advance(60).await;
+    app.otp(&user.phone, "LOGIN").await.ok();
+    let code = app.code_for(&user.phone).await;
+    let (other, _) = sent(&app, "REGISTER").await;
+    app.verify(&other, &code, "REGISTER").await.problem(400, "invalid_otp");
+    for purpose in ["REGISTER", "RESET_PASSWORD", "CHANGE_IDENTIFIER"] {
+        app.verify(&user.phone, &code, purpose).await.problem(400, "invalid_otp");
+    }
+    app.verify(&user.phone, &code, "LOGIN").await.ok();
+}
+
+#[tokio::test]
+async fn asvs_6_6_3_five_wrong_tries_burn_a_code() {
+    let Some(app) = App::start(Needs::Codes).await else { return };
+    let (phone, code) = sent(&app, "REGISTER").await;
+    for _ in 0..4 {
+        app.verify(&phone, &wrong(&code), "REGISTER").await.problem(400, "invalid_otp");
+    }
+    app.verify(&phone, &code, "REGISTER").await.ok();
+    let (phone, code) = sent(&app, "REGISTER").await;
+    for _ in 0..5 {
+        app.verify(&phone, &wrong(&code), "REGISTER").await.problem(400, "invalid_otp");
+    }
+    app.verify(&phone, &code, "REGISTER").await.problem(400, "invalid_otp");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn asvs_6_5_1_a_code_works_once_for_50_at_once() {
+    let Some(app) = App::start(Needs::Codes).await else { return };
+    let (phone, code) = sent(&app, "REGISTER").await;
+    let answers = verify_at_once(&app, &phone, vec![code; 50]).await;
+    assert_eq!((count(&answers, 200), count(&answers, 400)), (1, 49));
+    let token = answers.iter().find(|answer| answer.status == 200).unwrap();
+    let body = json!({
+        "username": crate::harness::random_username(),
+        "password": crate::harness::PASSWORD,
+        "phone_number": phone,
+        "verification_token": token.text("verification_token"),
+    });
+    app.post("/auth/register", &body).send().await.body(201);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn asvs_6_6_3_of_1000_wrong_tries_at_once_no_more_than_five_are_compared() {
+    let Some(app) = App::start(Needs::Own).await else { return };
+    let (phone, code) = sent(&app, "REGISTER").await;
+    let answers = verify_at_once(&app, &phone, vec![wrong(&code); 1_000]).await;
+    for answer in &answers {
+        answer.problem(400, "invalid_otp");
+    }
+    let rows = app.rows_where("otp", "item_type", "otp_identifier").await;
+    let [row] = &rows[..] else { panic!("{rows:?}") };
+    assert_eq!(row["challenge_register"]["tries"], 5);
+    assert_eq!(row["failures"], 5);
+    app.verify(&phone, &code, "REGISTER").await.problem(400, "invalid_otp");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn asvs_6_6_3_a_guesser_who_tries_many_codes_at_once_gets_five_of_them() {
+    let Some(app) = App::start(Needs::Own).await else { return };
+    let (phone, code) = sent(&app, "REGISTER").await;
+    let start: u32 = code.parse().unwrap();
+    // 40 codes, the right one among them.
+    let codes = (0..40).map(|step| format!("{:06}", (start + step) % 1_000_000)).collect();
+    let answers = verify_at_once(&app, &phone, codes).await;
+    assert!(count(&answers, 200) <= 1);
+    let rows = app.rows_where("otp", "item_type", "otp_identifier").await;
+    let tries = rows[0].get("challenge_register").map(|challenge| challenge["tries"].clone());
+    assert!(tries.is_none_or(|tries| tries == 5), "exchanged, or burnt");
+}
+
+#[tokio::test]
+async fn every_bad_field_is_named_at_once() {
+    let Some(app) = App::start(Needs::Nothing).await else { return };
+    let all = &["identifier", "otp", "purpose"][..];
+    let otp = |otp: Value| json!({"identifier": "9841234567", "otp": otp, "purpose": "LOGIN"});
+    let cases = [
+        (json!({}), all),
+        (json!({"identifier": 1, "otp": 123456, "purpose": []}), all),
+        (json!({"identifier": "?", "otp": "12345", "purpose": "login"}), all),
+        (otp(json!(123456)), &["otp"]),
+        (otp(json!("")), &["otp"]),
+        (otp(json!("1234567")), &["otp"]),
+        (otp(json!("12a456")), &["otp"]),
+        (otp(json!("१२३४५६")), &["otp"]),
+        (otp(json!("9".repeat(9_999))), &["otp"]),
+    ];
+    for (body, fields) in cases {
+        let request = app.post("/auth/otp/verify", &body).from(&random_source());
+        request.send().await.refuses(fields);
+    }
+}
+
+#[tokio::test]
+async fn a_verification_token_lives_600_seconds() {
+    let Some(app) = App::start(Needs::Own).await else { return };
+    let young = app.new_user().await;
+    app.advance(580).await;
+    app.register(&young).await.body(201);
+    let old = app.new_user().await;
+    app.advance(600).await;
+    app.register(&old).await.problem(400, "invalid_verification_token");
+}

@@ -1,0 +1,131 @@
+//! Referrals: who is credited, how much, and how often.
+
+use aws_sdk_dynamodb::types::AttributeValue;
+use serde_json::{Value, json};
+
+use crate::harness::{Answer, App, Needs, NewUser, User, at_once};
+
+async fn code_of(app: &App, user: &User) -> String {
+    app.me(&user.access_token).await.text("referral_code").to_owned()
+}
+
+async fn points(app: &App, access_token: &str) -> (i64, i64) {
+    let me = app.me(access_token).await;
+    let points = &me.ok()["points"];
+    (points["current_points"].as_i64().unwrap(), points["total_points"].as_i64().unwrap())
+}
+
+/// Sends a registration again, as 503 tells to, until it is answered.
+async fn register(app: &App, new: &NewUser) -> Answer {
+    loop {
+        let answer = app.register(new).await;
+        if answer.status != 503 {
+            return answer;
+        }
+        answer.assert_problem();
+    }
+}
+
+/// Each balance is the sum of its entries, which follow each other without a gap.
+async fn assert_ledger(app: &App) {
+    let rows = app.rows("wallets").await;
+    for balance in rows.iter().filter(|row| row["item_type"] == "balance") {
+        let mut entries: Vec<_> = rows
+            .iter()
+            .filter(|row| row["item_type"] == "entry" && row["user_id"] == balance["user_id"])
+            .collect();
+        entries.sort_by_key(|entry| entry["balance_after"].as_i64());
+        let mut sum = 0;
+        for entry in entries {
+            assert_eq!(entry["balance_before"], sum, "{entry:?}");
+            sum += entry["quantity"].as_i64().unwrap();
+            assert_eq!(entry["balance_after"], sum, "{entry:?}");
+        }
+        assert_eq!((&balance["points"], &balance["points_credited"]), (&json!(sum), &json!(sum)));
+    }
+}
+
+#[tokio::test]
+async fn a_referral_credits_both_once_in_the_ledger() {
+    let Some(app) = App::start(Needs::Own).await else { return };
+    let inviter = app.register_user().await;
+    let code = code_of(&app, &inviter).await;
+    let invitee = app.register(&app.new_user().await.with("referral_code", code)).await;
+    invitee.body(201);
+    assert_eq!(points(&app, &inviter.access_token).await, (150, 150));
+    assert_eq!(points(&app, invitee.text("access_token")).await, (100, 100));
+    assert_ledger(&app).await;
+    let entries = app.rows_where("wallets", "item_type", "entry").await;
+    let mut quantities: Vec<_> = entries.iter().map(|entry| entry["quantity"].clone()).collect();
+    quantities.sort_by_key(Value::as_i64);
+    assert_eq!(quantities, [50, 50, 50, 100]);
+}
+
+#[tokio::test]
+async fn referral_codes_differ_and_ones_own_is_shown() {
+    let Some(app) = App::start(Needs::Codes).await else { return };
+    let (one, other) = (app.register_user().await, app.register_user().await);
+    let (one, other) = (code_of(&app, &one).await, code_of(&app, &other).await);
+    assert!(!one.is_empty() && one != other);
+}
+
+#[tokio::test]
+async fn from_the_51st_referral_on_the_code_is_valid_and_pays_nothing() {
+    let Some(app) = App::start(Needs::Own).await else { return };
+    let inviter = app.register_user().await;
+    let code = code_of(&app, &inviter).await;
+    let key = [("user_id", inviter.user_id.as_str()), ("sk", "BALANCE")];
+    app.set("wallets", &key, "referrals_paid", AttributeValue::N("49".to_owned())).await;
+    for (number, inviters, invitees) in [(50, 150, 100), (51, 150, 50), (52, 150, 50)] {
+        let new = app.new_user().await.with("referral_code", code.as_str());
+        let invitee = app.register(&new).await;
+        invitee.body(201);
+        assert_eq!(points(&app, &inviter.access_token).await.0, inviters, "referral {number}");
+        assert_eq!(points(&app, invitee.text("access_token")).await.0, invitees, "{number}");
+    }
+    assert_ledger(&app).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn twenty_invitees_of_one_inviter_at_once_are_all_credited_exactly() {
+    let Some(app) = App::start(Needs::Own).await else { return };
+    let inviter = app.register_user().await;
+    let code = code_of(&app, &inviter).await;
+    let answers = invite_at_once(&app, &code, 20).await;
+    for answer in &answers {
+        answer.body(201);
+        assert_eq!(points(&app, answer.text("access_token")).await, (100, 100));
+    }
+    assert_eq!(points(&app, &inviter.access_token).await, (2_050, 2_050));
+    assert_ledger(&app).await;
+    let accounts = app.rows_where("users", "item_type", "account").await;
+    assert_eq!(accounts.len(), 21);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn of_12_invitees_at_once_before_the_cap_no_more_than_the_rest_are_paid() {
+    let Some(app) = App::start(Needs::Own).await else { return };
+    let inviter = app.register_user().await;
+    let code = code_of(&app, &inviter).await;
+    let key = [("user_id", inviter.user_id.as_str()), ("sk", "BALANCE")];
+    app.set("wallets", &key, "referrals_paid", AttributeValue::N("45".to_owned())).await;
+    let mut paid = 0;
+    for answer in invite_at_once(&app, &code, 12).await {
+        answer.body(201);
+        paid += i32::from(points(&app, answer.text("access_token")).await.0 == 100);
+    }
+    assert_eq!((paid, points(&app, &inviter.access_token).await.0), (5, 550));
+    assert_ledger(&app).await;
+}
+
+async fn invite_at_once(app: &App, code: &str, invitees: usize) -> Vec<Answer> {
+    let mut news = Vec::new();
+    for _ in 0..invitees {
+        news.push(app.new_user().await.with("referral_code", code));
+    }
+    at_once(news.into_iter().map(|new| {
+        let app = app.clone();
+        async move { register(&app, &new).await }
+    }))
+    .await
+}

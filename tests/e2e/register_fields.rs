@@ -1,0 +1,172 @@
+//! `POST /auth/register`: every field's rules.
+
+use serde_json::{Value, json};
+
+use crate::harness::{
+    App, Needs, NewUser, PASSWORD, random_email, random_phone, random_source, random_username,
+};
+
+const PATH: &str = "/auth/register";
+
+/// What is refused before the token is looked at needs no real token.
+fn unverified() -> NewUser {
+    let phone = random_phone();
+    let body = json!({
+        "username": random_username(),
+        "password": PASSWORD,
+        "phone_number": phone,
+        "verification_token": "x",
+    });
+    NewUser { phone, source: random_source(), body }
+}
+
+#[tokio::test]
+async fn every_bad_field_is_named_at_once() {
+    let Some(app) = App::start(Needs::Nothing).await else { return };
+    let wrong_types = json!({
+        "username": 1, "password": ["a"], "verification_token": {}, "email": true,
+        "phone_number": 9841234567_u64, "referral_code": 7,
+    });
+    let all =
+        ["username", "password", "verification_token", "email", "phone_number", "referral_code"];
+    app.post(PATH, &wrong_types).send().await.refuses(&all);
+    let bad = json!({
+        "username": "a b", "password": "1234567", "verification_token": "", "email": "a@",
+        "phone_number": "123", "referral_code": "",
+    });
+    app.post(PATH, &bad).send().await.refuses(&all);
+    let missing = ["username", "password", "verification_token", "email", "phone_number"];
+    app.post(PATH, &json!({})).send().await.refuses(&missing);
+    let nulls: Value = all.map(|name| (name.to_owned(), Value::Null)).into_iter().collect();
+    app.post(PATH, &nulls).send().await.refuses(&missing);
+}
+
+#[tokio::test]
+async fn usernames_are_3_to_150_letters_digits_dots_underscores_and_hyphens() {
+    let Some(app) = App::start(Needs::Nothing).await else { return };
+    let longest = "a".repeat(150);
+    let too_long = "a".repeat(151);
+    for good in ["abc", "A.b_c-9", &longest] {
+        let answer = app.register(&unverified().with("username", good)).await;
+        answer.problem(400, "invalid_verification_token");
+    }
+    for bad in ["ab", &too_long, "a b c", "abc\n", "a@b.c", "सीता", "abc\0", "", " abc"] {
+        app.register(&unverified().with("username", bad)).await.refuses(&["username"]);
+    }
+}
+
+#[tokio::test]
+async fn the_longest_and_the_shortest_username_register() {
+    let Some(app) = App::start(Needs::Own).await else { return };
+    for name in ["x.-", &"Y".repeat(150)] {
+        let new = app.new_user().await.with("username", name);
+        let answer = app.register(&new).await;
+        answer.body(201);
+        assert_eq!(app.me(answer.text("access_token")).await.json["username"], name);
+    }
+}
+
+#[tokio::test]
+async fn asvs_6_2_passwords_are_8_to_128_characters_of_any_script() {
+    let Some(app) = App::start(Needs::Codes).await else { return };
+    let emoji = "🦉🍊🚲🌧🎻🪁🧊🐫";
+    let seven: String = emoji.chars().take(7).collect();
+    for bad in ["", "Gk7#pq!", &seven, &format!("{}🦉", emoji.repeat(16)), &"kX".repeat(65)] {
+        app.register(&unverified().with("password", bad)).await.refuses(&["password"]);
+    }
+    let long: String = "correct horse battery staple 9 ".chars().cycle().take(128).collect();
+    for good in ["Gk7#pq!z", emoji, &emoji.repeat(16), &long, "काठमाडौंको बिहान"]
+    {
+        let new = app.new_user().await.with("password", good);
+        app.register(&new).await.body(201);
+        app.login(&new.phone, good).await.ok();
+    }
+}
+
+#[tokio::test]
+async fn asvs_6_2_a_password_is_used_exactly_as_it_was_typed() {
+    let Some(app) = App::start(Needs::Codes).await else { return };
+    let password = "  Orange lamp\ttuesday 77  ";
+    let new = app.new_user().await.with("password", password);
+    app.register(&new).await.body(201);
+    for other in [password.trim(), &password.to_lowercase(), &format!("{password} ")] {
+        app.login(&new.phone, other).await.problem(400, "invalid_credentials");
+    }
+    app.login(&new.phone, password).await.ok();
+}
+
+#[tokio::test]
+async fn asvs_6_2_common_and_personal_passwords_are_weak() {
+    let Some(app) = App::start(Needs::Codes).await else { return };
+    let new = app.new_user().await.with("username", "sitaramthapa1994");
+    let new = new.with("email", "kathmandu.owl@example.com");
+    let phone = new.phone.clone();
+    for weak in [
+        "password",
+        "12345678",
+        "qwertyuiop",
+        "aaaaaaaaaaaa",
+        "iloveyou1",
+        "sitaramthapa1994",
+        "SitaRamThapa1994",
+        "kathmandu.owl",
+        &phone,
+        &phone[4..],
+    ] {
+        let refused = app.register(&new.clone().with("password", weak)).await;
+        refused.problem(400, "weak_password");
+        assert_eq!(refused.fields(), ["password"], "{weak}");
+    }
+    // No kinds of characters are asked for.
+    app.register(&new.with("password", "orange lamp tuesday")).await.body(201);
+}
+
+#[tokio::test]
+async fn a_wrong_referral_code_is_refused_and_nothing_is_made() {
+    let Some(app) = App::start(Needs::Own).await else { return };
+    let new = app.new_user().await;
+    for wrong in ["00000000", "short", "!!!!!!!!", "ABCDEFGHJK", "' OR 1=1"] {
+        let refused = app.register(&new.clone().with("referral_code", wrong)).await;
+        refused.problem(400, "invalid_referral_code");
+        assert_eq!(refused.fields(), ["referral_code"]);
+    }
+    for table in ["users", "wallets", "profiles", "sessions", "audit"] {
+        assert!(app.rows(table).await.is_empty(), "{table}");
+    }
+    app.register(&new).await.body(201);
+}
+
+#[tokio::test]
+async fn api3_no_field_can_be_set_that_one_may_not_set() {
+    let Some(app) = App::start(Needs::Own).await else { return };
+    let email = random_email();
+    let mut new = app.new_user().await.with("email", email);
+    for (name, value) in [
+        ("is_staff", json!(true)),
+        ("status", json!("BANNED")),
+        ("email_verified", json!(true)),
+        ("phone_verified", json!(false)),
+        ("user_id", json!("00000000-0000-7000-8000-000000000000")),
+        ("points", json!(1_000_000)),
+        ("wallet_balance", json!("9999.00")),
+        ("epoch", json!(7)),
+        ("unknown", json!({"deep": [1, 2, 3]})),
+    ] {
+        new = new.with(name, value);
+    }
+    let answer = app.register(&new).await;
+    answer.body(201);
+    assert_ne!(answer.text("user_id"), new.body["user_id"]);
+    let account = app.rows_where("users", "item_type", "account").await;
+    assert_eq!((&account[0]["is_staff"], &account[0]["epoch"]), (&json!(false), &json!(0)));
+    let session = app.rows("sessions").await;
+    assert_eq!(session[0]["is_staff"], false);
+    let me = app.me(answer.text("access_token")).await;
+    assert_eq!(me.json["status"], "ACTIVE");
+    assert_eq!(
+        (&me.json["email_verified"], &me.json["phone_verified"]),
+        (&json!(false), &json!(true))
+    );
+    assert_eq!(me.json["points"]["current_points"], 50);
+    assert_eq!(me.json["wallet_balance"]["balance"], "0.00");
+}
