@@ -1,4 +1,4 @@
-//! What each operation may cost: `data-and-budgets.md`, measured.
+//! What each operation may cost: round trips to DynamoDB that wait for one another, request units, and sends.
 
 use serde_json::json;
 
