@@ -7,8 +7,9 @@ use std::sync::Arc;
 use axum::{
     Json, Router,
     body::Bytes,
-    extract::{DefaultBodyLimit, RawQuery, State},
-    http::{Method, StatusCode, header},
+    extract::{DefaultBodyLimit, RawQuery, Request, State},
+    http::{HeaderMap, Method, StatusCode, header},
+    middleware::{self, Next},
     response::{IntoResponse, Response},
     routing::{MethodRouter, get, post},
 };
@@ -54,7 +55,29 @@ pub(crate) fn router(control: Arc<Control>) -> Router {
         .route("/faults", only(post(add_fault), "POST"))
         .fallback(|| async { Problem::not_found() })
         .layer(DefaultBodyLimit::max(MAX_BODY_BYTES))
+        .layer(middleware::from_fn(from_this_machine))
         .with_state(control)
+}
+
+/// Refuses what a page of another origin sends, or one whose name was made to lead here: codes can
+/// be read and the clock moved.
+async fn from_this_machine(request: Request, next: Next) -> Response {
+    match is_from_this_machine(request.headers()) {
+        true => next.run(request).await,
+        false => Problem::elsewhere().into_response(),
+    }
+}
+
+fn is_from_this_machine(headers: &HeaderMap) -> bool {
+    let text = |name| headers.get(name).and_then(|value| value.to_str().ok());
+    let is_local = |authority: &str| {
+        let host = authority.rsplit_once(':').map_or(authority, |(host, _)| host);
+        matches!(host, "127.0.0.1" | "localhost")
+    };
+    let origin_is_local = |origin: &str| origin.strip_prefix("http://").is_some_and(is_local);
+    let origin = headers.get(header::ORIGIN);
+    text(header::HOST).is_some_and(is_local)
+        && (origin.is_none() || text(header::ORIGIN).is_some_and(origin_is_local))
 }
 
 fn only(methods: MethodRouter<Arc<Control>>, allow: &'static str) -> MethodRouter<Arc<Control>> {

@@ -27,6 +27,10 @@ impl Problem {
         Self::new(StatusCode::NOT_FOUND, "not_found", "There is no such path under /_local/.")
     }
 
+    pub(crate) fn elsewhere() -> Self {
+        Self::new(StatusCode::FORBIDDEN, "forbidden", "/_local/ is for this machine only.")
+    }
+
     pub(crate) fn method_not_allowed() -> Self {
         let detail = "The path has other methods; see Allow.";
         Self::new(StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed", detail)

@@ -117,3 +117,20 @@ async fn faults_meet_the_products_clients_and_no_others() {
     assert!(error.is_internal_error_exception());
     assert!(publish(stack.product_sdk_config()).await.is_ok());
 }
+
+#[tokio::test]
+async fn a_page_of_another_origin_or_a_name_made_to_lead_here_is_refused() {
+    let stack = stack().await;
+    let url = format!("{}/_local/messages", stack.base_url());
+    for (name, value) in [
+        ("host", "evil.example"),
+        ("host", "localhost.evil.example:9000"),
+        ("origin", "http://evil.example"),
+        ("origin", "null"),
+    ] {
+        let response = Client::new().get(&url).header(name, value).send().await.unwrap();
+        assert_eq!(response.status(), StatusCode::FORBIDDEN, "{name}: {value}");
+    }
+    let own = Client::new().get(&url).header("origin", stack.base_url()).send().await.unwrap();
+    assert_eq!(own.status(), StatusCode::OK);
+}

@@ -26,6 +26,12 @@ impl Clock {
     }
 }
 
+/// The second that `at` is in. Items keep whole seconds: what is answered before it was stored
+/// must read the same afterwards.
+pub fn whole_second(at: Timestamp) -> Timestamp {
+    Timestamp::from_second(at.as_second()).unwrap_or(at)
+}
+
 impl fmt::Debug for Clock {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("Clock")

@@ -68,6 +68,8 @@ pub struct OtpConfig {
 pub struct LoginConfig {
     /// Which credentials a sign-in needs.
     pub policy: LoginPolicy,
+    /// What is sent to an identifier that was replaced by another.
+    pub identifier_changed_message: String,
     /// Wrong credentials from one source address in any quarter of an hour.
     pub source_max_failures: u32,
 }
@@ -169,13 +171,22 @@ impl Config {
         let currency = settings.parsed("CURRENCY", "NPR");
         let otp = settings.otp();
         let policy = settings.parsed("LOGIN_POLICY", "any");
+        let identifier_changed_message = settings.text(
+            "IDENTIFIER_CHANGED_MESSAGE",
+            "This is no longer an identifier of your account. If it was not you who changed it, \
+             ask for help.",
+        );
         let source_max_failures = settings.number("LOGIN_SOURCE_MAX_FAILURES", 100, 10..=10_000);
         Some(Self {
             table_prefix: table_prefix?,
             token: TokenConfig { issuer: issuer?, audience: audience? },
             phone_region: phone_region?,
             otp: otp?,
-            login: LoginConfig { policy: policy?, source_max_failures: source_max_failures? },
+            login: LoginConfig {
+                policy: policy?,
+                identifier_changed_message: identifier_changed_message?,
+                source_max_failures: source_max_failures?,
+            },
             currency: currency?,
         })
     }
@@ -197,6 +208,16 @@ impl Settings<'_> {
             self.errors.push(format!("{name} is missing"));
         }
         value
+    }
+
+    /// A text that fits into two SMS.
+    fn text(&mut self, name: &str, default: &str) -> Option<String> {
+        let text = self.optional(name).unwrap_or_else(|| default.to_owned());
+        if text.chars().count() <= MessageTemplate::MAX_CHARS {
+            return Some(text);
+        }
+        self.errors.push(format!("{name} must be at most 300 characters"));
+        None
     }
 
     fn parsed<T: FromStr<Err: fmt::Display>>(&mut self, name: &str, default: &str) -> Option<T> {

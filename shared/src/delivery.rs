@@ -14,10 +14,13 @@ pub enum Delivery {
 }
 
 impl Delivery {
-    /// What an error says of the message. An answer that came is a refusal, whatever its status.
+    /// What an error says of the message. An error that the service answered is a refusal, whatever
+    /// its status; an answer that could not be read is none.
     pub(crate) fn judge<E, R>(error: &SdkError<E, R>, code: Option<&str>) -> Self {
         match error {
-            SdkError::TimeoutError(_) | SdkError::DispatchFailure(_) => Self::Unknown,
+            SdkError::TimeoutError(_)
+            | SdkError::DispatchFailure(_)
+            | SdkError::ResponseError(_) => Self::Unknown,
             _ => Self::Refused(code.unwrap_or("no code").to_owned()),
         }
     }

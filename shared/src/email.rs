@@ -33,7 +33,10 @@ impl Email {
         }
         let options =
             Options::default().with_required_tld().without_domain_literal().without_display_text();
-        EmailAddress::parse_with_options(text, options).map_err(|_| Self::INVALID)?;
+        let address = EmailAddress::parse_with_options(text, options).map_err(|_| Self::INVALID)?;
+        if !is_host_name(address.domain()) {
+            return Err(Self::INVALID);
+        }
         Ok(Self(text.to_ascii_lowercase()))
     }
 
@@ -49,6 +52,18 @@ impl Email {
         let first: String = local.chars().take(1).collect();
         format!("{first}***@{domain}")
     }
+}
+
+/// Letters, digits and inner hyphens, and a last label that is no number (RFC 1123, 2.1): what mail
+/// can be sent to, and SES takes.
+fn is_host_name(domain: &str) -> bool {
+    let is_label = |label: &str| {
+        let inner = label.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-');
+        let ends = label.starts_with('-') || label.ends_with('-');
+        (1..=63).contains(&label.len()) && inner && !ends
+    };
+    let last = domain.rsplit('.').next().unwrap_or_default();
+    domain.split('.').all(is_label) && last.bytes().any(|byte| byte.is_ascii_alphabetic())
 }
 
 impl fmt::Debug for Email {

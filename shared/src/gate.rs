@@ -144,6 +144,23 @@ impl<S: Sync> FromRequestParts<S> for Service {
     }
 }
 
+/// How long ago a credential may have been presented for what needs a fresh sign-in, seconds.
+pub const FRESH_SECONDS: i64 = 10 * 60;
+
+/// Refuses a token whose sign-in is not fresh (ASVS 7.5.1).
+///
+/// # Errors
+/// 403 `reauthentication_required`.
+pub fn require_fresh(claims: &Claims, now: Timestamp) -> Result<(), Problem> {
+    match now.as_second() - claims.auth_time.as_second() <= FRESH_SECONDS {
+        true => Ok(()),
+        false => Err(Problem::new(
+            Code::ReauthenticationRequired,
+            "Present a credential again: POST /auth/reauthenticate.",
+        )),
+    }
+}
+
 /// 401: the token is good, the session is not.
 pub fn session_ended() -> Problem {
     Problem::new(Code::SessionEnded, "Sign in again.")

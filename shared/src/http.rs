@@ -1,6 +1,6 @@
 //! What every answer has in common, and what handlers extract from a request.
 
-use std::{net::IpAddr, sync::Arc};
+use std::{net::IpAddr, sync::Arc, time::Duration};
 
 use axum::{
     Router,
@@ -25,6 +25,9 @@ use crate::{
 /// The largest body that is read, bytes.
 pub const MAX_BODY_BYTES: usize = 64 * 1024;
 
+/// How long an operation may take before it is answered 503: less than API Gateway waits.
+const DEADLINE: Duration = Duration::from_secs(20);
+
 /// Puts around a function's routes what every answer needs: 404 and 405 problems, the request's
 /// id, the security headers, one log line.
 pub fn finish(routes: Router) -> Router {
@@ -38,7 +41,13 @@ async fn not_found() -> Problem {
 async fn answer(request: Request, next: Next) -> Response {
     let request_id = request_id(request.extensions());
     let (operation, response) = match operation::find(request.method(), request.uri().path()) {
-        Lookup::Found(operation) => (operation.route_key(), next.run(request).await),
+        Lookup::Found(operation) => {
+            let answered = tokio::time::timeout(DEADLINE, next.run(request)).await;
+            let response = answered.unwrap_or_else(|_| {
+                Problem::unavailable("the request took too long").into_response()
+            });
+            (operation.route_key(), response)
+        }
         Lookup::OtherMethods(methods) => {
             ("$default".to_owned(), Problem::method_not_allowed(&methods).into_response())
         }

@@ -49,6 +49,11 @@ impl Digests {
         self.0.digest("source", &[&source.limit_key()])
     }
 
+    /// What stands for an identifier and a source address together.
+    pub fn pair(&self, identifier: &Digest, source: &Digest) -> Digest {
+        self.0.digest("identifier and source", &[identifier.as_bytes(), source.as_bytes()])
+    }
+
     /// What stands for an idempotency key of one operation on one identifier.
     pub fn request(&self, operation: &str, identifier: &Digest, key: &IdempotencyKey) -> Digest {
         let parts = [operation.as_bytes(), identifier.as_bytes(), key.as_bytes()];

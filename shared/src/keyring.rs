@@ -166,6 +166,19 @@ impl Ring {
         snapshot
     }
 
+    /// Reads the row again, now, when it is older than five minutes or lacks a key that there
+    /// should be by now.
+    async fn refreshed(&self, now: Timestamp) -> Result<(), Problem> {
+        let _one = self.reading.lock().await;
+        let snapshot = self.snapshot();
+        let slots = [slot_of(now), slot_of(now) + 1];
+        let lacks = slots.iter().any(|slot| !snapshot.keys.contains_key(slot));
+        match lacks || self.is_older(&snapshot, REREAD_SECONDS, now) {
+            true => self.read(now).await,
+            false => Ok(()),
+        }
+    }
+
     fn is_older(&self, snapshot: &Snapshot, seconds: i64, now: Timestamp) -> bool {
         (now.as_second() - snapshot.read_at.as_second()).abs() >= seconds
     }
@@ -226,6 +239,11 @@ impl SigningKeys {
         Ring::load(store, (Row::Private, Rotation::Slots), now).await.map(Self)
     }
 
+    /// Makes the keys of this slot and the next where they are missing.
+    pub async fn prepare(&self, now: Timestamp) -> Result<(), Problem> {
+        self.0.refreshed(now).await
+    }
+
     /// The key of `now`'s slot.
     pub async fn current(&self, now: Timestamp) -> Result<SigningKey, Problem> {
         let slot = slot_of(now);
@@ -255,9 +273,11 @@ impl PublicKeys {
         Ok(VerifyingKeys::new(alive(snapshot, now)))
     }
 
-    /// `kid` and public key of every key that verifies now or will next.
-    pub fn published(&self, now: Timestamp) -> Vec<(String, [u8; 32])> {
-        alive(self.0.recent(now), now).collect()
+    /// `kid` and public key of every key that verifies now or will next, read again first where
+    /// they are older than five minutes: others keep this answer.
+    pub async fn published(&self, now: Timestamp) -> Result<Vec<(String, [u8; 32])>, Problem> {
+        self.0.refreshed(now).await?;
+        Ok(alive(self.0.snapshot(), now).collect())
     }
 }
 

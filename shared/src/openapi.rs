@@ -41,6 +41,8 @@ pub struct BodyDoc {
     pub example: Value,
     /// Groups of fields of which one at least must be there.
     pub alternatives: Vec<&'static [&'static str]>,
+    /// Those of the alternatives of which there may be one only.
+    pub exclusive: Vec<&'static [&'static str]>,
     /// How the operation reads it.
     pub read: Reader,
 }
@@ -48,12 +50,20 @@ pub struct BodyDoc {
 impl BodyDoc {
     /// The example with the first of each group of alternatives alone.
     pub fn short_example(&self) -> Value {
+        self.first_of(&self.alternatives)
+    }
+
+    /// The example with as many fields as a body may have.
+    pub fn long_example(&self) -> Value {
+        self.first_of(&self.exclusive)
+    }
+
+    fn first_of(&self, groups: &[&[&str]]) -> Value {
         let mut example = self.example.clone();
-        let others = self.alternatives.iter().flat_map(|group| group.iter().skip(1));
-        for other in others {
-            if let Some(fields) = example.as_object_mut() {
+        if let Some(fields) = example.as_object_mut() {
+            groups.iter().flat_map(|group| group.iter().skip(1)).for_each(|other| {
                 fields.remove(*other);
-            }
+            });
         }
         example
     }
@@ -126,7 +136,8 @@ impl OperationDoc {
         let schema = self.schemas.request::<S>();
         let read = |object, context| Fields::new(object, context).parse::<B>().map(drop);
         let example = self.schemas.example(&schema);
-        self.body = Some(BodyDoc { schema, example, alternatives: Vec::new(), read });
+        let (alternatives, exclusive) = (Vec::new(), Vec::new());
+        self.body = Some(BodyDoc { schema, example, alternatives, exclusive, read });
         self.problems(&BODY_CODES)
     }
 
@@ -136,6 +147,16 @@ impl OperationDoc {
         if let Some(body) = &mut self.body {
             self.schemas.require_one_of(&body.schema, fields);
             body.alternatives.push(fields);
+        }
+        self
+    }
+
+    /// One of these fields of the body must be there, and no other of them.
+    pub fn exactly_one_of(mut self, fields: &'static [&'static str]) -> Self {
+        if let Some(body) = &mut self.body {
+            self.schemas.require_exactly_one_of(&body.schema, fields);
+            body.alternatives.push(fields);
+            body.exclusive.push(fields);
         }
         self
     }
@@ -185,6 +206,14 @@ impl OperationDoc {
     pub fn replayable(mut self) -> Self {
         self.replayable = true;
         self.idempotency_key().problems(&[Code::IdempotencyKeyReused])
+    }
+
+    /// It needs an `Idempotency-Key`: a repeated request is answered as the first was.
+    pub fn idempotent(mut self) -> Self {
+        self.replayable = true;
+        let key = json!({ "$ref": "#/components/parameters/RequiredIdempotencyKey" });
+        self.parameters.push(key);
+        self.problems(&[Code::ValidationFailed, Code::IdempotencyKeyReused])
     }
 
     /// A success.

@@ -92,8 +92,8 @@ pub const DEFAULT_FUNCTION: Function = Function::Auth;
 
 /// All operations.
 pub const ALL: &[Operation] = {
-    use Caller::{Anyone, User};
-    use Function::{Auth, Otp};
+    use Caller::{Anyone, Service, User};
+    use Function::{Analytics, Auth, Otp, Profile, Wallet};
     &[
         Operation::new(Method::POST, "/auth/otp/request", Otp, Anyone),
         Operation::new(Method::POST, "/auth/otp/verify", Otp, Anyone),
@@ -102,8 +102,25 @@ pub const ALL: &[Operation] = {
         Operation::new(Method::POST, "/auth/logout", Auth, User),
         Operation::new(Method::POST, "/auth/refresh", Auth, Anyone),
         Operation::new(Method::GET, "/auth/me", Auth, User),
+        Operation::new(Method::POST, "/auth/reauthenticate", Auth, User),
+        Operation::new(Method::POST, "/auth/password/change", Auth, User),
+        Operation::new(Method::POST, "/auth/password/reset", Auth, Anyone),
+        Operation::new(Method::POST, "/auth/identifier", Auth, User),
+        Operation::new(Method::POST, "/auth/device", Auth, User),
+        Operation::new(Method::GET, "/auth/devices", Auth, User),
+        Operation::new(Method::DELETE, "/auth/devices/{device_id}", Auth, User),
+        Operation::new(Method::GET, "/auth/sessions", Auth, User),
+        Operation::new(Method::DELETE, "/auth/sessions/{session_id}", Auth, User),
         Operation::new(Method::GET, "/.well-known/jwks.json", Auth, Anyone),
         Operation::new(Method::GET, "/health", Auth, Anyone),
+        Operation::new(Method::GET, "/users/profile", Profile, User),
+        Operation::new(Method::PUT, "/users/profile", Profile, User),
+        Operation::new(Method::PATCH, "/users/profile", Profile, User),
+        Operation::new(Method::GET, "/users/wallet", Wallet, User),
+        Operation::new(Method::GET, "/users/wallet/transactions", Wallet, User),
+        Operation::new(Method::POST, "/internal/wallet/entries", Wallet, Service),
+        Operation::new(Method::GET, "/users/analytics/usage-stats", Analytics, User),
+        Operation::new(Method::POST, "/internal/usage-events", Analytics, Service),
     ]
 };
 

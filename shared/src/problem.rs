@@ -45,6 +45,7 @@ codes! {
     UnsupportedMediaType = "unsupported_media_type", UNSUPPORTED_MEDIA_TYPE, "The body must be application/json";
     BodyTooLarge = "body_too_large", PAYLOAD_TOO_LARGE, "The body is too large";
     Forbidden = "forbidden", FORBIDDEN, "This is not allowed";
+    ReauthenticationRequired = "reauthentication_required", FORBIDDEN, "A fresh sign-in is required";
     NotFound = "not_found", NOT_FOUND, "There is nothing here";
     MethodNotAllowed = "method_not_allowed", METHOD_NOT_ALLOWED, "The method is not allowed here";
     AuthenticationRequired = "authentication_required", UNAUTHORIZED, "An access token is required";
@@ -156,9 +157,12 @@ impl Problem {
 
     /// 503: a dependency did not answer as it should; the same request may be sent again.
     pub fn unavailable(cause: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Self {
-        Self::new(Code::Unavailable, "The request was not carried out. Send it again.")
-            .retry_after(1)
-            .because(cause)
+        Self::new(
+            Code::Unavailable,
+            "It is not known whether the request was carried out. Send it again.",
+        )
+        .retry_after(1)
+        .because(cause)
     }
 
     /// 500: a fault of this program.

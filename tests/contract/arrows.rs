@@ -85,7 +85,7 @@ fn functions_ask_for_no_more_of_shared_than_they_use() {
             })
             .unwrap_or_else(|| panic!("{name} does not use shared"));
         let expected: &[&str] = match name.as_str() {
-            "auth" => &["password"],
+            "auth" => &["password", "sms", "mail"],
             "otp" => &["sms", "mail"],
             _ => &[],
         };

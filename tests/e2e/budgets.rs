@@ -1,11 +1,15 @@
-//! What each operation may cost: round trips to DynamoDB that wait for one another, request units, and sends.
+//! What each operation may cost: round trips that wait for one another, request units, sends.
 
 use serde_json::json;
 
 use crate::harness::{App, Needs, PASSWORD, random_phone, random_source};
 
 /// Both the last call and the dearest one stay within hops, read and write units, and sends.
-async fn within(app: &App, operation: &str, (hops, rru, wru, sends): (u64, f64, f64, u64)) {
+pub(crate) async fn within(
+    app: &App,
+    operation: &str,
+    (hops, rru, wru, sends): (u64, f64, f64, u64),
+) {
     let cost = app.costs(operation).await;
     println!(
         "{operation:30} {:>2} calls  {} hops  {} RRU  {} WRU  {} sends",
@@ -172,4 +176,31 @@ async fn a_refused_body_costs_nothing() {
         let cost = app.costs(&format!("POST {path}")).await;
         assert_eq!((cost.hops_max, cost.rru_max, cost.wru_max), (0, 0.0, 0.0), "{path}");
     }
+}
+
+#[tokio::test]
+async fn a_device_2_hops_2_5_rru_8_wru_and_14_when_others_give_way() {
+    let Some(app) = App::start(Needs::Own).await else { return };
+    let (user, other) = (app.register_user().await, app.register_user().await);
+    let register = async |access: &str, device: &str, token: &str| {
+        let body = json!({"device_id": device, "fcm_token": token, "device_type": "IOS"});
+        app.post("/auth/device", &body).bearer(access).send().await.ok();
+    };
+    register(&user.access_token, "d1", "t1").await;
+    within(&app, "POST /auth/device", (2, 2.5, 8.0, 0)).await;
+    register(&user.access_token, "d1", "t2").await;
+    register(&user.access_token, "d2", "t2").await;
+    register(&other.access_token, "d1", "t2").await;
+    within(&app, "POST /auth/device", (2, 2.5, 14.0, 0)).await;
+}
+
+#[tokio::test]
+async fn logout_with_a_device_2_hops_5_wru() {
+    let Some(app) = App::start(Needs::Own).await else { return };
+    let user = app.register_user().await;
+    let body = json!({"device_id": "d", "fcm_token": "t", "device_type": "IOS"});
+    app.post("/auth/device", &body).bearer(&user.access_token).send().await.ok();
+    let body = json!({"refresh_token": user.refresh_token});
+    app.logout(&user.access_token, &body).await.ok();
+    within(&app, "POST /auth/logout", (2, 0.0, 5.0, 0)).await;
 }

@@ -141,3 +141,81 @@ async fn a_source_that_guesses_many_identifiers_can_still_sign_in_with_a_code() 
     let body = json!({"identifier": user.phone, "verification_token": token});
     app.post("/auth/login", &body).from(&source).send().await.ok();
 }
+
+#[tokio::test]
+async fn where_somebody_signed_in_before_nobody_elsewhere_can_lock_them_out() {
+    let Some(app) = App::start(Needs::Own).await else { return };
+    let user = app.register_user().await;
+    let home = random_source();
+    let body = json!({"identifier": user.phone, "password": PASSWORD});
+    let from_home = || app.post("/auth/login", &body).from(&home).send();
+    from_home().await.ok();
+    fail_until_limited(&app, &user.phone).await;
+    app.login(&user.phone, PASSWORD).await.problem(429, "too_many_requests");
+    from_home().await.ok();
+    // From there as well, wrong passwords slow down.
+    let wrong = json!({"identifier": user.phone, "password": WRONG});
+    for _ in 0..10 {
+        let answer = app.post("/auth/login", &wrong).from(&home).send().await;
+        answer.problem(400, "invalid_credentials");
+    }
+    from_home().await.problem(429, "too_many_requests");
+}
+
+#[tokio::test]
+async fn a_bogus_token_gives_no_source_its_guesses_back() {
+    let settings = [("LOGIN_SOURCE_MAX_FAILURES", "10")];
+    let Some(app) = App::with(&settings).await else { return };
+    let source = random_source();
+    let guess = || {
+        let body = json!({"identifier": random_phone(), "password": WRONG});
+        let app = app.clone();
+        let source = source.clone();
+        async move { app.post("/auth/login", &body).from(&source).send().await }
+    };
+    for _ in 0..10 {
+        guess().await.problem(400, "invalid_credentials");
+    }
+    guess().await.problem(429, "too_many_requests");
+    let bogus = json!({"identifier": random_phone(), "verification_token": "bogus"});
+    let answer = app.post("/auth/login", &bogus).from(&source).send().await;
+    answer.problem(400, "invalid_credentials");
+    guess().await.problem(429, "too_many_requests");
+}
+
+#[tokio::test]
+async fn of_60_guesses_of_one_source_at_once_no_more_than_its_limit_are_compared() {
+    let settings = [("LOGIN_SOURCE_MAX_FAILURES", "10")];
+    let Some(app) = App::with(&settings).await else { return };
+    let source = random_source();
+    let guesses = (0..60).map(|_| {
+        let (app, source) = (app.clone(), source.clone());
+        tokio::spawn(async move {
+            let body = json!({"identifier": random_phone(), "password": WRONG});
+            app.post("/auth/login", &body).from(&source).send().await.status
+        })
+    });
+    let mut compared = 0;
+    for guess in guesses.collect::<Vec<_>>() {
+        compared += u32::from(guess.await.unwrap() == 400);
+    }
+    assert_eq!(compared, 10);
+}
+
+#[tokio::test]
+async fn a_source_that_has_to_wait_slows_down_nobody_elsewhere() {
+    let settings = [("LOGIN_SOURCE_MAX_FAILURES", "10")];
+    let Some(app) = App::with(&settings).await else { return };
+    let user = app.register_user().await;
+    let source = random_source();
+    for _ in 0..10 {
+        let body = json!({"identifier": random_phone(), "password": WRONG});
+        app.post("/auth/login", &body).from(&source).send().await;
+    }
+    let body = json!({"identifier": user.phone, "password": WRONG});
+    for _ in 0..12 {
+        let answer = app.post("/auth/login", &body).from(&source).send().await;
+        answer.problem(429, "too_many_requests");
+    }
+    app.login(&user.phone, PASSWORD).await.ok();
+}

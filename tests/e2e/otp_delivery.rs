@@ -36,23 +36,51 @@ async fn what_sns_refused_is_503_for_register_with_the_limits_unspent_and_no_cod
 }
 
 #[tokio::test]
-async fn what_sns_refused_leaves_source_and_ceiling_their_places() {
-    let settings = [
-        ("OTP_SOURCE_MAX_PER_HOUR", "2"),
-        ("SMS_MAX_PER_HOUR", "2"),
-        ("SMS_SIGN_UP_PERCENT", "100"),
-    ];
+async fn what_sns_refused_leaves_the_ceiling_its_places() {
+    let settings = [("SMS_MAX_PER_HOUR", "2"), ("SMS_SIGN_UP_PERCENT", "100")];
     let Some(app) = App::with(&settings).await else { return };
     app.advance_into(3_600, 60).await;
     app.fault("sns", "Publish", "throttle", 4).await;
     for _ in 0..4 {
-        let refused = app.otp_from("192.0.2.1", &random_phone(), "REGISTER").await;
-        refused.problem(503, "delivery_failed");
+        app.otp(&random_phone(), "REGISTER").await.problem(503, "delivery_failed");
     }
     for _ in 0..2 {
-        app.otp_from("192.0.2.1", &random_phone(), "REGISTER").await.ok();
+        app.otp(&random_phone(), "REGISTER").await.ok();
     }
     app.otp("9841234567", "REGISTER").await.problem(429, "sms_limit_reached");
+}
+
+#[tokio::test]
+async fn a_source_whose_every_send_is_refused_reaches_its_limit() {
+    let Some(app) = App::with(&[("OTP_SOURCE_MAX_PER_HOUR", "3")]).await else { return };
+    app.fault("sns", "Publish", "throttle", 4).await;
+    let phone = random_phone();
+    for _ in 0..3 {
+        app.otp_from("192.0.2.1", &phone, "REGISTER").await.problem(503, "delivery_failed");
+    }
+    app.otp_from("192.0.2.1", &phone, "REGISTER").await.problem(429, "too_many_requests");
+}
+
+#[tokio::test]
+async fn the_ceiling_never_opens_though_answers_of_its_returns_are_lost() {
+    let Some(app) = App::start(Needs::Own).await else { return };
+    app.advance_into(3_600, 60).await;
+    for _ in 0..3 {
+        app.otp(&random_phone(), "REGISTER").await.ok();
+    }
+    for _ in 0..5 {
+        app.fault("sns", "Publish", "error_500", 6).await;
+        app.fault("dynamodb", "UpdateItem", "lost_response", 6).await;
+        let sends = (0..6).map(|_| {
+            let app = app.clone();
+            tokio::spawn(async move { app.otp(&random_phone(), "REGISTER").await.status })
+        });
+        for send in sends.collect::<Vec<_>>() {
+            send.await.unwrap();
+        }
+    }
+    let ceiling = app.rows_where("otp", "item_type", "sms_ceiling").await;
+    assert!(ceiling[0]["utc_day"].as_i64() >= Some(3), "{ceiling:?}");
 }
 
 #[tokio::test]
@@ -74,12 +102,24 @@ async fn asvs_6_3_8_what_sns_refused_for_a_sign_in_is_answered_as_for_nobody() {
 }
 
 #[tokio::test]
-async fn no_code_stands_that_sns_refused_to_send_for_a_sign_in() {
+async fn asvs_6_3_8_wrong_codes_lock_somebody_whose_sends_were_refused_as_they_lock_nobody() {
     let Some(app) = App::start(Needs::Own).await else { return };
-    let user = rested_user(&app).await;
-    app.fault("sns", "Publish", "throttle", 1).await;
-    app.otp(&user.phone, "LOGIN").await.ok();
-    assert!(!stands(&app, "LOGIN").await);
+    let (user, nobody) = (rested_user(&app).await, random_phone());
+    let mut answers = [Vec::new(), Vec::new()];
+    for _ in 0..5 {
+        app.advance(61).await;
+        for (identifier, answers) in [&user.phone, &nobody].into_iter().zip(&mut answers) {
+            if *identifier == user.phone {
+                app.fault("sns", "Publish", "throttle", 1).await;
+            }
+            answers.push(app.otp(identifier, "LOGIN").await.code_or_none());
+            for _ in 0..5 {
+                answers.push(app.verify(identifier, "000000", "LOGIN").await.code_or_none());
+            }
+        }
+    }
+    assert!(answers[0].iter().any(|code| code == "otp_locked"), "{answers:?}");
+    assert_eq!(answers[0], answers[1]);
 }
 
 #[tokio::test]

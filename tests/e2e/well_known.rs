@@ -141,3 +141,14 @@ async fn no_key_is_ever_shown_that_signs() {
         assert!(!text.contains(key["key"].as_str().unwrap()));
     }
 }
+
+#[tokio::test]
+async fn the_keys_are_there_for_whoever_asks_first_after_a_long_quiet() {
+    let Some(app) = App::start(Needs::Own).await else { return };
+    for _ in 0..3 {
+        app.advance(65 * 24 * 3_600).await;
+        let keys = app.get("/.well-known/jwks.json").send().await;
+        // The present key and the next.
+        assert_eq!(keys.ok()["keys"].as_array().map(Vec::len), Some(2), "{keys:?}");
+    }
+}

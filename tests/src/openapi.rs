@@ -20,7 +20,14 @@ static DOCUMENT: LazyLock<Value> = LazyLock::new(|| document(&operations()));
 
 /// Every documented operation, function by function.
 pub fn operations() -> Vec<OperationDoc> {
-    [otp::openapi::operations(), auth::openapi::operations()].concat()
+    let functions = [
+        otp::openapi::operations,
+        auth::openapi::operations,
+        profile::openapi::operations,
+        wallet::openapi::operations,
+        analytics::openapi::operations,
+    ];
+    functions.into_iter().flat_map(|operations| operations()).collect()
 }
 
 /// The document of these operations.
@@ -50,7 +57,8 @@ pub fn document(operations: &[OperationDoc]) -> Value {
 }
 
 const DESCRIPTION: &str = "\
-Unknown request fields are ignored, and null is the same as absent. Answers may gain fields. \
+Unknown request fields are ignored, and null is the same as absent, but where a PATCH merges: \
+there null clears a field. Answers may gain fields. \
 Every failure of an operation is a problem (RFC 9457) with a stable `code`. An unknown path is a \
 404 `not_found`, another method a 405 `method_not_allowed`. What API Gateway answers by itself \
 (throttling, time-outs, bodies over 10 MB) is no problem document: look at the status first.";

@@ -24,9 +24,12 @@ use crate::{
     series::StatsQuery,
 };
 
+/// What a user did.
 #[derive(Serialize)]
-struct Stats {
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema), schema(as = UsageStats))]
+pub(crate) struct Stats {
     total_rentals: i64,
+    #[cfg_attr(feature = "openapi", schema(pattern = r"^[0-9]+(\.[0-9]+)?$", example = "1250.00"))]
     total_spent: String,
     total_points_earned: i64,
     total_referrals: i64,
@@ -36,19 +39,25 @@ struct Stats {
     last_rental_date: Option<Timestamp>,
     member_since: Timestamp,
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "openapi", schema(nullable = false))]
     series: Option<Vec<PeriodView>>,
 }
 
+/// What a user did in a day or a month.
 #[derive(Serialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema), schema(as = UsagePeriod))]
 struct PeriodView {
+    /// `2026-01-31`, or `2026-01`.
     period: String,
     rentals: i64,
+    #[cfg_attr(feature = "openapi", schema(pattern = r"^[0-9]+(\.[0-9]+)?$", example = "25.00"))]
     spent: String,
     points_earned: i64,
 }
 
 fn money(minor: i64, currency: Currency) -> String {
-    Amount::from_minor(minor).unwrap_or_default().format(currency)
+    let shown = minor.clamp(0, Amount::MAX_MINOR);
+    Amount::from_minor(shown).unwrap_or_default().format(currency)
 }
 
 /// `GET /users/analytics/usage-stats`.
@@ -105,16 +114,23 @@ fn view(
     names.into_iter().map(period).collect()
 }
 
+/// What became of the events, in their order.
 #[derive(Serialize)]
-struct Results {
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema), schema(as = UsageEventResults))]
+pub(crate) struct Results {
     results: Vec<EventResult>,
 }
 
+/// What became of an event.
 #[derive(Serialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema), schema(as = UsageEventResult))]
 struct EventResult {
     event_id: String,
+    #[cfg_attr(feature = "openapi", schema(pattern = "^(counted|duplicate|rejected)$"))]
     status: &'static str,
+    /// Why it was rejected.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "openapi", schema(nullable = false))]
     code: Option<&'static str>,
 }
 

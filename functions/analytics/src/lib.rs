@@ -3,6 +3,8 @@
 mod count;
 mod events;
 mod handlers;
+#[cfg(feature = "openapi")]
+pub mod openapi;
 mod series;
 mod tally;
 

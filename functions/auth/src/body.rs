@@ -142,6 +142,21 @@ impl Body for ResetPassword {
     }
 }
 
+/// `POST /auth/identifier`.
+pub(crate) struct ChangeIdentifier {
+    pub(crate) identifier: Identifier,
+    pub(crate) verification_token: Option<Token>,
+}
+
+impl Body for ChangeIdentifier {
+    fn read(fields: &mut Fields) -> Option<Self> {
+        let region = fields.context.region;
+        let identifier = fields.required("identifier", |text| Identifier::parse(text, region));
+        let token = fields.required("verification_token", verification_token);
+        Some(Self { identifier: identifier?, verification_token: token? })
+    }
+}
+
 /// `POST /auth/refresh`. SimpleJWT clients call the field `refresh`.
 pub(crate) struct Refresh {
     pub(crate) refresh_token: String,

@@ -3,6 +3,7 @@
 use jiff::Timestamp;
 use serde::Serialize;
 use shared::{
+    clock::whole_second,
     fields::{Body, Fields, text},
     gate,
     id::{DeviceId, SessionId},
@@ -78,6 +79,8 @@ fn plain<const MAX: usize>(given: &str) -> Result<String, Invalid> {
 
 /// A device as it is answered.
 #[derive(Serialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[cfg_attr(feature = "openapi", schema(as = Device))]
 pub(crate) struct DeviceView {
     id: DeviceId,
     device_id: String,
@@ -149,7 +152,7 @@ fn device(body: &DeviceBody, seen: &Seen, now: Timestamp) -> Device {
         app_version: body.app_version.clone(),
         os_version: body.os_version.clone(),
         is_active: body.is_active,
-        last_used_at: now,
+        last_used_at: whole_second(now),
         session_id: seen.session.session_id,
         expires_at: seen.session.absolute_end,
     }

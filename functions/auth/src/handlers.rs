@@ -21,7 +21,7 @@ use shared::{
 use crate::{
     App, body, credential,
     device::{self, DeviceBody, DeviceView},
-    login, register, session,
+    identifier, login, register, session,
     tokens::Tokens,
 };
 
@@ -123,8 +123,10 @@ pub(crate) async fn me(State(app): State<App>, claims: Claims) -> Result<Respons
     Err(Problem::internal("an account, its profile or its wallet is missing"))
 }
 
+/// A new access token.
 #[derive(Serialize)]
-struct Renewed {
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub(crate) struct Renewed {
     access_token: String,
     token_type: &'static str,
     expires_in: i64,
@@ -163,6 +165,17 @@ pub(crate) async fn reset_password(
 ) -> Result<impl IntoResponse, Problem> {
     credential::reset_password(&app, body, source, app.clock.now()).await?;
     Ok(Json(json!({ "message": "The password was set. All sessions have ended." })))
+}
+
+/// `POST /auth/identifier`.
+pub(crate) async fn change_identifier(
+    State(app): State<App>,
+    claims: Claims,
+    source: Source,
+    Json(body): Json<body::ChangeIdentifier>,
+) -> Result<impl IntoResponse, Problem> {
+    identifier::change(&app, &claims, body, source, app.clock.now()).await?;
+    Ok(Json(json!({ "message": "It is yours to sign in with." })))
 }
 
 /// A list that is never long enough for a second page.
@@ -208,12 +221,17 @@ pub(crate) async fn unregister_device(
     Ok(Json(json!({ "message": "The device is no longer registered." })))
 }
 
+/// A session that lives.
 #[derive(Serialize)]
-struct SessionView {
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[cfg_attr(feature = "openapi", schema(as = Session))]
+pub(crate) struct SessionView {
     id: SessionId,
     device_name: Option<String>,
     created_at: Timestamp,
+    /// When it was begun or last refreshed.
     last_used: Timestamp,
+    /// Whether it is the one that asks.
     current: bool,
 }
 
@@ -247,13 +265,15 @@ pub(crate) async fn end_session(
 }
 
 /// `GET /.well-known/jwks.json`: RFC 7517, with the key type of RFC 8037.
-pub(crate) async fn jwks(State(app): State<App>) -> impl IntoResponse {
-    let keys = app.public_keys.published(app.clock.now()).into_iter().map(|(kid, key)| {
+pub(crate) async fn jwks(State(app): State<App>) -> Result<impl IntoResponse, Problem> {
+    let now = app.clock.now();
+    app.mint.prepare(now).await?;
+    let keys = app.public_keys.published(now).await?.into_iter().map(|(kid, key)| {
         let x = base64url(&key);
         json!({ "kty": "OKP", "crv": "Ed25519", "use": "sig", "alg": "EdDSA", "kid": kid, "x": x })
     });
     let keys: Vec<_> = keys.collect();
-    ([(header::CACHE_CONTROL, "public, max-age=300")], Json(json!({ "keys": keys })))
+    Ok(([(header::CACHE_CONTROL, "public, max-age=300")], Json(json!({ "keys": keys }))))
 }
 
 /// `GET /health`: the function runs; nothing else is asked.

@@ -7,6 +7,7 @@ mod body;
 mod credential;
 mod device;
 mod handlers;
+mod identifier;
 mod login;
 #[cfg(feature = "openapi")]
 pub mod openapi;
@@ -30,6 +31,8 @@ use shared::{
     index::Index,
     keyring::PublicKeys,
     lambda::{Environment, StartError},
+    mail::Mail,
+    sms::Sms,
     table::Store,
 };
 
@@ -45,6 +48,8 @@ struct App {
     mint: Mint,
     public_keys: PublicKeys,
     gate: Gate,
+    sms: Sms,
+    mail: Option<Mail>,
 }
 
 impl FromRef<App> for Arc<Config> {
@@ -74,7 +79,9 @@ pub async fn router(environment: &Environment) -> Result<Router, StartError> {
     let public_keys = PublicKeys::load(&store, now).await?;
     let gate = Gate::with_keys(environment, &store, public_keys.clone());
     let index = Index::load(&store, now).await?;
-    let app = App { config, clock, store, index, mint, public_keys, gate };
+    let sms = Sms::new(&sdk);
+    let mail = config.otp.email_sender.as_deref().map(|sender| Mail::new(&sdk, sender));
+    let app = App { config, clock, store, index, mint, public_keys, gate, sms, mail };
     let routes = Router::new()
         .route("/auth/register", post(handlers::register))
         .route("/auth/login", post(handlers::login))
@@ -84,6 +91,7 @@ pub async fn router(environment: &Environment) -> Result<Router, StartError> {
         .route("/auth/reauthenticate", post(handlers::reauthenticate))
         .route("/auth/password/change", post(handlers::change_password))
         .route("/auth/password/reset", post(handlers::reset_password))
+        .route("/auth/identifier", post(handlers::change_identifier))
         .route("/auth/device", post(handlers::register_device))
         .route("/auth/devices", get(handlers::devices))
         .route("/auth/devices/{device_id}", delete(handlers::unregister_device))

@@ -1,8 +1,8 @@
 //! `POST /auth/login`.
 //!
-//! Three round trips, the same for an identifier that nobody has: the attempt is counted beside
-//! the look for the identifier's claim; the account and its sessions are read; one transaction
-//! signs in. The password is compared between the last two, with somebody's hash or nobody's.
+//! Three round trips, the same for an identifier that nobody has: the attempt is counted against
+//! its source beside the look for the identifier's claim, and against the identifier beside the
+//! reading of the account and its sessions; one transaction signs in. The password is compared between the last two, with somebody's hash or nobody's.
 
 use std::time::Duration;
 
@@ -11,6 +11,7 @@ use shared::{
     config::LoginPolicy,
     http::Source,
     id::{SessionId, UserId},
+    identifier::Identifier,
     password::{self, Match, Password},
     problem::{Code, Problem},
     purpose::Purpose,
@@ -26,10 +27,12 @@ use shared::{
 
 use crate::{App, body::Login, credential};
 
-/// What was presented, and what it is looked at against.
+/// What was presented, and what it is counted against.
 struct Attempt {
     identifier: Digest,
     source: Digest,
+    /// Stands for identifier and source together.
+    pair: Digest,
     password: Option<Password>,
     /// The outer layer says whether one was presented, the inner whether it can be one.
     token: Option<Option<Token>>,
@@ -38,8 +41,22 @@ struct Attempt {
 /// What the first round trip found.
 struct Found {
     user_id: Option<UserId>,
-    failures: Option<attempts::SourceFailures>,
+    source_is_known: bool,
     token_is_right: bool,
+}
+
+impl Attempt {
+    /// Whether a password is all that is presented. Beside a verification token, which cannot be
+    /// guessed, it is counted by its identifier only.
+    fn is_password_alone(&self) -> bool {
+        self.password.is_some() && self.token.is_none()
+    }
+
+    /// What wrong passwords are counted by. A source from which somebody signed in before has a
+    /// count of its own, so that nobody elsewhere can lock its people out.
+    fn counted_by(&self, found: &Found) -> &Digest {
+        if found.source_is_known { &self.pair } else { &self.identifier }
+    }
 }
 
 /// Transactions that are tried when people sign in to one account at once.
@@ -59,26 +76,30 @@ pub(crate) async fn login(
     now: Timestamp,
 ) -> Result<Session, Problem> {
     let digests = app.index.open(now).await?;
+    let (identifier, source_digest) =
+        (digests.identifier(&body.identifier), digests.source(source));
     let attempt = Attempt {
-        identifier: digests.identifier(&body.identifier),
-        source: digests.source(source),
+        pair: digests.pair(&identifier, &source_digest),
+        identifier,
+        source: source_digest,
         password: body.password,
         token: body.verification_token,
     };
     let found = look(app, &attempt, &body.identifier, now).await?;
     // Nobody's id is fresh: what is read under it is nothing, as dear as something.
     let user_id = found.user_id.unwrap_or_else(|| UserId::new(now, secret::random()));
-    let account = app.store.read(account::key(user_id).consistent());
-    let sessions = session::list(&app.store, user_id, false);
-    let (account, sessions) = tokio::join!(account, sessions);
+    let (counted, account, sessions) = tokio::join!(
+        count(app, &attempt, &found, now),
+        app.store.read(account::key(user_id).consistent()),
+        session::list(&app.store, user_id, false),
+    );
+    counted?;
     let (account, sessions) = (account?, sessions?);
     let stored = account.as_ref().and_then(|account| account.password_hash.clone());
     let matched = compare(attempt.password.clone(), stored).await?;
     let policy = app.config.login.policy;
     let is_right = suffices(policy, matched, attempt.token.is_some(), found.token_is_right);
-    let Some(account) = account.filter(|_| is_right) else {
-        return Err(refuse(app, &attempt, &found, now).await);
-    };
+    let account = account.filter(|_| is_right).ok_or_else(invalid_credentials)?;
     if account.status != AccountStatus::Active {
         return Err(not_active());
     }
@@ -87,44 +108,56 @@ pub(crate) async fn login(
         _ => None,
     };
     let admitted = Admitted { attempt: &attempt, upgraded, source, now };
-    sign_in(app, &admitted, account, sessions).await
+    let settled = settle(app, &attempt, &found, now);
+    let (session, ()) = tokio::join!(sign_in(app, &admitted, account, sessions), settled);
+    session
 }
 
-/// Counts the attempt and looks for who it is about, in one round trip.
+/// Counts a password against its source, and looks for who it is about, in one round trip. A
+/// source that is refused counts against nobody.
 async fn look(
     app: &App,
     attempt: &Attempt,
-    identifier: &shared::identifier::Identifier,
+    identifier: &Identifier,
     now: Timestamp,
 ) -> Result<Found, Problem> {
     let claim = account::identifier_claim(identifier);
-    // A token cannot be guessed, so only attempts without one are held against their source.
-    let source = attempt.token.is_none().then(|| attempts::source_key(&attempt.source));
-    let token =
-        attempt.token.iter().flatten().next().map(|token| otp::token_key(token).consistent());
-    let reads = app.store.read((claim, source, token));
+    let known = attempt.is_password_alone().then(|| attempts::known_source_key(&attempt.pair));
+    let token = attempt.token.iter().flatten().next();
+    let token = token.map(|token| otp::token_key(token).consistent());
+    let reads = app.store.read((claim, known, token));
     let counted = async {
-        match attempt.password {
-            Some(_) => {
-                let nonce = base64url(&secret::random::<16>());
-                attempts::count_attempt(&app.store, &attempt.identifier, &nonce, now).await
-            }
-            None => Ok(Ok(())),
+        if !attempt.is_password_alone() {
+            return Ok(Ok(()));
         }
+        let nonce = base64url(&secret::random::<16>());
+        let max = app.config.login.source_max_failures;
+        attempts::count_source(&app.store, &attempt.source, max, &nonce, now).await
     };
     let (found, counted) = tokio::join!(reads, counted);
-    let (claim, failures, verified) = found?;
-    let failures = failures.flatten();
-    let max = app.config.login.source_max_failures;
-    let source_wait = failures.as_ref().and_then(|failures| failures.wait_seconds(max, now));
-    if let Some(seconds) = counted?.err().max(source_wait) {
-        let detail = "Too many attempts. Wait, or sign in with a code.";
-        return Err(Problem::limited(Code::TooManyRequests, seconds, detail));
-    }
+    let (claim, known, verified) = found?;
+    counted?.map_err(too_many)?;
     let token_is_right = verified
         .flatten()
         .is_some_and(|verified| verified.proves(&attempt.identifier, Purpose::Login, now));
-    Ok(Found { user_id: claim.map(|claim| claim.user_id), failures, token_is_right })
+    Ok(Found {
+        user_id: claim.map(|claim| claim.user_id),
+        source_is_known: known.flatten().is_some_and(|known| now < known.expires_at),
+        token_is_right,
+    })
+}
+
+/// Counts a password against its identifier, before it is compared.
+async fn count(app: &App, attempt: &Attempt, found: &Found, now: Timestamp) -> Result<(), Problem> {
+    let Some(_) = attempt.password else { return Ok(()) };
+    let nonce = base64url(&secret::random::<16>());
+    let counted_by = attempt.counted_by(found);
+    attempts::count_attempt(&app.store, counted_by, &nonce, now).await?.map_err(too_many)
+}
+
+fn too_many(seconds: i64) -> Problem {
+    let detail = "Too many attempts. Wait, or sign in with a code.";
+    Problem::limited(Code::TooManyRequests, seconds, detail)
 }
 
 /// Compares a password on a thread of its own. Without one nothing matches.
@@ -154,12 +187,6 @@ pub(crate) fn suffices(
         LoginPolicy::Otp => token == Some(true) && password != Some(false),
         LoginPolicy::Both => (password, token) == (Some(true), Some(true)),
     }
-}
-
-async fn refuse(app: &App, attempt: &Attempt, found: &Found, now: Timestamp) -> Problem {
-    let seen = found.failures.as_ref();
-    let counted = attempts::count_source_failure(&app.store, &attempt.source, seen, now).await;
-    counted.err().unwrap_or_else(invalid_credentials)
 }
 
 /// One answer for a wrong credential and for an identifier that nobody has.
@@ -240,22 +267,45 @@ async fn try_once(
         otp::consume(&mut transaction, Write::Token, token, identifier, Purpose::Login, now);
     }
     audit::append(&mut transaction, Write::Other, user_id, Action::SignedIn, *source, now)?;
-    let (committed, ()) = tokio::join!(app.store.commit(transaction), clear(app, attempt));
-    if let Err(refusals) = committed? {
+    if let Err(refusals) = app.store.commit(transaction).await? {
         let token_is_used = refusals.iter().any(|refusal| refusal.label == Write::Token);
         return if token_is_used { Err(invalid_credentials()) } else { Ok(None) };
     }
     for displaced in &displaced {
-        session::release_device(&app.store, displaced).await?;
+        // The sign-in stands. A device whose session is over is not shown, and goes by its TTL.
+        if let Err(problem) = session::release_device(&app.store, displaced).await {
+            tracing::warn!(cause = problem.cause_chain(), "a device was not released");
+        }
     }
     Ok(Some(session))
 }
 
-async fn clear(app: &App, attempt: &Attempt) {
-    if attempt.password.is_some()
-        && let Err(problem) = attempts::clear_attempts(&app.store, &attempt.identifier).await
-    {
-        tracing::warn!(cause = problem.cause_chain(), "attempts were not cleared");
+/// Takes back what a right attempt was counted for, and remembers where it came from. What fails
+/// here only slows somebody down later.
+async fn settle(app: &App, attempt: &Attempt, found: &Found, now: Timestamp) {
+    let counted_by = attempt.counted_by(found);
+    let (cleared, released, remembered) = tokio::join!(
+        async {
+            match attempt.password.is_some() {
+                true => attempts::clear_attempts(&app.store, counted_by).await,
+                false => Ok(()),
+            }
+        },
+        async {
+            match attempt.is_password_alone() {
+                true => attempts::release_source(&app.store, &attempt.source).await,
+                false => Ok(()),
+            }
+        },
+        async {
+            match found.source_is_known {
+                true => Ok(()),
+                false => attempts::remember_source(&app.store, &attempt.pair, now).await,
+            }
+        },
+    );
+    for failed in [cleared, released, remembered].into_iter().filter_map(Result::err) {
+        tracing::warn!(cause = failed.cause_chain(), "a right attempt is still counted");
     }
 }
 
@@ -263,7 +313,9 @@ async fn clear(app: &App, attempt: &Attempt) {
 /// oldest.
 fn displaced(mut sessions: Vec<Session>, now: Timestamp) -> Vec<Session> {
     sessions.sort_by_key(|session| (session.is_alive(now), session.session_id));
-    sessions.truncate((sessions.len() + 1).saturating_sub(session::MAX_PER_USER));
+    let too_many = (sessions.len() + 1).saturating_sub(session::MAX_PER_USER);
+    // A transaction has an end; more than that never are there.
+    sessions.truncate(too_many.min(2 * session::MAX_PER_USER));
     sessions
 }
 

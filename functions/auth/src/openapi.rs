@@ -1,12 +1,15 @@
 //! The operations as the OpenAPI document shows them.
 
 use http::{Method, StatusCode};
-use shared::{openapi::OperationDoc, problem::Code, view::User};
+use shared::{
+    id::SessionId, openapi::OperationDoc, problem::Code, table::device::DeviceType, view::User,
+};
 use utoipa::ToSchema;
 
 use crate::{
     body,
-    handlers::{Refreshed, SignedIn},
+    device::{DeviceBody, DeviceView},
+    handlers::{Refreshed, Renewed, SessionView, SignedIn},
 };
 
 /// A new account.
@@ -83,6 +86,106 @@ struct Refresh {
     refresh: Option<String>,
 }
 
+/// A credential again.
+#[derive(ToSchema)]
+#[allow(dead_code, reason = "only its schema is used")]
+struct Reauthentication {
+    #[schema(max_length = 128, format = Password, example = "orange lamp tuesday")]
+    password: Option<String>,
+    /// A `LOGIN` token for a verified identifier of the account.
+    #[schema(
+        min_length = 1,
+        max_length = 512,
+        example = "Zk3rT0m1V2x4c5B6n7M8a9S0d1F2g3H4j5K6l7Q8w9E"
+    )]
+    verification_token: Option<String>,
+}
+
+/// A new password, by the old one.
+#[derive(ToSchema)]
+#[allow(dead_code, reason = "only its schema is used")]
+struct PasswordChange {
+    #[schema(max_length = 128, format = Password, example = "orange lamp tuesday")]
+    old_password: String,
+    #[schema(min_length = 8, max_length = 128, format = Password, example = "a copper kettle sings")]
+    new_password: String,
+}
+
+/// A new password, by a verified identifier.
+#[derive(ToSchema)]
+#[allow(dead_code, reason = "only its schema is used")]
+struct PasswordReset {
+    /// A verified phone number or e-mail address.
+    #[schema(max_length = 254, example = "9841234567")]
+    identifier: String,
+    /// A `RESET_PASSWORD` token for the identifier.
+    #[schema(
+        min_length = 1,
+        max_length = 512,
+        example = "Zk3rT0m1V2x4c5B6n7M8a9S0d1F2g3H4j5K6l7Q8w9E"
+    )]
+    verification_token: String,
+    #[schema(min_length = 8, max_length = 128, format = Password, example = "a copper kettle sings")]
+    new_password: String,
+}
+
+/// An identifier to have.
+#[derive(ToSchema)]
+#[allow(dead_code, reason = "only its schema is used")]
+struct IdentifierChange {
+    /// A phone number or an e-mail address.
+    #[schema(max_length = 254, example = "sita.new@example.com")]
+    identifier: String,
+    /// A `CHANGE_IDENTIFIER` token for it.
+    #[schema(
+        min_length = 1,
+        max_length = 512,
+        example = "Zk3rT0m1V2x4c5B6n7M8a9S0d1F2g3H4j5K6l7Q8w9E"
+    )]
+    verification_token: String,
+}
+
+/// A device that push messages go to.
+#[derive(ToSchema)]
+#[allow(dead_code, reason = "only its schema is used")]
+struct Registering {
+    /// The device's name among the user's own.
+    #[schema(min_length = 1, max_length = 200, example = "pixel-9-a1b2")]
+    device_id: String,
+    /// The push token. It belongs to one user: registering it takes it over.
+    #[schema(min_length = 1, max_length = 1024, example = "fcm:APA91bHun4MxP5egoKMwt2KZFBaFUH")]
+    fcm_token: String,
+    #[schema(inline, example = "ANDROID")]
+    device_type: DeviceType,
+    #[schema(min_length = 1, max_length = 100, example = "Sita's phone")]
+    device_name: Option<String>,
+    #[schema(min_length = 1, max_length = 100, example = "4.2.0")]
+    app_version: Option<String>,
+    #[schema(min_length = 1, max_length = 100, example = "17")]
+    os_version: Option<String>,
+    /// Whether it wants push messages; true when it is not said.
+    #[schema(example = true)]
+    is_active: Option<bool>,
+}
+
+/// Devices.
+#[derive(ToSchema)]
+#[allow(dead_code, reason = "only its schema is used")]
+struct DeviceList {
+    results: Vec<DeviceView>,
+    /// Null: there is one page.
+    next_cursor: Option<String>,
+}
+
+/// Sessions.
+#[derive(ToSchema)]
+#[allow(dead_code, reason = "only its schema is used")]
+struct SessionList {
+    results: Vec<SessionView>,
+    /// Null: there is one page.
+    next_cursor: Option<String>,
+}
+
 /// It is done.
 #[derive(ToSchema)]
 #[allow(dead_code, reason = "only its schema is used")]
@@ -128,7 +231,87 @@ struct Health {
 
 /// The operations of this function.
 pub fn operations() -> Vec<OperationDoc> {
-    vec![register(), login(), logout(), refresh(), me(), jwks(), health()]
+    let accounts = [register(), login(), logout(), refresh(), me(), jwks(), health()];
+    let credentials = [reauthenticate(), change_password(), reset_password(), change_identifier()];
+    let devices = [register_device(), devices(), unregister_device(), sessions(), end_session()];
+    accounts.into_iter().chain(credentials).chain(devices).collect()
+}
+
+fn reauthenticate() -> OperationDoc {
+    OperationDoc::new(Method::POST, "/auth/reauthenticate", "reauthenticate", "Prove it again")
+        .description("A new access token of the same session, for what needs a fresh sign-in.")
+        .body::<Reauthentication, body::Reauthenticate>()
+        .at_least_one_of(&["password", "verification_token"])
+        .answers::<Renewed>(StatusCode::OK, "Proven.")
+        .problems(&[Code::InvalidCredentials, Code::TooManyRequests])
+}
+
+fn change_password() -> OperationDoc {
+    let path = "/auth/password/change";
+    OperationDoc::new(Method::POST, path, "changePassword", "Change one's password")
+        .description("Ends all other sessions.")
+        .body::<PasswordChange, body::ChangePassword>()
+        .answers::<Done>(StatusCode::OK, "Changed.")
+        .problems(&[Code::InvalidCredentials, Code::WeakPassword, Code::TooManyRequests])
+}
+
+fn reset_password() -> OperationDoc {
+    let path = "/auth/password/reset";
+    OperationDoc::new(Method::POST, path, "resetPassword", "Set a forgotten password anew")
+        .description("Ends all sessions.")
+        .body::<PasswordReset, body::ResetPassword>()
+        .answers::<Done>(StatusCode::OK, "Set.")
+        .problems(&[Code::InvalidVerificationToken, Code::WeakPassword])
+        .problems(&[Code::AccountNotActive, Code::SecondIdentifierRequired])
+}
+
+fn change_identifier() -> OperationDoc {
+    let path = "/auth/identifier";
+    OperationDoc::new(Method::POST, path, "changeIdentifier", "Add or change an identifier")
+        .description(
+            "Takes the place of the account's phone number or e-mail address, which is told. Needs \
+             a fresh sign-in.",
+        )
+        .body::<IdentifierChange, body::ChangeIdentifier>()
+        .answers::<Done>(StatusCode::OK, "It is the account's own.")
+        .problems(&[Code::InvalidVerificationToken, Code::AlreadyExists])
+        .problems(&[Code::ReauthenticationRequired])
+}
+
+fn register_device() -> OperationDoc {
+    OperationDoc::new(Method::POST, "/auth/device", "registerDevice", "Register a device")
+        .description(
+            "Registers the device, or registers it anew. A user has at most 20: one more pushes \
+             out the least recently used. A session has one: another takes its place.",
+        )
+        .body::<Registering, DeviceBody>()
+        .answers::<DeviceView>(StatusCode::OK, "The device.")
+}
+
+fn devices() -> OperationDoc {
+    OperationDoc::new(Method::GET, "/auth/devices", "getDevices", "List one's devices")
+        .answers::<DeviceList>(StatusCode::OK, "Those whose session lives, newest first.")
+}
+
+fn unregister_device() -> OperationDoc {
+    let path = "/auth/devices/{device_id}";
+    OperationDoc::new(Method::DELETE, path, "unregisterDevice", "Take a device off")
+        .path_parameter::<String>("device_id", "The device's name among the user's own.")
+        .answers::<Done>(StatusCode::OK, "Its push token is free.")
+        .problems(&[Code::NotFound])
+}
+
+fn sessions() -> OperationDoc {
+    OperationDoc::new(Method::GET, "/auth/sessions", "getSessions", "List one's sessions")
+        .answers::<SessionList>(StatusCode::OK, "The living ones, newest first.")
+}
+
+fn end_session() -> OperationDoc {
+    let path = "/auth/sessions/{session_id}";
+    OperationDoc::new(Method::DELETE, path, "endSession", "End one of one's sessions")
+        .path_parameter::<SessionId>("session_id", "The session.")
+        .answers::<Done>(StatusCode::OK, "It has ended, with every token of it.")
+        .problems(&[Code::NotFound])
 }
 
 fn register() -> OperationDoc {
@@ -191,7 +374,6 @@ fn jwks() -> OperationDoc {
     OperationDoc::new(Method::GET, path, "getKeys", "Read the keys that access tokens verify with")
         .answers::<KeySet>(StatusCode::OK, "The keys, those of the near future included.")
         .answer_header("Cache-Control", "For how long the keys may be kept.")
-        .from_memory()
 }
 
 fn health() -> OperationDoc {

@@ -17,7 +17,7 @@ use shared::{
         Refusal, Transaction,
         account::{self, Account, AccountStatus, PasswordHash},
         audit::{self, Action},
-        otp, profile,
+        login as attempts, otp, profile,
         profile::Profile,
         session::{self, Session},
         usage,
@@ -50,6 +50,8 @@ struct Applicant {
     body: Register,
     token: Token,
     digest: Digest,
+    /// Stands for the identifier and the source address together.
+    pair: Digest,
     identifier: Identifier,
     inviter: Option<UserId>,
 }
@@ -60,7 +62,7 @@ pub(crate) async fn register(
     source: Source,
     now: Timestamp,
 ) -> Result<Session, Problem> {
-    let applicant = admit(app, body, now).await?;
+    let applicant = admit(app, body, source, now).await?;
     strength::check(&applicant.body.password, &known_of(&applicant.body), "password")?;
     let hash = credential::hash(applicant.body.password.clone()).await?;
     let slot = app.mint.slot(now).await?;
@@ -75,16 +77,28 @@ pub(crate) async fn register(
         let session_id = SessionId::new(now, secret::random());
         let session = Session::begin(account.user_id, session_id, slot, false, now);
         let transaction = transaction(&applicant, &account, &session, inviter, source, now)?;
-        match app.store.commit(transaction).await? {
-            Ok(()) => return Ok(session),
-            Err(refusals) => judge(&applicant, &refusals)?,
+        match app.store.commit(transaction).await {
+            Ok(Ok(())) => return Ok(session),
+            Ok(Err(refusals)) => judge(&applicant, &refusals)?,
+            // Only its answers may have been lost.
+            Err(problem) => {
+                match app.store.read(account::key(account.user_id).consistent()).await {
+                    Ok(Some(_)) => return Ok(session),
+                    _ => return Err(problem),
+                }
+            }
         }
     }
     Err(Problem::unavailable("an inviter's wallet was too busy"))
 }
 
 /// Looks at the token, and at the names that are wanted.
-async fn admit(app: &App, body: Register, now: Timestamp) -> Result<Applicant, Problem> {
+async fn admit(
+    app: &App,
+    body: Register,
+    source: Source,
+    now: Timestamp,
+) -> Result<Applicant, Problem> {
     let token = body.verification_token.clone().ok_or_else(invalid_token)?;
     let code = body.referral_code.as_deref().map(ReferralCode::parse).transpose();
     let code = code.map_err(|_| invalid_referral_code())?;
@@ -115,7 +129,8 @@ async fn admit(app: &App, body: Register, now: Timestamp) -> Result<Applicant, P
     if code.is_some() && inviter.is_none() {
         return Err(invalid_referral_code());
     }
-    Ok(Applicant { body, token, digest, identifier, inviter })
+    let pair = digests.pair(&digest, &digests.source(source));
+    Ok(Applicant { body, token, digest, pair, identifier, inviter })
 }
 
 fn field_of(identifier: &Identifier) -> &'static str {
@@ -183,6 +198,7 @@ fn transaction(
     }
     profile::create(&mut all, Write::Other, &Profile::empty(id, now))?;
     session::create(&mut all, Write::Other, session)?;
+    attempts::remember_source_with(&mut all, Write::Other, &applicant.pair, now);
     audit::append(&mut all, Write::Other, id, Action::Registered, source, now)?;
     let is_paid = inviter.as_ref().is_some_and(|wallet| wallet.referrals_paid < PAID_REFERRALS);
     open_wallet(&mut all, id, is_paid, now)?;

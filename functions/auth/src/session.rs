@@ -65,7 +65,10 @@ async fn end_stolen(
     audit::append(&mut transaction, (), session.user_id, action, source, now)?;
     // The only condition is that the audit entry is new, and its id is.
     app.store.commit(transaction).await.map(drop)?;
-    session::release_device(&app.store, session).await
+    if let Err(problem) = session::release_device(&app.store, session).await {
+        tracing::warn!(cause = problem.cause_chain(), "a device was not released");
+    }
+    Ok(())
 }
 
 /// Ends the session of one of the caller's refresh tokens. That the caller's own session lives

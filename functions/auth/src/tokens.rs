@@ -48,6 +48,11 @@ impl Mint {
         Ok(Self { config, signing, refresh })
     }
 
+    /// Makes the signing keys of the present and the near future where they are missing.
+    pub(crate) async fn prepare(&self, now: Timestamp) -> Result<(), Problem> {
+        self.signing.prepare(now).await
+    }
+
     /// The slot of the MAC key that a session which begins now is to keep for life.
     pub(crate) async fn slot(&self, now: Timestamp) -> Result<Slot, Problem> {
         Ok(self.refresh.current(now).await?.0)

@@ -66,7 +66,8 @@ pub(crate) async fn request(
     match dispatch(app, &send, claim).await {
         Ok(()) => Ok(Outcome::Carried),
         Err(Undelivered { problem, place }) => {
-            undo(app, &send, place.as_ref(), true).await;
+            let was_refused = problem.code() == ProblemCode::DeliveryFailed;
+            undo(app, &send, place.as_ref(), !was_refused).await;
             Err(problem)
         }
     }
@@ -266,7 +267,7 @@ async fn deliver(app: &App, send: &Send<'_>, place: Option<SmsPlace>) -> Result<
     if send.purpose.needs_account() {
         // As for nobody: neither the answer nor the limits may tell that there is an account.
         tracing::error!(cause = told, "delivery refused");
-        undo(app, send, place.as_ref(), false).await;
+        hush(app, send, place.as_ref()).await;
         return Ok(());
     }
     let detail = "The code could not be sent. Try again in a moment.";
@@ -274,34 +275,52 @@ async fn deliver(app: &App, send: &Send<'_>, place: Option<SmsPlace>) -> Result<
     Err(Undelivered { problem, place })
 }
 
-/// Takes a send back that was not made; with `refund` the limits as well. What fails here is
-/// only spent: it is logged, and the answer stays what it was.
-async fn undo(app: &App, send: &Send<'_>, place: Option<&SmsPlace>, refund: bool) {
+/// Takes a send back that was not made: challenge, limits of the identifier, idempotency key, place
+/// in the ceiling. With `source` also what was counted against the source; one whose every send is
+/// refused must reach its limit. What fails here is only spent: it is logged, and the answer stays
+/// what it was.
+async fn undo(app: &App, send: &Send<'_>, place: Option<&SmsPlace>, source: bool) {
     let Send { digest, purpose, challenge, key, .. } = send;
     let config = &app.config.otp;
-    let refunded = refund.then_some(config);
     let (withdrawn, released, forgotten, returned) = tokio::join!(
-        table::withdraw(&app.store, digest, *purpose, challenge, refunded),
+        table::withdraw(&app.store, digest, *purpose, challenge, config),
         async {
-            match refund {
+            match source {
                 true => limit::release_source(&app.store, challenge).await,
                 false => Ok(()),
             }
         },
         async {
-            match key.as_ref().filter(|_| refund) {
+            match key {
                 Some(key) => table::forget(&app.store, key, challenge).await,
                 None => Ok(()),
             }
         },
-        async {
-            match place {
-                Some(place) => limit::return_sms_place(&app.store, place, config).await,
-                None => Ok(()),
-            }
-        },
+        return_place(app, place),
     );
-    for failed in [withdrawn, released, forgotten, returned].into_iter().filter_map(Result::err) {
+    log_failures([withdrawn, released, forgotten, returned]);
+}
+
+/// After a refused delivery to somebody who has an account: as for nobody, limits stay spent and a
+/// challenge stands; no code meets it.
+async fn hush(app: &App, send: &Send<'_>, place: Option<&SmsPlace>) {
+    let Send { digest, purpose, challenge, .. } = send;
+    let (blinded, returned) = tokio::join!(
+        table::blind(&app.store, digest, *purpose, challenge),
+        return_place(app, place),
+    );
+    log_failures([blinded, returned]);
+}
+
+async fn return_place(app: &App, place: Option<&SmsPlace>) -> Result<(), Problem> {
+    match place {
+        Some(place) => limit::return_sms_place(&app.store, place, &app.config.otp).await,
+        None => Ok(()),
+    }
+}
+
+fn log_failures<const N: usize>(outcomes: [Result<(), Problem>; N]) {
+    for failed in outcomes.into_iter().filter_map(Result::err) {
         tracing::warn!(cause = failed.cause_chain(), "a send was not taken back");
     }
 }

@@ -38,7 +38,15 @@ pub(crate) async fn verify(app: &App, body: &VerifyBody) -> Result<Token, Proble
     if let Err(problem) = released {
         tracing::warn!(cause = problem.cause_chain(), "a source did not get its place back");
     }
-    if exchanged? { Ok(token) } else { Err(invalid_otp()) }
+    match exchanged {
+        Ok(true) => Ok(token),
+        Ok(false) => Err(invalid_otp()),
+        // Only its answers may have been lost.
+        Err(problem) => match app.store.read(table::token_key(&token).consistent()).await {
+            Ok(Some(_)) => Ok(token),
+            _ => Err(problem),
+        },
+    }
 }
 
 /// One answer for wrong, expired, used, of another purpose, or never sent.

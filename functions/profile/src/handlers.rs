@@ -7,6 +7,7 @@ use axum::{
 use http::header;
 use jiff::civil::Date;
 use shared::{
+    clock::whole_second,
     etag::{ETag, IfMatch},
     fields::{Body, Edit, Fields},
     http::Json,
@@ -20,7 +21,7 @@ use shared::{
 use crate::App;
 
 /// How often a change is made anew that another one overtook.
-const ATTEMPTS: usize = 4;
+const ATTEMPTS: usize = 8;
 
 /// What is to become of each field.
 #[derive(Clone)]
@@ -68,7 +69,14 @@ impl Edits {
 
 /// `GET /users/profile`.
 pub(crate) async fn show(State(app): State<App>, claims: Claims) -> Result<Response, Problem> {
-    Ok(answer(&read(&app, &claims, false).await?))
+    let profile = match read(&app, &claims, false).await? {
+        Some(profile) => profile,
+        // Perhaps it is not there yet: right after a registration.
+        None => read(&app, &claims, true)
+            .await?
+            .ok_or_else(|| Problem::new(Code::NotFound, "There is no profile."))?,
+    };
+    Ok(answer(&profile))
 }
 
 /// `PUT /users/profile`.
@@ -92,7 +100,8 @@ pub(crate) async fn merge(
 }
 
 /// Reads, changes and writes, and does it again if another change came between: a request
-/// without `If-Match` asks for no particular state.
+/// without `If-Match` asks for no particular state. What the first read says may be a moment old,
+/// so nothing is refused on its word.
 async fn change(
     app: &App,
     claims: &Claims,
@@ -100,12 +109,14 @@ async fn change(
     edit: impl Fn(Profile) -> Profile,
 ) -> Result<Response, Problem> {
     for attempt in 0..ATTEMPTS {
-        let before = read(app, claims, attempt > 0).await?;
-        if !if_match.allows(&etag(&before)) {
-            let detail = "The profile has changed since it was read. Read it again.";
-            return Err(Problem::new(Code::PreconditionFailed, detail));
-        }
-        let after = Profile { updated_at: app.clock.now(), ..edit(before.clone()) };
+        let is_fresh = attempt > 0;
+        let before = match read(app, claims, is_fresh).await? {
+            Some(before) if if_match.allows(&etag(&before)) => before,
+            _ if !is_fresh => continue,
+            Some(_) => return Err(changed()),
+            None => return Err(Problem::internal("a user has no profile")),
+        };
+        let after = Profile { updated_at: whole_second(app.clock.now()), ..edit(before.clone()) };
         match profile::save(&app.store, &before, after).await? {
             Saved::As(profile) => return Ok(answer(&profile)),
             Saved::Overtaken => {}
@@ -114,10 +125,15 @@ async fn change(
     Err(Problem::unavailable("a profile changed too often"))
 }
 
-async fn read(app: &App, claims: &Claims, consistent: bool) -> Result<Profile, Problem> {
+async fn read(app: &App, claims: &Claims, consistent: bool) -> Result<Option<Profile>, Problem> {
     let key = profile::key(claims.user_id).read_consistently(consistent);
     let (_, profile) = app.gate.enter(claims, key).await?;
-    profile.ok_or_else(|| Problem::new(Code::NotFound, "There is no profile."))
+    Ok(profile)
+}
+
+fn changed() -> Problem {
+    let detail = "The profile has changed since it was read. Read it again.";
+    Problem::new(Code::PreconditionFailed, detail)
 }
 
 fn etag(profile: &Profile) -> ETag {

@@ -1,6 +1,8 @@
 //! The `profile` function: what a person says of themselves.
 
 mod handlers;
+#[cfg(feature = "openapi")]
+pub mod openapi;
 
 use std::sync::Arc;
 

@@ -9,7 +9,7 @@ use jiff::Timestamp;
 use serde::Serialize;
 use shared::{
     cursor::{self, Limit, QueryBinding},
-    fields::{Body, Fields, text},
+    fields::{Body, Fields},
     gate::Service,
     http::{Json, Query, RequiredIdempotencyKey},
     id::{EntryId, UserId},
@@ -28,7 +28,8 @@ use crate::App;
 
 /// What a user has.
 #[derive(Serialize)]
-struct BalanceView {
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema), schema(as = Wallet))]
+pub(crate) struct BalanceView {
     #[serde(flatten)]
     money: Money,
     points: Points,
@@ -74,7 +75,8 @@ impl Body for Listing {
             _ => Err(Invalid { code: "invalid_asset", detail: "This must be MONEY or POINTS." }),
         });
         let limit = fields.optional("limit", Limit::parse);
-        let cursor = fields.optional("cursor", text::<2_048>);
+        // Whatever is wrong with it is said when it is opened.
+        let cursor = fields.optional("cursor", |text| Ok(text.to_owned()));
         Some(Self { asset: asset?, limit: limit?.unwrap_or_default(), cursor: cursor? })
     }
 }

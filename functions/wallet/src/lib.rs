@@ -1,6 +1,8 @@
 //! The `wallet` function: balances, the ledger, and the entries that other backends post.
 
 mod handlers;
+#[cfg(feature = "openapi")]
+pub mod openapi;
 
 use std::sync::Arc;
 

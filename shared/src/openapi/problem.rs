@@ -100,6 +100,14 @@ pub fn components() -> Value {
                 "schema": { "type": "string", "pattern": "^[!-~]{1,255}$" },
                 "example": "4f6c1f0e-2f0b-4a57-a0c6-6f5a6a1f7f0d",
             },
+            "RequiredIdempotencyKey": {
+                "in": "header",
+                "name": "Idempotency-Key",
+                "description": "Names this request, so that sending it again does nothing twice. Kept for 24 hours.",
+                "required": true,
+                "schema": { "type": "string", "pattern": "^[!-~]{1,255}$" },
+                "example": "4f6c1f0e-2f0b-4a57-a0c6-6f5a6a1f7f0d",
+            },
         },
         "securitySchemes": {
             "bearer": {

@@ -55,8 +55,17 @@ impl Schemas {
         })
     }
 
-    /// Adds to the schema `name` that one of `fields` must be there.
+    /// Adds to the schema `name` that one of `fields` at least must be there.
     pub(super) fn require_one_of(&mut self, name: &str, fields: &[&str]) {
+        self.require("anyOf", name, fields);
+    }
+
+    /// Adds to the schema `name` that one of `fields` must be there, and no other of them.
+    pub(super) fn require_exactly_one_of(&mut self, name: &str, fields: &[&str]) {
+        self.require("oneOf", name, fields);
+    }
+
+    fn require(&mut self, how_many: &str, name: &str, fields: &[&str]) {
         let Some(schema) = self.0.get_mut(name) else { return };
         let present = |field: &&str| {
             let is_flag = types(&schema["properties"][*field]).any(|name| name == "boolean");
@@ -67,7 +76,7 @@ impl Schemas {
             json!({ "required": [field], "properties": { *field: value } })
         };
         let any: Vec<_> = fields.iter().map(present).collect();
-        schema["anyOf"] = any.into();
+        schema[how_many] = any.into();
     }
 }
 

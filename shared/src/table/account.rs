@@ -8,10 +8,15 @@ use aws_sdk_dynamodb::types::AttributeValue;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use super::{Change, Key, Table, Transaction, item, n, s, seconds, time};
+use super::{Change, Item, Key, Table, Transaction, item, n, s, seconds, time};
 use crate::{
-    email::Email, id::UserId, identifier::Identifier, phone::PhoneNumber, problem::Problem,
-    referral::ReferralCode, username::Username,
+    email::Email,
+    id::UserId,
+    identifier::{Identifier, Kind},
+    phone::PhoneNumber,
+    problem::Problem,
+    referral::ReferralCode,
+    username::Username,
 };
 
 /// Whether an account may sign in.
@@ -167,6 +172,67 @@ pub fn sign_in<L>(
         .with(":next", n(account.sign_ins + 1));
     if let Some(PasswordHash(hash)) = upgraded {
         change = change.with(":hash", s(hash.as_str()));
+    }
+    transaction.change(label, change);
+}
+
+impl Account {
+    /// The verified identifier of that kind, if there is one.
+    pub fn verified_of_kind(&self, kind: Kind) -> Option<Identifier> {
+        match kind {
+            Kind::Phone => {
+                self.phone_number.clone().filter(|_| self.phone_verified).map(Identifier::Phone)
+            }
+            Kind::Email => {
+                self.email.clone().filter(|_| self.email_verified).map(Identifier::Email)
+            }
+        }
+    }
+}
+
+/// Frees an identifier that was the account's.
+pub fn release_claim<L>(
+    transaction: &mut Transaction<L>,
+    label: L,
+    identifier: &Identifier,
+    user_id: UserId,
+) {
+    let values = Item::from([(":user".to_owned(), s(user_id.to_string()))]);
+    let key = identifier_claim(identifier);
+    transaction.delete(label, key, Some("user_id = :user"), values);
+}
+
+/// Sets the verified identifier of its kind, if the account is still active and its identifiers
+/// are those that were read. The claim is the caller's to make.
+pub fn set_identifier<L>(
+    transaction: &mut Transaction<L>,
+    label: L,
+    account: &Account,
+    identifier: &Identifier,
+) {
+    let (name, verified, before) = match identifier.kind() {
+        Kind::Phone => {
+            let before = account.phone_number.as_ref().map(|phone| phone.as_str());
+            ("phone_number", "phone_verified", before)
+        }
+        Kind::Email => {
+            let before = account.email.as_ref().map(|email| email.as_str());
+            ("email", "email_verified", before)
+        }
+    };
+    let unchanged = match before {
+        Some(_) => format!("{name} = :before"),
+        None => format!("attribute_not_exists({name})"),
+    };
+    let update = format!("SET {name} = :new, {verified} = :true");
+    let mut change = Change::new(key(account.user_id), update)
+        .only_if(format!("#status = :active AND {unchanged}"))
+        .name("#status", "status")
+        .with(":active", s("ACTIVE"))
+        .with(":new", s(identifier.as_str()))
+        .with(":true", AttributeValue::Bool(true));
+    if let Some(before) = before {
+        change = change.with(":before", s(before));
     }
     transaction.change(label, change);
 }

@@ -26,6 +26,8 @@ pub enum Action {
     SignedIn,
     /// Somebody presented a credential again within a session.
     Reauthenticated,
+    /// Somebody added or changed a phone number or an e-mail address.
+    IdentifierChanged,
     /// Somebody set a new password, knowing the old.
     PasswordChanged,
     /// Somebody set a new password, proving an identifier.
@@ -34,7 +36,8 @@ pub enum Action {
     RefreshTokenReused,
 }
 
-/// Adds an entry about `subject`, done by themselves.
+/// Adds an entry about `subject`, done by themselves: it names no actor, and so costs no place in
+/// the index by actor.
 pub fn append<L>(
     transaction: &mut Transaction<L>,
     label: L,
@@ -47,7 +50,6 @@ pub fn append<L>(
     struct Entry {
         subject: UserId,
         entry_id: AuditId,
-        actor: UserId,
         action: Action,
         source: String,
         #[serde(with = "seconds::required")]
@@ -58,7 +60,6 @@ pub fn append<L>(
     let entry = Entry {
         subject,
         entry_id: AuditId::new(now, secret::random()),
-        actor: subject,
         action,
         source: source.truncated(),
         at: now,

@@ -20,6 +20,7 @@ pub const MAX_PER_USER: usize = 20;
 
 /// What kind of device it is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "UPPERCASE")]
 #[allow(missing_docs, reason = "the names say it")]
 pub enum DeviceType {

@@ -192,7 +192,8 @@ fn refusal(place: &SmsPlace, counters: &[(String, u32)], item: &Item) -> Result<
     Err(full.map(|(name, _)| place.wait_seconds(name)).max().unwrap_or(1))
 }
 
-/// Gives a place back that was taken for an SMS which SNS refused.
+/// Gives a place back that was taken for an SMS which SNS refused. Sent once: a repeated return
+/// would open the ceiling, a lost one only reaches it one SMS early.
 pub async fn return_sms_place(
     store: &Store,
     place: &SmsPlace,
@@ -203,13 +204,12 @@ pub async fn return_sms_place(
     }
     let counters = place.counters(config);
     let adds: Vec<_> = counters.iter().map(|(name, _)| format!("{name} :back")).collect();
-    let change = Change::new(place.key(), format!("ADD {} SET returned = :nonce", adds.join(", ")))
-        .only_if(
-            "attribute_exists(utc_day) AND (attribute_not_exists(returned) OR returned <> :nonce)",
-        )
+    let taken: Vec<_> = counters.iter().map(|(name, _)| format!("{name} > :zero")).collect();
+    let change = Change::new(place.key(), format!("ADD {}", adds.join(", ")))
+        .only_if(taken.join(" AND "))
         .with(":back", n(-1))
-        .with(":nonce", s(&*place.nonce));
-    store.update(change).await.map(drop)
+        .with(":zero", n(0));
+    store.update_once(change).await.map(drop)
 }
 
 #[cfg(test)]

@@ -3,7 +3,9 @@
 use jiff::Timestamp;
 use serde::Deserialize;
 
-use super::{Change, Item, Key, Outcome, Store, Table, from_item, n, s, seconds, time};
+use super::{
+    Change, Item, Key, Outcome, Store, Table, Transaction, from_item, n, s, seconds, time,
+};
 use crate::{
     login::{self, AttemptVerdict, Attempts},
     problem::Problem,
@@ -78,50 +80,112 @@ pub async fn clear_attempts(store: &Store, identifier: &Digest) -> Result<(), Pr
     store.delete(identifier_key(identifier), "attribute_exists(pk)", Item::new()).await.map(drop)
 }
 
-/// What a source address got wrong.
+/// Attempts of a source address that were not right, `failures` of them.
 #[derive(Debug, Clone, Deserialize)]
-pub struct SourceFailures {
-    failures: u32,
+struct SourceFailures {
     #[serde(with = "seconds::required")]
     window_start: Timestamp,
 }
 
-impl SourceFailures {
-    /// Seconds to wait, if it got as many as `max` wrong within the window.
-    pub fn wait_seconds(&self, max: u32, now: Timestamp) -> Option<i64> {
-        let left = self.left_seconds(now);
-        (self.failures >= max && left > 0).then_some(left)
-    }
-
-    fn left_seconds(&self, now: Timestamp) -> i64 {
-        self.window_start.as_second() + login::WINDOW_SECONDS - now.as_second()
-    }
-}
-
-/// Where the failures of a source are.
-pub fn source_key(source: &Digest) -> Key<SourceFailures> {
+fn source_key(source: &Digest) -> Key<SourceFailures> {
     Key::new(Table::Otp, &[("pk", &format!("LOGIN_SOURCE#{}", source.text()))])
 }
 
-/// Counts a wrong credential against its source. `seen` is what was read before: it tells
-/// whether a window is open.
-pub async fn count_source_failure(
+/// Counts an attempt against its source before anything is compared; one that is right gives its
+/// place back. `Err` holds the seconds to wait.
+pub async fn count_source(
     store: &Store,
     source: &Digest,
-    seen: Option<&SourceFailures>,
+    max: u32,
+    nonce: &str,
     now: Timestamp,
-) -> Result<(), Problem> {
-    let is_open = seen.is_some_and(|seen| seen.left_seconds(now) > 0);
-    let change = match is_open {
-        true => Change::new(source_key(source), "ADD failures :one"),
-        false => Change::new(
-            source_key(source),
-            "SET failures = :one, window_start = :now, expires_at = :ttl, item_type = :type, \
-             schema_version = :one",
-        )
+) -> Result<Result<(), i64>, Problem> {
+    let (update, cut) = (
+        "SET window_start = if_not_exists(window_start, :now), expires_at = :ttl, \
+         failures = if_not_exists(failures, :zero) + :one, nonce = :nonce, item_type = :type, \
+         schema_version = :one",
+        now.as_second() - login::WINDOW_SECONDS,
+    );
+    let within = Change::new(source_key(source), update)
+        .only_if(format!(
+            "(attribute_not_exists(failures) OR failures < :one \
+             OR (failures < :max AND window_start > :cut)) AND {NOT_MINE}"
+        ))
         .with(":now", time(now))
+        .with(":zero", n(0))
+        .with(":one", n(1))
+        .with(":max", n(max))
+        .with(":cut", n(cut))
+        .with(":nonce", s(nonce))
         .with(":ttl", n(now.as_second() + KEEP_SECONDS))
-        .with(":type", s("login_source")),
+        .with(":type", s("login_source"));
+    let seen: SourceFailures = match store.update(within).await? {
+        Outcome::Refused(Some(item)) if !is_mine(&item, nonce) => from_item(item)?,
+        _ => return Ok(Ok(())),
     };
-    store.update(change.with(":one", n(1))).await.map(drop)
+    let left = seen.window_start.as_second() - cut;
+    if left > 0 {
+        return Ok(Err(left));
+    }
+    // The window is over: one of those who try at once begins the next.
+    let update = "SET window_start = :now, expires_at = :ttl, failures = :one, nonce = :nonce";
+    let anew = Change::new(source_key(source), update)
+        .only_if(format!("window_start = :seen AND {NOT_MINE}"))
+        .with(":now", time(now))
+        .with(":one", n(1))
+        .with(":seen", time(seen.window_start))
+        .with(":nonce", s(nonce))
+        .with(":ttl", n(now.as_second() + KEEP_SECONDS));
+    match store.update(anew).await? {
+        Outcome::Refused(Some(item)) if !is_mine(&item, nonce) => Ok(Err(1)),
+        _ => Ok(Ok(())),
+    }
+}
+
+/// Gives the place of a right attempt back, once: a lost answer may leave it taken.
+pub async fn release_source(store: &Store, source: &Digest) -> Result<(), Problem> {
+    let change = Change::new(source_key(source), "ADD failures :back")
+        .only_if("failures > :zero")
+        .with(":back", n(-1))
+        .with(":zero", n(0));
+    store.update_once(change).await.map(drop)
+}
+
+/// A source address from which somebody signed in with an identifier before.
+#[derive(Debug, Clone, Deserialize)]
+pub struct KnownSource {
+    /// Until when that counts. Also the TTL.
+    #[serde(with = "seconds::required")]
+    pub expires_at: Timestamp,
+}
+
+const KNOWN_SECONDS: i64 = 90 * 24 * 60 * 60;
+
+/// Where it stands that a source is known for an identifier; `pair` stands for both.
+pub fn known_source_key(pair: &Digest) -> Key<KnownSource> {
+    Key::new(Table::Otp, &[("pk", &format!("KNOWN_SOURCE#{}", pair.text()))])
+}
+
+/// Remembers that somebody signed in from a source. Attempts from there are counted apart from
+/// then on: nobody elsewhere can slow them down.
+pub async fn remember_source(store: &Store, pair: &Digest, now: Timestamp) -> Result<(), Problem> {
+    store.update(known(pair, now)).await.map(drop)
+}
+
+/// The same in a transaction.
+pub fn remember_source_with<L>(
+    transaction: &mut Transaction<L>,
+    label: L,
+    pair: &Digest,
+    now: Timestamp,
+) {
+    transaction.change(label, known(pair, now));
+}
+
+fn known(pair: &Digest, now: Timestamp) -> Change {
+    let update = "SET expires_at = :until, item_type = :type, schema_version = :one";
+    Change::new(known_source_key(pair), update)
+        .with(":until", n(now.as_second() + KNOWN_SECONDS))
+        .with(":type", s("known_source"))
+        .with(":one", n(1))
 }

@@ -17,7 +17,7 @@ use crate::{
     otp::{self, Challenge, IdentifierState, TryVerdict},
     problem::Problem,
     purpose::Purpose,
-    secret::{Digest, Token},
+    secret::{self, Digest, Token},
 };
 
 /// An item stays this long after the last use: longer than any limit looks back.
@@ -81,32 +81,47 @@ pub fn state(item: Item) -> Result<IdentifierState, Problem> {
     from_item(item)
 }
 
-/// Takes a challenge back that could not be delivered, unless a newer one has replaced it; with
-/// `refund` also the send that was counted for it.
+/// Takes a challenge back that was not delivered, and the send that was counted for it, unless
+/// newer ones have replaced them.
 pub async fn withdraw(
     store: &Store,
     identifier: &Digest,
     purpose: Purpose,
     challenge: &Challenge,
-    refund: Option<&OtpConfig>,
+    config: &OtpConfig,
 ) -> Result<(), Problem> {
     let name = challenge_name(purpose);
-    let shifts = refund.map(|config| {
-        let last = config.identifier_max_per_hour - 1;
-        let moved =
-            (0..last).map(|place| format!("s{place} = if_not_exists(s{}, :zero)", place + 1));
-        let all: Vec<_> = moved.chain([format!("s{last} = :zero")]).collect();
-        format!("SET {} ", all.join(", "))
-    });
-    let mut change = Change::new(
-        identifier_key(identifier),
-        format!("{}REMOVE {name}", shifts.clone().unwrap_or_default()),
-    )
-    .only_if(format!("{name}.id = :id"))
-    .with(":id", s(&*challenge.id));
-    if shifts.is_some() {
-        change = change.with(":zero", n(0));
+    let last = config.identifier_max_per_hour - 1;
+    let moved = (0..last).map(|place| format!("s{place} = if_not_exists(s{}, :zero)", place + 1));
+    let moved: Vec<_> = moved.chain([format!("s{last} = :zero")]).collect();
+    let update = format!("SET {} REMOVE {name}", moved.join(", "));
+    let both = Change::new(identifier_key(identifier), update)
+        .only_if(format!("{name}.id = :id AND s0 = :sent_at"))
+        .with(":id", s(&*challenge.id))
+        .with(":sent_at", time(challenge.sent_at))
+        .with(":zero", n(0));
+    if let Outcome::Done(_) = store.update(both).await? {
+        return Ok(());
     }
+    let challenge_only = Change::new(identifier_key(identifier), format!("REMOVE {name}"))
+        .only_if(format!("{name}.id = :id"))
+        .with(":id", s(&*challenge.id));
+    store.update(challenge_only).await.map(drop)
+}
+
+/// Leaves a challenge standing that no code meets: nothing was delivered, and nobody may learn that
+/// something should have been.
+pub async fn blind(
+    store: &Store,
+    identifier: &Digest,
+    purpose: Purpose,
+    challenge: &Challenge,
+) -> Result<(), Problem> {
+    let name = challenge_name(purpose);
+    let change = Change::new(identifier_key(identifier), format!("SET {name}.code = :none"))
+        .only_if(format!("{name}.id = :id"))
+        .with(":none", s(Digest::from_bytes(secret::random()).text()))
+        .with(":id", s(&*challenge.id));
     store.update(change).await.map(drop)
 }
 

@@ -15,12 +15,14 @@ use super::{
     wallet::{self, Balance, Direction, Entry},
 };
 use crate::{
+    clock::whole_second,
     http::IdempotencyKey,
     id::{EntryId, UserId},
     ledger::{self, Movement, Quantity, Refusal},
     otp::after,
     problem::{Code, Problem},
     secret::{self, Digest},
+    value::Invalid,
 };
 
 const KEEP_SECONDS: i64 = 24 * 60 * 60;
@@ -50,14 +52,35 @@ impl Posting {
         let (reference, reason) = (self.reference.as_bytes(), self.reason.as_bytes());
         Digest::sha256(&[b"posting", kind.as_bytes(), &units, reference, reason])
     }
+
+    /// The entry of this id, which tells when it was made.
+    fn entry(&self, entry_id: EntryId, (balance_before, balance_after): (i64, i64)) -> Entry {
+        let Movement { direction, quantity } = self.movement;
+        Entry {
+            entry_id,
+            asset: quantity.asset(),
+            direction,
+            quantity: quantity.units(),
+            balance_before,
+            balance_after,
+            reference: self.reference.clone(),
+            reason: self.reason.clone(),
+            actor: self.actor.clone(),
+            created_at: whole_second(entry_id.created_at()),
+        }
+    }
 }
 
-/// The record of a key: what was asked for under it, and what was made.
+/// The record of a key: what was asked for under it, and what was made. With the request, which
+/// must be the same, it is enough to tell the whole entry.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 struct Record {
     #[serde(with = "digest")]
     fingerprint: Digest,
     entry_id: EntryId,
+    balance_before: i64,
+    balance_after: i64,
+    actor: String,
     #[serde(with = "seconds::required")]
     expires_at: Timestamp,
 }
@@ -101,7 +124,7 @@ pub async fn post(
         let balance = wallet::balance_key(posting.user_id).consistent();
         let (record, balance) = store.read((record_key.clone().consistent(), balance)).await?;
         if let Some(record) = record.filter(|record| now < record.expires_at) {
-            return replay(store, posting, &record).await;
+            return replay(posting, record);
         }
         let balance =
             balance.ok_or_else(|| Problem::new(Code::NotFound, "There is no such user."))?;
@@ -125,16 +148,14 @@ fn record_key(user_id: UserId, operation: &str, key: &IdempotencyKey) -> Key<Rec
     wallet::row(user_id, &format!("IDEM#{name}"))
 }
 
-async fn replay(store: &Store, posting: &Posting, record: &Record) -> Result<Posted, Problem> {
+fn replay(posting: &Posting, record: Record) -> Result<Posted, Problem> {
     if record.fingerprint != posting.fingerprint() {
         let detail = "Use a new Idempotency-Key for a new request.";
         return Err(Problem::new(Code::IdempotencyKeyReused, detail));
     }
-    let entry =
-        store.read(wallet::entry_key(posting.user_id, record.entry_id).consistent()).await?;
-    let entry =
-        entry.ok_or_else(|| Problem::internal("an idempotency record points to nothing"))?;
-    Ok(Posted { entry, is_replayed: true })
+    let Record { entry_id, balance_before, balance_after, actor, .. } = record;
+    let made = posting.entry(entry_id, (balance_before, balance_after));
+    Ok(Posted { entry: Entry { actor, ..made }, is_replayed: true })
 }
 
 fn transaction(
@@ -145,19 +166,9 @@ fn transaction(
 ) -> Result<(Transaction<Write>, Entry), Problem> {
     let Posting { user_id, movement, .. } = posting;
     let (after_it, balance_before, balance_after) =
-        ledger::apply(balance, *movement).map_err(refused)?;
-    let entry = Entry {
-        entry_id: EntryId::new(now, secret::random()),
-        asset: movement.quantity.asset(),
-        direction: movement.direction,
-        quantity: movement.quantity.units(),
-        balance_before,
-        balance_after,
-        reference: posting.reference.clone(),
-        reason: posting.reason.clone(),
-        actor: posting.actor.clone(),
-        created_at: now,
-    };
+        ledger::apply(balance, *movement).map_err(|refusal| refused(refusal, *movement))?;
+    let entry_id = EntryId::new(now, secret::random());
+    let entry = posting.entry(entry_id, (balance_before, balance_after));
     let mut all = Transaction::default();
     let changed = Balance { updated_at: now, ..after_it };
     wallet::post(&mut all, Write::Wallet, &changed, &entry)?;
@@ -166,7 +177,10 @@ fn transaction(
     }
     let record = Record {
         fingerprint: posting.fingerprint(),
-        entry_id: entry.entry_id,
+        entry_id,
+        balance_before,
+        balance_after,
+        actor: entry.actor.clone(),
         expires_at: after(now, KEEP_SECONDS),
     };
     let mut new = item("idempotency_key", &record)?;
@@ -177,14 +191,14 @@ fn transaction(
     Ok((all, entry))
 }
 
-fn refused(refusal: Refusal) -> Problem {
-    match refusal {
-        Refusal::Insufficient => {
+fn refused(refusal: Refusal, movement: Movement) -> Problem {
+    const TOO_MUCH: Invalid =
+        Invalid { code: "too_much", detail: "The balance cannot hold so much." };
+    match (refusal, movement.quantity) {
+        (Refusal::Insufficient, _) => {
             Problem::new(Code::InsufficientBalance, "There is less than is to be taken.")
         }
-        Refusal::TooMuch => Problem::invalid(
-            "amount",
-            crate::value::Invalid { code: "too_much", detail: "The balance cannot hold so much." },
-        ),
+        (Refusal::TooMuch, Quantity::Money(_)) => Problem::invalid("amount", TOO_MUCH),
+        (Refusal::TooMuch, Quantity::Points(_)) => Problem::invalid("points", TOO_MUCH),
     }
 }

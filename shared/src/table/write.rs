@@ -75,6 +75,20 @@ pub enum Outcome {
 impl Store {
     /// One `UpdateItem`.
     pub(super) async fn update(&self, change: Change) -> Result<Outcome, Problem> {
+        self.update_with(change, aws_sdk_dynamodb::config::Builder::default()).await
+    }
+
+    /// One `UpdateItem` that is never sent again: for what must not be carried out twice, and may
+    /// stay undone when its answer is lost.
+    pub(super) async fn update_once(&self, change: Change) -> Result<Outcome, Problem> {
+        self.update_with(change, no_retry()).await
+    }
+
+    async fn update_with(
+        &self,
+        change: Change,
+        config: aws_sdk_dynamodb::config::Builder,
+    ) -> Result<Outcome, Problem> {
         let result = self
             .client
             .update_item()
@@ -86,6 +100,8 @@ impl Store {
             .set_expression_attribute_values(some(change.values))
             .return_values(ReturnValue::AllNew)
             .return_values_on_condition_check_failure(OnFailure::AllOld)
+            .customize()
+            .config_override(config)
             .send()
             .await;
         match result {
@@ -136,8 +152,6 @@ impl Store {
         condition: &str,
         values: &Item,
     ) -> Result<Item, SdkError<DeleteItemError>> {
-        let no_retry = aws_sdk_dynamodb::config::Builder::default()
-            .retry_config(aws_config::retry::RetryConfig::disabled());
         let output = self
             .client
             .delete_item()
@@ -148,7 +162,7 @@ impl Store {
             .return_values(ReturnValue::AllOld)
             .return_values_on_condition_check_failure(OnFailure::AllOld)
             .customize()
-            .config_override(no_retry)
+            .config_override(no_retry())
             .send()
             .await?;
         Ok(output.attributes.unwrap_or_default())
@@ -229,6 +243,11 @@ impl Store {
         };
         Ok(item.build())
     }
+}
+
+fn no_retry() -> aws_sdk_dynamodb::config::Builder {
+    let disabled = aws_config::retry::RetryConfig::disabled();
+    aws_sdk_dynamodb::config::Builder::default().retry_config(disabled)
 }
 
 /// DynamoDB refuses an empty map.

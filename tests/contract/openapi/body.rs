@@ -14,6 +14,9 @@ struct Sample {
     name: String,
     doc: BodyDoc,
     schema: Value,
+    /// An example of every field.
+    examples: Map<String, Value>,
+    /// As many of them as one body may have.
     whole: Map<String, Value>,
 }
 
@@ -24,11 +27,12 @@ fn samples() -> Vec<Sample> {
     });
     let samples = with_body.map(|(name, doc)| {
         let schema = component(&doc.schema);
-        let whole = doc.example.as_object().cloned().unwrap_or_default();
-        for (field, example) in &whole {
+        let examples = doc.example.as_object().cloned().unwrap_or_default();
+        let whole = doc.long_example().as_object().cloned().unwrap_or_default();
+        for (field, example) in &examples {
             assert!(!example.is_null(), "{name}: {field} has no example");
         }
-        Sample { name, doc, schema, whole }
+        Sample { name, doc, schema, examples, whole }
     });
     samples.collect()
 }
@@ -131,7 +135,7 @@ fn one_of_alternatives_is_enough_and_none_is_not() {
     for sample in samples() {
         for group in &sample.doc.alternatives {
             for field in *group {
-                let alone = sample.with(field, sample.whole[*field].clone());
+                let alone = sample.with(field, sample.examples[*field].clone());
                 assert!(sample.is_taken(&alone), "{} {field}", sample.name);
                 assert!(!sample.is_taken(&sample.with(field, Value::Null)));
             }
@@ -141,10 +145,19 @@ fn one_of_alternatives_is_enough_and_none_is_not() {
 }
 
 #[test]
+fn two_of_exclusive_alternatives_are_both_named() {
+    for sample in samples() {
+        for field in sample.doc.exclusive.concat() {
+            sample.refuses(field, &sample.examples);
+        }
+    }
+}
+
+#[test]
 fn a_wrong_type_is_named() {
     let values = [json!("text"), json!(7), json!(7.5), json!(true), json!([]), json!({})];
     for sample in samples() {
-        for (field, example) in &sample.whole {
+        for (field, example) in &sample.examples {
             let same_kind =
                 |value: &&Value| std::mem::discriminant(*value) == std::mem::discriminant(example);
             for value in values.iter().filter(|value| !same_kind(value)) {
@@ -157,7 +170,7 @@ fn a_wrong_type_is_named() {
 #[test]
 fn a_text_out_of_bounds_is_named() {
     for sample in samples() {
-        for field in sample.whole.keys() {
+        for field in sample.examples.keys() {
             let property = &sample.schema["properties"][field];
             let mut bad = Vec::new();
             if let Some(max) = property["maxLength"].as_u64() {
@@ -180,7 +193,7 @@ fn a_text_out_of_bounds_is_named() {
 #[test]
 fn a_text_just_within_bounds_is_taken() {
     for sample in samples() {
-        for field in sample.whole.keys() {
+        for field in sample.examples.keys() {
             let property = &sample.schema["properties"][field];
             let lengths = (property["minLength"].as_u64(), property["maxLength"].as_u64());
             let (Some(min), Some(max)) = lengths else { continue };

@@ -6,11 +6,13 @@ mod control;
 mod data;
 mod people;
 mod request;
+mod service;
 
 pub use answer::Answer;
 pub use app::{App, Needs};
 pub use people::{NewUser, User, random_email, random_phone, random_source, random_username};
 pub use request::Request;
+pub use service::{money, points};
 
 use tokio::task::JoinSet;
 

@@ -6,7 +6,7 @@ use super::{Answer, App};
 
 /// A request; nothing is sent before [`Request::send`].
 #[derive(Debug)]
-pub struct Request(reqwest::RequestBuilder);
+pub struct Request(pub(super) reqwest::RequestBuilder);
 
 impl App {
     /// A request of any method.

@@ -1,0 +1,129 @@
+//! `POST /auth/identifier`: adding or changing the phone number or the e-mail address.
+
+use jiff::Timestamp;
+use shared::{
+    delivery::Delivery,
+    gate,
+    http::Source,
+    identifier::Identifier,
+    problem::{Code, Problem},
+    purpose::Purpose,
+    secret::{self, base64url},
+    table::{
+        Transaction,
+        account::{self, Account},
+        audit::{self, Action},
+        limit::{self, SmsPlace},
+        otp,
+    },
+    token::Claims,
+};
+
+use crate::{App, body::ChangeIdentifier};
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Write {
+    Token,
+    Claim,
+    Other,
+}
+
+/// Makes the identifier that the token proves the account's own, in place of the one of its kind,
+/// and tells that one. An identifier that is the account's own already is answered the same: the
+/// first answer may have been lost.
+pub(crate) async fn change(
+    app: &App,
+    claims: &Claims,
+    body: ChangeIdentifier,
+    source: Source,
+    now: Timestamp,
+) -> Result<(), Problem> {
+    let ChangeIdentifier { identifier, verification_token: token } = body;
+    let reads = (
+        account::key(claims.user_id).consistent(),
+        account::identifier_claim(&identifier).consistent(),
+        token.as_ref().map(|token| otp::token_key(token).consistent()),
+    );
+    let (_, (account, claim, verified)) = app.gate.enter(claims, reads).await?;
+    gate::require_fresh(claims, now)?;
+    let account = account.ok_or_else(gate::session_ended)?;
+    if claim.as_ref().is_some_and(|claim| claim.user_id == claims.user_id) {
+        return Ok(());
+    }
+    let digest = app.index.open(now).await?.identifier(&identifier);
+    let purpose = Purpose::ChangeIdentifier;
+    let proven = verified.flatten().is_some_and(|verified| verified.proves(&digest, purpose, now));
+    let token = token.filter(|_| proven).ok_or_else(invalid_token)?;
+    if claim.is_some() {
+        return Err(taken());
+    }
+    let old = account.verified_of_kind(identifier.kind());
+    let mut all = Transaction::default();
+    otp::consume(&mut all, Write::Token, &token, &digest, purpose, now);
+    let claim = account::identifier_claim(&identifier);
+    account::claim_for(&mut all, Write::Claim, claim, account.user_id)?;
+    if let Some(old) = &old {
+        account::release_claim(&mut all, Write::Other, old, account.user_id);
+    }
+    account::set_identifier(&mut all, Write::Other, &account, &identifier);
+    let action = Action::IdentifierChanged;
+    audit::append(&mut all, Write::Other, account.user_id, action, source, now)?;
+    if let Err(refusals) = app.store.commit(all).await? {
+        let refused = |label| refusals.iter().any(|refusal| refusal.label == label);
+        return Err(match (refused(Write::Token), refused(Write::Claim)) {
+            (true, _) => invalid_token(),
+            (_, true) => taken(),
+            _ => Problem::unavailable("the account changed with its identifier"),
+        });
+    }
+    tell(app, &account, old.as_ref(), now).await;
+    Ok(())
+}
+
+/// Tells the identifier that was replaced. The change stands whether or not that can be done.
+async fn tell(app: &App, account: &Account, old: Option<&Identifier>, now: Timestamp) {
+    let told = match old {
+        None => return,
+        Some(old) => send(app, old, now).await,
+    };
+    match told {
+        Ok(Some(Delivery::Accepted | Delivery::Unknown)) => {}
+        Ok(Some(Delivery::Refused(reason))) => {
+            tracing::warn!(user_id = %account.user_id, reason, "a changed identifier was not told");
+        }
+        Ok(None) => tracing::warn!(user_id = %account.user_id, "a changed identifier was not told"),
+        Err(problem) => tracing::warn!(
+            user_id = %account.user_id, cause = problem.cause_chain(),
+            "a changed identifier was not told"
+        ),
+    }
+}
+
+/// Sends the notice, an SMS within the deployment's ceiling. `None` where nothing may be sent.
+async fn send(app: &App, old: &Identifier, now: Timestamp) -> Result<Option<Delivery>, Problem> {
+    let config = &app.config.otp;
+    let text = &app.config.login.identifier_changed_message;
+    match (old, &app.mail) {
+        (Identifier::Email(email), Some(mail)) => {
+            mail.send(email, &config.email_subject, text).await.map(Some)
+        }
+        (Identifier::Email(_), None) => Ok(None),
+        (Identifier::Phone(phone), _) => {
+            let nonce = base64url(&secret::random::<16>());
+            let place = SmsPlace { at: now, is_sign_up: false, is_sent: true, nonce };
+            match limit::take_sms_place(&app.store, &place, config).await? {
+                Ok(()) => app.sms.send(phone, text, config).await.map(Some),
+                Err(_) => Ok(None),
+            }
+        }
+    }
+}
+
+fn invalid_token() -> Problem {
+    let detail = "Verify the phone number or e-mail address again.";
+    Problem::field(Code::InvalidVerificationToken, "verification_token", detail)
+}
+
+fn taken() -> Problem {
+    Problem::field(Code::AlreadyExists, "identifier", "Another account has this.")
+}

@@ -1,0 +1,195 @@
+//! `POST /auth/device`, `GET /auth/devices`, `DELETE /auth/devices/{device_id}`.
+
+use serde_json::{Value, json};
+
+use crate::harness::{Answer, App, Needs, PASSWORD, User};
+
+fn phone(token: &str) -> Value {
+    json!({"device_id": "phone", "fcm_token": token, "device_type": "ANDROID"})
+}
+
+async fn register(app: &App, access_token: &str, body: &Value) -> Answer {
+    app.post("/auth/device", body).bearer(access_token).send().await
+}
+
+async fn listed(app: &App, access_token: &str) -> Vec<Value> {
+    let answer = app.get("/auth/devices").bearer(access_token).send().await;
+    assert_eq!(answer.ok()["next_cursor"], Value::Null);
+    answer.json["results"].as_array().unwrap().clone()
+}
+
+async fn sign_in(app: &App, user: &User) -> (String, String) {
+    let answer = app.login(&user.phone, PASSWORD).await;
+    (answer.text("access_token").to_owned(), answer.text("refresh_token").to_owned())
+}
+
+#[tokio::test]
+async fn a_device_is_answered_whole_and_listed_the_same() {
+    let Some(app) = App::start(Needs::Codes).await else { return };
+    let user = app.register_user().await;
+    let mut body = phone("t1");
+    for (name, value) in [("device_name", "Sita's"), ("app_version", "4.2"), ("os_version", "17")] {
+        body[name] = json!(value);
+    }
+    let answer = register(&app, &user.access_token, &body).await;
+    let (id, last_used) = (answer.text("id"), answer.text("last_used"));
+    let mut expected = body.clone();
+    expected["id"] = json!(id);
+    expected["is_active"] = json!(true);
+    expected["last_used"] = json!(last_used);
+    assert_eq!(answer.ok(), &expected);
+    assert_eq!(listed(&app, &user.access_token).await, [expected]);
+}
+
+#[tokio::test]
+async fn registering_again_changes_the_same_device() {
+    let Some(app) = App::start(Needs::Own).await else { return };
+    let user = app.register_user().await;
+    let first = register(&app, &user.access_token, &phone("t1")).await;
+    app.advance(60).await;
+    let mut body = phone("t2");
+    body["is_active"] = json!(false);
+    let second = register(&app, &user.access_token, &body).await;
+    assert_eq!(second.text("id"), first.text("id"));
+    assert_eq!(second.ok()["is_active"], json!(false));
+    assert_ne!(second.text("last_used"), first.text("last_used"));
+    assert_eq!(listed(&app, &user.access_token).await.len(), 1);
+    // The device and the claim of its new token; the old token is free.
+    assert_eq!(app.rows("devices").await.len(), 2);
+}
+
+#[tokio::test]
+async fn a_push_token_belongs_to_the_user_who_registered_it_last() {
+    let Some(app) = App::start(Needs::Own).await else { return };
+    let (one, other) = (app.register_user().await, app.register_user().await);
+    register(&app, &one.access_token, &phone("shared")).await.ok();
+    register(&app, &other.access_token, &phone("shared")).await.ok();
+    assert!(listed(&app, &one.access_token).await.is_empty());
+    assert_eq!(listed(&app, &other.access_token).await.len(), 1);
+    assert_eq!(app.rows("devices").await.len(), 2);
+    // The first user's session still ends as it should, and frees nothing of the other's.
+    app.logout(&one.access_token, &json!({"refresh_token": one.refresh_token})).await.ok();
+    assert_eq!(listed(&app, &other.access_token).await.len(), 1);
+    assert_eq!(app.rows("devices").await.len(), 2);
+}
+
+#[tokio::test]
+async fn fifty_registrations_of_one_push_token_leave_one_holder() {
+    let Some(app) = App::start(Needs::Own).await else { return };
+    let users = [app.register_user().await, app.register_user().await];
+    let tasks = (0..50).map(|number| {
+        let (app, user) = (app.clone(), users[number % 2].clone());
+        tokio::spawn(async move {
+            let mut body = phone("contended");
+            body["device_id"] = json!(format!("d{}", number % 5));
+            register(&app, &user.access_token, &body).await.status
+        })
+    });
+    let tasks: Vec<_> = tasks.collect();
+    let mut successes = 0;
+    for task in tasks {
+        let status = task.await.unwrap();
+        assert!(status == 200 || status == 503, "{status}");
+        successes += usize::from(status == 200);
+    }
+    assert!(successes > 0);
+    let held = app.rows_where("devices", "fcm_token", "contended").await;
+    assert_eq!(held.len(), 1, "{held:?}");
+    let claims = app.rows_where("devices", "device_id", "CLAIM").await;
+    assert_eq!(claims.len(), 1);
+    assert_eq!(claims[0]["owner_id"], held[0]["user_id"]);
+    assert_eq!(claims[0]["owner_device"], held[0]["device_id"]);
+}
+
+#[tokio::test]
+async fn the_end_of_a_session_whatever_ends_it_ends_its_device() {
+    let Some(app) = App::start(Needs::Own).await else { return };
+    let user = app.register_user().await;
+    for end in ["logout", "session", "all", "theft"] {
+        let (access, refresh) = sign_in(&app, &user).await;
+        register(&app, &access, &phone("t1")).await.ok();
+        assert_eq!(app.rows("devices").await.len(), 2, "{end}");
+        match end {
+            "logout" => {
+                app.logout(&access, &json!({ "refresh_token": refresh })).await.ok().clone()
+            }
+            "all" => app.logout(&access, &json!({"all": true})).await.ok().clone(),
+            "theft" => {
+                let second = app.refresh(&refresh).await;
+                app.refresh(second.text("refresh_token")).await.ok();
+                app.refresh(&refresh).await.problem(401, "refresh_token_reused").clone()
+            }
+            _ => {
+                let sessions = app.get("/auth/sessions").bearer(&access).send().await;
+                let id = sessions.ok()["results"][0]["id"].as_str().unwrap().to_owned();
+                let path = format!("/auth/sessions/{id}");
+                app.request("DELETE", &path).bearer(&access).send().await.ok().clone()
+            }
+        };
+        assert!(app.rows("devices").await.is_empty(), "{end}");
+    }
+}
+
+#[tokio::test]
+async fn a_device_that_moved_to_another_session_stays_when_the_first_ends() {
+    let Some(app) = App::start(Needs::Own).await else { return };
+    let user = app.register_user().await;
+    register(&app, &user.access_token, &phone("t1")).await.ok();
+    let (access, _) = sign_in(&app, &user).await;
+    register(&app, &access, &phone("t1")).await.ok();
+    app.logout(&user.access_token, &json!({"refresh_token": user.refresh_token})).await.ok();
+    assert_eq!(listed(&app, &access).await.len(), 1);
+}
+
+#[tokio::test]
+async fn the_twenty_first_device_pushes_out_the_least_recently_used() {
+    let Some(app) = App::start(Needs::Own).await else { return };
+    let user = app.register_user().await;
+    let mut access = user.access_token.clone();
+    // A session has one device, and a user twenty sessions: devices of ended sessions are gone, so
+    // more than twenty are there only while sessions are being replaced.
+    for number in 0..21 {
+        let body = json!({
+            "device_id": format!("d{number}"), "fcm_token": format!("t{number}"),
+            "device_type": "IOS",
+        });
+        register(&app, &access, &body).await.ok();
+        app.advance(2).await;
+        access = sign_in(&app, &user).await.0;
+    }
+    let names: Vec<_> = listed(&app, &access).await;
+    let names: Vec<_> = names.iter().map(|device| device["device_id"].as_str().unwrap()).collect();
+    assert!(names.len() <= 20 && !names.contains(&"d0"), "{names:?}");
+    assert_eq!(names[0], "d20");
+    assert_eq!(app.rows("devices").await.len(), 2 * names.len());
+}
+
+#[tokio::test]
+async fn a_device_can_be_taken_off_by_its_own_user_only() {
+    let Some(app) = App::start(Needs::Codes).await else { return };
+    let (user, other) = (app.register_user().await, app.register_user().await);
+    register(&app, &user.access_token, &phone("t1")).await.ok();
+    let delete = |token: &str| app.request("DELETE", "/auth/devices/phone").bearer(token).send();
+    delete(&other.access_token).await.problem(404, "not_found");
+    delete(&user.access_token).await.ok();
+    delete(&user.access_token).await.problem(404, "not_found");
+    assert!(listed(&app, &user.access_token).await.is_empty());
+}
+
+#[tokio::test]
+async fn bad_fields_are_named_all_at_once() {
+    let Some(app) = App::start(Needs::Codes).await else { return };
+    let user = app.register_user().await;
+    let body = json!({
+        "device_id": "", "fcm_token": "x".repeat(1_025), "device_type": "TOASTER",
+        "device_name": 7, "app_version": "a\u{0}b", "is_active": "yes",
+    });
+    register(&app, &user.access_token, &body).await.refuses(&[
+        "device_id",
+        "fcm_token",
+        "device_type",
+        "device_name",
+        "app_version",
+        "is_active",
+    ]);
+}

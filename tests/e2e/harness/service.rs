@@ -1,0 +1,97 @@
+//! Another backend: requests signed with AWS Signature Version 4.
+
+use std::time::SystemTime;
+
+use aws_credential_types::Credentials;
+use aws_sigv4::{
+    http_request::{SignableBody, SignableRequest, SigningSettings, sign},
+    sign::v4,
+};
+use aws_smithy_runtime_api::client::identity::Identity;
+use serde_json::{Value, json};
+
+use super::{Answer, App, Request, User};
+
+impl Request {
+    /// Signed as the local stack's IAM identity.
+    #[allow(clippy::disallowed_methods, reason = "a signature is of the real time")]
+    pub fn signed(self) -> Self {
+        let (client, request) = self.0.build_split();
+        let mut request = request.unwrap();
+        let identity: Identity = Credentials::new("local", "local", None, None, "tests").into();
+        let parameters = v4::SigningParams::builder()
+            .identity(&identity)
+            .region("us-east-1")
+            .name("execute-api")
+            .time(SystemTime::now())
+            .settings(SigningSettings::default())
+            .build()
+            .unwrap();
+        let body = request.body().and_then(reqwest::Body::as_bytes).unwrap_or_default();
+        let headers = request.headers().iter();
+        let headers = headers.map(|(name, value)| (name.as_str(), value.to_str().unwrap()));
+        let (method, url) = (request.method().as_str(), request.url().as_str());
+        let signable = SignableRequest::new(method, url, headers, SignableBody::Bytes(body));
+        let (instructions, _) = sign(signable.unwrap(), &parameters.into()).unwrap().into_parts();
+        for (name, value) in instructions.headers() {
+            let name: http::HeaderName = name.parse().unwrap();
+            request.headers_mut().insert(name, value.parse().unwrap());
+        }
+        Self(reqwest::RequestBuilder::from_parts(client, request))
+    }
+}
+
+/// A movement of `user`'s money.
+pub fn money(user: &User, direction: &str, amount: &str) -> Value {
+    movement(user, direction, "amount", json!(amount))
+}
+
+/// A movement of `user`'s points.
+pub fn points(user: &User, direction: &str, points: i64) -> Value {
+    movement(user, direction, "points", json!(points))
+}
+
+fn movement(user: &User, direction: &str, field: &str, quantity: Value) -> Value {
+    json!({
+        "user_id": user.user_id,
+        "direction": direction,
+        field: quantity,
+        "reference": "rental-1",
+        "reason": "A rental",
+    })
+}
+
+impl App {
+    /// `POST /internal/wallet/entries` of a service.
+    pub async fn post_entry(&self, key: &str, body: &Value) -> Answer {
+        self.post("/internal/wallet/entries", body).key(key).signed().send().await
+    }
+
+    /// The same, sent again for as long as the answer is 503.
+    pub async fn post_entry_persistently(self, key: String, body: Value) -> Answer {
+        loop {
+            let answer = self.post_entry(&key, &body).await;
+            if answer.status != 503 {
+                return answer;
+            }
+            answer.problem(503, "unavailable");
+        }
+    }
+
+    /// `POST /internal/usage-events` of a service.
+    pub async fn usage_events(&self, events: &Value) -> Answer {
+        let body = json!({ "events": events });
+        self.post("/internal/usage-events", &body).signed().send().await
+    }
+
+    /// `GET /users/wallet`.
+    pub async fn wallet(&self, user: &User) -> Answer {
+        self.get("/users/wallet").bearer(&user.access_token).send().await
+    }
+
+    /// `GET /users/analytics/usage-stats` with this query.
+    pub async fn usage_stats(&self, user: &User, query: &str) -> Answer {
+        let path = format!("/users/analytics/usage-stats{query}");
+        self.get(&path).bearer(&user.access_token).send().await
+    }
+}
