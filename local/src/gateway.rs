@@ -5,6 +5,7 @@ mod answer;
 mod cors;
 mod event;
 mod function;
+mod iam;
 mod limit;
 
 use std::{net::SocketAddr, sync::Arc, time::Duration};
@@ -17,7 +18,7 @@ use axum::{
 };
 use bytes::Bytes;
 use serde_json::json;
-use shared::operation::{self, DEFAULT_FUNCTION, Function, Lookup};
+use shared::operation::{self, Caller, DEFAULT_FUNCTION, Function, Lookup};
 use tokio::{sync::Semaphore, time::timeout};
 
 pub(crate) use self::{cors::Cors, function::Functions};
@@ -63,6 +64,7 @@ impl Refusal {
     }
 
     const BAD_REQUEST: Self = Self::new(StatusCode::BAD_REQUEST, "Bad Request");
+    const FORBIDDEN: Self = Self::new(StatusCode::FORBIDDEN, "Forbidden");
     const TOO_LARGE: Self = Self::new(StatusCode::PAYLOAD_TOO_LARGE, "Request Entity Too Large");
     const HEADERS_TOO_LARGE: Self =
         Self::new(StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE, "Request Header Fields Too Large");
@@ -82,6 +84,8 @@ struct Route {
     key: String,
     /// The operation's path, with its parameters.
     template: Option<&'static str>,
+    /// Whether the route has `AWS_IAM` authorization.
+    is_for_services: bool,
     function: Function,
 }
 
@@ -91,9 +95,15 @@ impl Route {
             Lookup::Found(operation) => Self {
                 key: operation.route_key(),
                 template: Some(operation.path),
+                is_for_services: operation.caller == Caller::Service,
                 function: operation.function,
             },
-            _ => Self { key: "$default".to_owned(), template: None, function: DEFAULT_FUNCTION },
+            _ => Self {
+                key: "$default".to_owned(),
+                template: None,
+                is_for_services: false,
+                function: DEFAULT_FUNCTION,
+            },
         }
     }
 }
@@ -147,7 +157,15 @@ impl Gateway {
         let body: Bytes = limit::read_body(body).await?;
         let route = Route::of(&parts.method, parts.uri.path());
         let now = self.clock.now();
-        let event = event::Incoming { parts: &parts, body: &body, source_ip, request_id, now };
+        let identity = match route.is_for_services {
+            true => {
+                let identity = iam::identity(&parts, &body, self.clock.wall_now());
+                Some(identity.ok_or(Refusal::FORBIDDEN)?)
+            }
+            false => None,
+        };
+        let event =
+            event::Incoming { parts: &parts, body: &body, source_ip, identity, request_id, now };
         let event = event.to_json(&route.key, route.template)?;
         limit::check_event(&event)?;
         let answer = self.invoke(&route, event).await?;

@@ -10,7 +10,7 @@ use crate::{
 const PATH: &str = "/users/profile";
 
 async fn read(app: &App, user: &User) -> Answer {
-    app.get(PATH).bearer(&user.access_token).send().await
+    app.get(PATH).bearer(&user.access_token).send().await.documented("GET", PATH)
 }
 
 async fn change(app: &App, method: &str, user: &User, body: &Value) -> Answer {
@@ -26,10 +26,11 @@ async fn change_if(
 ) -> Answer {
     let request = app.request(method, PATH).bearer(&user.access_token);
     let request = request.header("content-type", "application/json").body(body.to_string());
-    match tags {
-        Some(tags) => request.header("if-match", tags).send().await,
-        None => request.send().await,
-    }
+    let request = match tags {
+        Some(tags) => request.header("if-match", tags),
+        None => request,
+    };
+    request.send().await.documented(method, PATH)
 }
 
 fn whole() -> Value {
@@ -104,7 +105,10 @@ async fn patch_keeps_what_is_absent_and_clears_what_is_null() {
     let mut expected = whole();
     expected["address"] = json!("Patan");
     expected["avatar_url"] = Value::Null;
-    assert_eq!((answer.ok()["is_profile_complete"].clone(), fields(&answer)), (json!(true), expected));
+    assert_eq!(
+        (answer.ok()["is_profile_complete"].clone(), fields(&answer)),
+        (json!(true), expected)
+    );
     let answer = change(&app, "PATCH", &user, &json!({"date_of_birth": null})).await;
     assert_eq!(answer.ok()["is_profile_complete"], false);
     assert_eq!(fields(&change(&app, "PATCH", &user, &json!({})).await), fields(&answer));

@@ -19,7 +19,7 @@ use crate::random;
 
 /// The header by which a test speaks from another address. The functions never see it.
 const SOURCE_IP_HEADER: &str = "x-local-source-ip";
-const ACCOUNT_ID: &str = "000000000000";
+pub(super) const ACCOUNT_ID: &str = "000000000000";
 const API_ID: &str = "local";
 
 /// Where a request comes from: the peer, or what [`SOURCE_IP_HEADER`] says, which is taken away.
@@ -38,6 +38,8 @@ pub(super) struct Incoming<'a> {
     pub(super) parts: &'a Parts,
     pub(super) body: &'a [u8],
     pub(super) source_ip: IpAddr,
+    /// Whose signature the route's authorization found.
+    pub(super) identity: Option<Value>,
     pub(super) request_id: &'a str,
     pub(super) now: Timestamp,
 }
@@ -56,6 +58,9 @@ impl Incoming<'_> {
             "requestContext": self.context(key, &path),
             "isBase64Encoded": false,
         });
+        if let Some(identity) = &self.identity {
+            event["requestContext"]["authorizer"] = json!({ "iam": identity });
+        }
         let cookies = cookies(&self.parts.headers);
         if !cookies.is_empty() {
             event["cookies"] = cookies.into();

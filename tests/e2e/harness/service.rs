@@ -9,6 +9,7 @@ use aws_sigv4::{
 };
 use aws_smithy_runtime_api::client::identity::Identity;
 use serde_json::{Value, json};
+use tests::openapi::violations;
 
 use super::{Answer, App, Request, User};
 
@@ -41,6 +42,16 @@ impl Request {
     }
 }
 
+impl Answer {
+    /// Itself, when it is as the OpenAPI document has it.
+    #[track_caller]
+    pub fn documented(self, method: &str, path: &str) -> Self {
+        let wrong = violations(&method.parse().unwrap(), path, self.status, &self.json);
+        assert!(wrong.is_empty(), "{method} {path}: {wrong:?} in {self:?}");
+        self
+    }
+}
+
 /// A movement of `user`'s money.
 pub fn money(user: &User, direction: &str, amount: &str) -> Value {
     movement(user, direction, "amount", json!(amount))
@@ -64,7 +75,9 @@ fn movement(user: &User, direction: &str, field: &str, quantity: Value) -> Value
 impl App {
     /// `POST /internal/wallet/entries` of a service.
     pub async fn post_entry(&self, key: &str, body: &Value) -> Answer {
-        self.post("/internal/wallet/entries", body).key(key).signed().send().await
+        let path = "/internal/wallet/entries";
+        let answer = self.post(path, body).key(key).signed().send().await;
+        answer.documented("POST", path)
     }
 
     /// The same, sent again for as long as the answer is 503.
@@ -80,18 +93,21 @@ impl App {
 
     /// `POST /internal/usage-events` of a service.
     pub async fn usage_events(&self, events: &Value) -> Answer {
-        let body = json!({ "events": events });
-        self.post("/internal/usage-events", &body).signed().send().await
+        let path = "/internal/usage-events";
+        let answer = self.post(path, &json!({ "events": events })).signed().send().await;
+        answer.documented("POST", path)
     }
 
     /// `GET /users/wallet`.
     pub async fn wallet(&self, user: &User) -> Answer {
-        self.get("/users/wallet").bearer(&user.access_token).send().await
+        let answer = self.get("/users/wallet").bearer(&user.access_token).send().await;
+        answer.documented("GET", "/users/wallet")
     }
 
     /// `GET /users/analytics/usage-stats` with this query.
     pub async fn usage_stats(&self, user: &User, query: &str) -> Answer {
-        let path = format!("/users/analytics/usage-stats{query}");
-        self.get(&path).bearer(&user.access_token).send().await
+        let path = "/users/analytics/usage-stats";
+        let request = self.get(&format!("{path}{query}")).bearer(&user.access_token);
+        request.send().await.documented("GET", path)
     }
 }

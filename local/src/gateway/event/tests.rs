@@ -7,6 +7,7 @@ fn event(request: axum::http::request::Builder, body: &[u8]) -> Result<Value, Re
     let incoming = Incoming {
         parts: &parts,
         body,
+        identity: None,
         source_ip: "203.0.113.7".parse().unwrap(),
         request_id: "JKJaXmPLvHcESHA=",
         now: "2026-03-12T19:03:58Z".parse().unwrap(),
