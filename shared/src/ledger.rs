@@ -127,3 +127,77 @@ pub fn apply(balance: &Balance, movement: Movement) -> Result<(Balance, i64, i64
     }
     Ok((after, before, moved))
 }
+
+#[cfg(test)]
+mod tests {
+    use jiff::Timestamp;
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::id::UserId;
+
+    fn empty() -> Balance {
+        Balance::empty(UserId::new(Timestamp::UNIX_EPOCH, [0; 10]), Timestamp::UNIX_EPOCH)
+    }
+
+    fn movement(direction: Direction, quantity: Quantity) -> Movement {
+        Movement { direction, quantity }
+    }
+
+    fn points(count: i64) -> Quantity {
+        Quantity::Points(Points::new(count).unwrap())
+    }
+
+    #[test]
+    fn nothing_is_taken_that_is_not_there() {
+        let debit = movement(Direction::Debit, points(1));
+        assert_eq!(apply(&empty(), debit), Err(Refusal::Insufficient));
+        let most = movement(Direction::Credit, points(Points::MAX));
+        let (full, before, after) = apply(&empty(), most).unwrap();
+        assert_eq!((before, after), (0, Points::MAX));
+        let more = movement(Direction::Credit, points(1));
+        assert_eq!(apply(&full, more), Err(Refusal::TooMuch));
+    }
+
+    #[test]
+    fn a_remark_is_1_to_200_characters() {
+        assert_eq!(remark(" rental-1 "), Ok("rental-1".to_owned()));
+        assert!(remark(&"é".repeat(200)).is_ok());
+        for bad in ["", "  ", "a\nb", &"é".repeat(201)] {
+            assert!(remark(bad).is_err(), "{bad:?}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn what_was_moved_adds_up_and_one_asset_leaves_the_other_alone(
+            moves in prop::collection::vec((any::<bool>(), any::<bool>(), 1_i64..1_000), 0..50),
+        ) {
+            let mut balance = empty();
+            let (mut money, mut held, mut credited) = (0, 0, 0);
+            for (is_money, is_credit, units) in moves {
+                let quantity = match is_money {
+                    true => Quantity::Money(Amount::from_minor(units).unwrap()),
+                    false => points(units),
+                };
+                let direction = if is_credit { Direction::Credit } else { Direction::Debit };
+                let signed = if is_credit { units } else { -units };
+                let sum = if is_money { &mut money } else { &mut held };
+                match apply(&balance, movement(direction, quantity)) {
+                    Ok((after, from, to)) => {
+                        prop_assert_eq!((from, to), (*sum, *sum + signed));
+                        *sum = to;
+                        credited += if is_credit && !is_money { units } else { 0 };
+                        balance = after;
+                    }
+                    Err(refusal) => {
+                        prop_assert_eq!(refusal, Refusal::Insufficient);
+                        prop_assert!(*sum + signed < 0);
+                    }
+                }
+                prop_assert_eq!((balance.balance_minor, balance.points), (money, held));
+                prop_assert_eq!(balance.points_credited, credited);
+            }
+        }
+    }
+}

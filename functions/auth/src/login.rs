@@ -256,9 +256,10 @@ async fn try_once(
     let session_id = SessionId::new(now, secret::random());
     let session = Session::begin(user_id, session_id, slot, account.is_staff, now);
     let mut transaction = Transaction::default();
-    account::sign_in(&mut transaction, Write::Account, account, upgraded.as_ref(), now);
+    let upgraded = upgraded.as_ref();
+    account::sign_in(&mut transaction, Write::Account, account, session_id, upgraded, now);
     session::create(&mut transaction, Write::Other, &session)?;
-    let displaced = displaced(sessions, now);
+    let displaced = displaced(sessions, account.recent_sessions(now), now);
     for displaced in &displaced {
         session::remove(&mut transaction, Write::Other, displaced);
     }
@@ -310,10 +311,16 @@ async fn settle(app: &App, attempt: &Attempt, found: &Found, now: Timestamp) {
 }
 
 /// The sessions that must go so that one more fits: first those that have run out, then the
-/// oldest.
-fn displaced(mut sessions: Vec<Session>, now: Timestamp) -> Vec<Session> {
+/// oldest. `recent` are there even if the list does not show them yet.
+fn displaced(
+    mut sessions: Vec<Session>,
+    recent: impl Iterator<Item = SessionId>,
+    now: Timestamp,
+) -> Vec<Session> {
+    let is_listed = |id: &SessionId| sessions.iter().any(|session| session.session_id == *id);
+    let unlisted = recent.filter(|id| !is_listed(id)).count();
     sessions.sort_by_key(|session| (session.is_alive(now), session.session_id));
-    let too_many = (sessions.len() + 1).saturating_sub(session::MAX_PER_USER);
+    let too_many = (sessions.len() + unlisted + 1).saturating_sub(session::MAX_PER_USER);
     // A transaction has an end; more than that never are there.
     sessions.truncate(too_many.min(2 * session::MAX_PER_USER));
     sessions
@@ -336,9 +343,17 @@ mod tests {
     #[test]
     fn the_twenty_first_session_displaces_the_oldest() {
         let sessions: Vec<_> = (0..19).map(session).collect();
-        assert!(displaced(sessions.clone(), at(20)).is_empty());
+        let none = || std::iter::empty();
+        assert!(displaced(sessions.clone(), none(), at(20)).is_empty());
         let sessions = [sessions, vec![session(19)]].concat();
-        assert_eq!(displaced(sessions, at(20)), [session(0)]);
+        assert_eq!(displaced(sessions, none(), at(20)), [session(0)]);
+    }
+
+    #[test]
+    fn a_session_that_the_list_does_not_show_yet_counts() {
+        let sessions: Vec<_> = (0..19).map(session).collect();
+        let recent = || [session(18).session_id, session(19).session_id].into_iter();
+        assert_eq!(displaced(sessions, recent(), at(20)), [session(0)]);
     }
 
     #[test]
@@ -346,7 +361,7 @@ mod tests {
         let mut sessions: Vec<_> = (0..20).map(session).collect();
         sessions[7].expires_at = at(10);
         let expected = sessions[7].clone();
-        assert_eq!(displaced(sessions, at(20)), [expected]);
+        assert_eq!(displaced(sessions, std::iter::empty(), at(20)), [expected]);
     }
 
     #[test]

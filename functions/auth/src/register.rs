@@ -163,6 +163,7 @@ fn account(applicant: &Applicant, hash: PasswordHash, now: Timestamp) -> Account
         status: AccountStatus::Active,
         epoch: 0,
         sign_ins: 0,
+        recent_sessions: Vec::new(),
         is_staff: false,
         joined_at: now,
         last_login_at: Some(now),

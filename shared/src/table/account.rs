@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use super::{Change, Item, Key, Table, Transaction, item, n, s, seconds, time};
 use crate::{
     email::Email,
-    id::UserId,
+    id::{SessionId, UserId},
     identifier::{Identifier, Kind},
     phone::PhoneNumber,
     problem::Problem,
@@ -58,9 +58,12 @@ pub struct Account {
     pub status: AccountStatus,
     /// Raised by everything that ends all sessions; a sign-in that began before loses.
     pub epoch: u32,
-    /// How often somebody signed in. Two sign-ins at once cannot both be the next: so the list of
-    /// sessions that one of them has read is whole.
+    /// How often somebody signed in. Two sign-ins at once cannot both be the next.
     pub sign_ins: u32,
+    /// The sessions that began in the last minute: those that a list of sessions, read beside the
+    /// account or not consistently, may not show yet.
+    #[serde(default)]
+    pub recent_sessions: Vec<SessionId>,
     /// Whether its sessions are staff sessions.
     pub is_staff: bool,
     /// When it was made.
@@ -154,13 +157,15 @@ pub fn sign_in<L>(
     transaction: &mut Transaction<L>,
     label: L,
     account: &Account,
+    session_id: SessionId,
     upgraded: Option<&PasswordHash>,
     now: Timestamp,
 ) {
-    let update = match upgraded {
-        Some(_) => "SET last_login_at = :now, sign_ins = :next, password_hash = :hash",
-        None => "SET last_login_at = :now, sign_ins = :next",
-    };
+    let set_hash = if upgraded.is_some() { ", password_hash = :hash" } else { "" };
+    let update =
+        format!("SET last_login_at = :now, sign_ins = :next, recent_sessions = :recent{set_hash}");
+    let recent = account.recent_sessions(now).chain([session_id]);
+    let recent = recent.map(|id| s(id.to_string())).collect();
     // `status` is a reserved word.
     let mut change = Change::new(key(account.user_id), update)
         .only_if("#status = :active AND epoch = :epoch AND sign_ins = :seen")
@@ -168,6 +173,7 @@ pub fn sign_in<L>(
         .with(":now", time(now))
         .with(":active", s("ACTIVE"))
         .with(":epoch", n(account.epoch))
+        .with(":recent", AttributeValue::L(recent))
         .with(":seen", n(account.sign_ins))
         .with(":next", n(account.sign_ins + 1));
     if let Some(PasswordHash(hash)) = upgraded {
@@ -176,7 +182,16 @@ pub fn sign_in<L>(
     transaction.change(label, change);
 }
 
+const RECENT_SECONDS: i64 = 60;
+
 impl Account {
+    /// The sessions that began in the minute before `now`.
+    pub fn recent_sessions(&self, now: Timestamp) -> impl Iterator<Item = SessionId> + '_ {
+        let since = now.as_second() - RECENT_SECONDS;
+        let ids = self.recent_sessions.iter().copied();
+        ids.filter(move |id| id.created_at().as_second() >= since)
+    }
+
     /// The verified identifier of that kind, if there is one.
     pub fn verified_of_kind(&self, kind: Kind) -> Option<Identifier> {
         match kind {
