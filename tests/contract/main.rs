@@ -6,3 +6,4 @@ mod openapi;
 mod project;
 mod settings;
 mod sources;
+mod strangers;

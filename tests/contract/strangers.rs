@@ -1,0 +1,42 @@
+//! Every operation that is not for anyone refuses strangers, whatever it is asked.
+
+use local::{Options, Stack};
+use shared::operation::{self, Caller, Operation};
+
+/// A path that an operation answers.
+fn path(operation: &Operation) -> String {
+    let segment = |segment: &str| match segment.starts_with('{') {
+        true => "01998f6e-5c1b-7d34-9a44-0f4f2f1c8b11".to_owned(),
+        false => segment.to_owned(),
+    };
+    operation.path.split('/').map(segment).collect::<Vec<_>>().join("/")
+}
+
+#[tokio::test]
+async fn every_operation_refuses_strangers() {
+    let stack = Stack::start(Options::default()).await.expect("a stack");
+    let client = reqwest::Client::new();
+    let mut refused = 0;
+    for operation in operation::ALL {
+        let expected = match operation.caller {
+            Caller::Anyone => continue,
+            Caller::User | Caller::Staff => 401,
+            Caller::Service => 403,
+        };
+        for authorization in
+            [None, Some("Bearer x"), Some("Bearer e30.e30.e30"), Some("Basic eDp5")]
+        {
+            let url = format!("{}{}", stack.base_url(), path(operation));
+            let mut request = client.request(operation.method.clone(), url).body("{}");
+            request = request.header("content-type", "application/json");
+            if let Some(authorization) = authorization {
+                request = request.header("authorization", authorization);
+            }
+            let status = request.send().await.expect("an answer").status();
+            assert_eq!(status, expected, "{} {authorization:?}", operation.route_key());
+            refused += 1;
+        }
+    }
+    assert!(refused > 0);
+    stack.stop().await;
+}
