@@ -153,7 +153,6 @@ impl Gateway {
         request_id: &str,
     ) -> Result<Response, Refusal> {
         limit::check_headers(&parts)?;
-        let source_ip = event::source_ip(&mut parts, peer)?;
         let body: Bytes = limit::read_body(body).await?;
         let route = Route::of(&parts.method, parts.uri.path());
         let now = self.clock.now();
@@ -164,6 +163,8 @@ impl Gateway {
             }
             false => None,
         };
+        // After the signature, which may cover the header that this takes away.
+        let source_ip = event::source_ip(&mut parts, peer)?;
         let event =
             event::Incoming { parts: &parts, body: &body, source_ip, identity, request_id, now };
         let event = event.to_json(&route.key, route.template)?;

@@ -8,7 +8,7 @@ use std::time::SystemTime;
 
 use aws_credential_types::Credentials;
 use aws_sigv4::{
-    http_request::{SignableBody, SignableRequest, SigningSettings, sign},
+    http_request::{PayloadChecksumKind, SignableBody, SignableRequest, SigningSettings, sign},
     sign::v4,
 };
 use aws_smithy_runtime_api::client::identity::Identity;
@@ -20,6 +20,7 @@ use subtle::ConstantTimeEq;
 use crate::aws::{CREDENTIAL, REGION};
 
 const SERVICE: &str = "execute-api";
+const BODY_HASH_HEADER: &str = "x-amz-content-sha256";
 /// How far the date of a signature may be from the present, seconds.
 const MAX_SKEW_SECONDS: i64 = 5 * 60;
 
@@ -52,7 +53,7 @@ struct Claimed<'a> {
 impl<'a> Claimed<'a> {
     fn read(headers: &'a HeaderMap) -> Option<Self> {
         let text = headers.get(header::AUTHORIZATION)?.to_str().ok()?;
-        let fields = text.strip_prefix("AWS4-HMAC-SHA256")?;
+        let fields = text.strip_prefix("AWS4-HMAC-SHA256 ")?;
         let field = |name: &str| {
             let mut fields = fields.split(',').map(str::trim);
             fields.find_map(|field| field.strip_prefix(name)?.strip_prefix('='))
@@ -84,6 +85,9 @@ impl<'a> Claimed<'a> {
         let mut settings = SigningSettings::default();
         // Those of the request are signed, no fewer and no more.
         settings.excluded_headers = None;
+        if parts.headers.contains_key(BODY_HASH_HEADER) {
+            settings.payload_checksum_kind = PayloadChecksumKind::XAmzSha256;
+        }
         let parameters = v4::SigningParams::builder()
             .identity(&identity)
             .region(REGION)
@@ -95,6 +99,9 @@ impl<'a> Claimed<'a> {
         let mut headers = Vec::new();
         // The signer adds the date itself.
         for name in self.signed_headers.iter().filter(|name| **name != "x-amz-date") {
+            if !parts.headers.contains_key(*name) {
+                return None;
+            }
             for value in parts.headers.get_all(*name) {
                 headers.push((*name, value.to_str().ok()?));
             }
@@ -105,43 +112,67 @@ impl<'a> Claimed<'a> {
         let body = SignableBody::Bytes(body);
         let request =
             SignableRequest::new(parts.method.as_str(), uri, headers.into_iter(), body).ok()?;
-        Some(sign(request, &parameters.into()).ok()?.into_parts().1)
+        let (signed, signature) = sign(request, &parameters.into()).ok()?.into_parts();
+        // The signer puts the body's own hash in the place of the one that was sent.
+        let mut hashes = signed.headers().filter(|(name, _)| *name == BODY_HASH_HEADER);
+        let is_of_body =
+            hashes.all(|(name, hash)| parts.headers.get_all(name).iter().all(|sent| sent == hash));
+        is_of_body.then_some(signature)
     }
 }
 
 #[cfg(test)]
-mod tests {
-    use axum::http::{HeaderName, HeaderValue, Request};
+pub(super) mod tests {
+    use axum::http::{HeaderName, HeaderValue, Method, Request};
 
     use super::*;
 
-    const BODY: &[u8] = b"{\"events\":[]}";
+    pub(in crate::gateway) const BODY: &[u8] = b"{\"events\":[]}";
+    const TARGET: &str = "/internal/usage-events?b=2&a=%201";
 
     fn now() -> Timestamp {
         "2026-01-31T12:00:00Z".parse().unwrap()
     }
 
     /// A request signed with `secret` by the same crate that an SDK signs with.
-    fn signed(secret: &str) -> Parts {
+    fn signed_as(
+        (method, target): (&Method, &str),
+        secret: &str,
+        at: Timestamp,
+        settings: SigningSettings,
+    ) -> Parts {
         let identity: Identity = Credentials::new("local", secret, None, None, "test").into();
         let parameters = v4::SigningParams::builder()
             .identity(&identity)
             .region("us-east-1")
             .name("execute-api")
-            .time(now().into())
-            .settings(SigningSettings::default())
+            .time(at.into())
+            .settings(settings)
             .build()
             .unwrap();
-        let uri = "http://127.0.0.1:9000/internal/usage-events?b=2&a=%201";
+        let uri = format!("http://127.0.0.1:9000{target}");
         let headers = [("content-type", "application/json"), ("host", "127.0.0.1:9000")];
-        let signable =
-            SignableRequest::new("POST", uri, headers.into_iter(), SignableBody::Bytes(BODY));
+        let signable = SignableRequest::new(
+            method.as_str(),
+            uri,
+            headers.into_iter(),
+            SignableBody::Bytes(BODY),
+        );
         let (instructions, _) = sign(signable.unwrap(), &parameters.into()).unwrap().into_parts();
-        let mut request = Request::post("/internal/usage-events?b=2&a=%201");
+        let mut request = Request::builder().method(method).uri(target);
         for (name, value) in headers.into_iter().chain(instructions.headers()) {
             request = request.header(name, value);
         }
         request.body(()).unwrap().into_parts().0
+    }
+
+    /// A request with [`BODY`], signed by the identity.
+    pub(in crate::gateway) fn signed_for(method: &Method, target: &str, at: Timestamp) -> Parts {
+        signed_as((method, target), "local", at, SigningSettings::default())
+    }
+
+    fn signed(secret: &str) -> Parts {
+        signed_as((&Method::POST, TARGET), secret, now(), SigningSettings::default())
     }
 
     fn is_let_in(parts: &Parts, body: &[u8]) -> bool {
@@ -182,5 +213,50 @@ mod tests {
             assert!(identity(&parts, BODY, at(0)).is_some());
             assert!(identity(&parts, BODY, at(seconds.signum())).is_none());
         }
+    }
+
+    #[test]
+    fn the_hash_that_is_sent_is_the_bodys() {
+        let mut settings = SigningSettings::default();
+        settings.payload_checksum_kind = PayloadChecksumKind::XAmzSha256;
+        let mut parts = signed_as((&Method::POST, TARGET), "local", now(), settings);
+        assert!(is_let_in(&parts, BODY));
+        assert!(!is_let_in(&parts, b"{}"), "another body");
+        for hash in ["UNSIGNED-PAYLOAD", &"0".repeat(64)] {
+            parts.headers.insert(BODY_HASH_HEADER, hash.parse().unwrap());
+            assert!(!is_let_in(&parts, BODY), "{hash}");
+            let mut unsigned = signed("local");
+            unsigned.headers.insert(BODY_HASH_HEADER, hash.parse().unwrap());
+            assert!(!is_let_in(&unsigned, BODY), "{hash}, not signed");
+        }
+    }
+
+    #[test]
+    fn only_this_service_and_region_and_key_are_known() {
+        let of = |from: &str, to: &str| {
+            let mut parts = signed("local");
+            let text = parts.headers[header::AUTHORIZATION].to_str().unwrap().replace(from, to);
+            parts.headers.insert(header::AUTHORIZATION, text.parse().unwrap());
+            parts
+        };
+        assert!(is_let_in(&of(", ", ","), BODY), "spaces do not matter");
+        for (from, to) in [
+            ("execute-api", "s3"),
+            ("us-east-1", "eu-west-1"),
+            ("Credential=local", "Credential=other"),
+            ("AWS4-HMAC-SHA256 ", "Bearer "),
+            ("host;", ""),
+            ("x-amz-date", "x-amz-other"),
+            ("content-type;", "content-type;x-absent;"),
+            ("Signature=", "Signature=0"),
+        ] {
+            assert!(!is_let_in(&of(from, to), BODY), "{from} as {to}");
+        }
+    }
+
+    #[test]
+    fn a_path_is_encoded_twice() {
+        let target = "/internal/a%20b/%C3%A9~*";
+        assert!(is_let_in(&signed_for(&Method::GET, target, now()), BODY));
     }
 }

@@ -3,9 +3,14 @@ use std::{future::pending, time::Duration};
 use aws_config::SdkConfig;
 use axum::{Router, body::Bytes as Body_, http::HeaderMap, routing::get};
 use http_body_util::BodyExt;
+use lambda_http::request::RequestContext;
+use serde_json::Value;
 use shared::config::Config;
 
-use super::*;
+use super::{
+    iam::tests::{BODY, signed_for},
+    *,
+};
 use crate::settings::Settings;
 
 /// A gateway whose functions are all `router`.
@@ -99,5 +104,48 @@ fn routes_are_the_operations_and_the_default() {
     for (method, path) in [(Method::DELETE, "/auth/me"), (Method::GET, "/nowhere")] {
         let route = Route::of(&method, path);
         assert_eq!((&*route.key, route.function), ("$default", DEFAULT_FUNCTION));
+    }
+}
+
+/// A gateway whose functions answer the authorizer that they see.
+fn mirror() -> Gateway {
+    gateway(Router::new().fallback(async |request: Request| {
+        let Some(RequestContext::ApiGatewayV2(context)) = request.extensions().get() else {
+            panic!("no context");
+        };
+        axum::Json(json!(context.authorizer))
+    }))
+}
+
+/// What the functions see when this is signed.
+async fn seen(method: &Method, path: &str) -> Value {
+    let gateway = mirror();
+    let parts = signed_for(method, path, gateway.clock.wall_now());
+    let (status, _, body) = answer(gateway, Request::from_parts(parts, Body::from(BODY))).await;
+    assert_eq!(status, StatusCode::OK, "{method} {path}");
+    serde_json::from_slice(&body).unwrap()
+}
+
+#[tokio::test]
+async fn operations_for_services_and_no_others_have_an_identity() {
+    let services = operation::ALL.iter().filter(|operation| operation.caller == Caller::Service);
+    for operation in services {
+        let seen = seen(&operation.method, operation.path).await;
+        assert_eq!(seen["iam"]["userArn"], "arn:aws:iam::000000000000:user/local");
+        let unsigned = Request::builder().method(&operation.method).uri(operation.path);
+        let unsigned = unsigned.header("host", "localhost").body(Body::from(BODY)).unwrap();
+        let (status, _, body) = answer(mirror(), unsigned).await;
+        assert_eq!(status, StatusCode::FORBIDDEN);
+        assert_eq!(body, r#"{"message":"Forbidden"}"#);
+    }
+    let elsewhere = [
+        (Method::GET, "/auth/me"),
+        (Method::POST, "/auth/login"),
+        (Method::GET, "/internal/usage-events"),
+        (Method::POST, "/internal/usage-events/"),
+        (Method::POST, "/nowhere"),
+    ];
+    for (method, path) in elsewhere {
+        assert_eq!(seen(&method, path).await, Value::Null, "{method} {path}");
     }
 }
