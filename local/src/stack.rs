@@ -113,7 +113,7 @@ impl Stack {
         let clock = Arc::new(MovableClock::new(data.clock()));
         let outbox = Arc::new(Outbox::new(Arc::clone(&clock)));
         let (database, tables) = open_database(&data, &config, Arc::clone(&clock)).await?;
-        let buckets = s3::Buckets::open(&data.buckets(), &config.table_prefix)
+        let buckets = s3::Buckets::open(&data.buckets(), &config.kyc_bucket)
             .map_err(|error| StartError::S3(error.to_string()))?;
 
         let mut services = Servers::new();

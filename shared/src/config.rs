@@ -21,6 +21,8 @@ pub struct Config {
     pub login: LoginConfig,
     /// The deployment's one currency.
     pub currency: Currency,
+    /// The bucket of identity documents, `KYC_BUCKET`.
+    pub kyc_bucket: String,
 }
 
 /// What access tokens name.
@@ -159,12 +161,13 @@ impl Config {
     /// The defaults, for tests beside the rules.
     #[cfg(test)]
     pub(crate) fn of_defaults() -> Self {
-        let required = ["TABLE_PREFIX", "TOKEN_ISSUER", "TOKEN_AUDIENCE"];
+        let required = ["TABLE_PREFIX", "TOKEN_ISSUER", "TOKEN_AUDIENCE", "KYC_BUCKET"];
         Self::read(|name| required.contains(&name).then(|| "x".to_owned())).unwrap()
     }
 
     fn build(settings: &mut Settings<'_>) -> Option<Self> {
         let table_prefix = settings.required("TABLE_PREFIX");
+        let kyc_bucket = settings.required("KYC_BUCKET");
         let issuer = settings.required("TOKEN_ISSUER");
         let audience = settings.required("TOKEN_AUDIENCE");
         let phone_region = settings.parsed("PHONE_REGION", "NP");
@@ -188,6 +191,7 @@ impl Config {
                 source_max_failures: source_max_failures?,
             },
             currency: currency?,
+            kyc_bucket: kyc_bucket?,
         })
     }
 }

@@ -14,12 +14,14 @@ use lambda_http::request::RequestContext;
 use crate::{
     clock::Clock,
     config::Config,
+    http::Source,
     id::UserId,
     keyring::PublicKeys,
     lambda::{Environment, StartError},
     problem::{Code, Problem},
     table::{
         Reads, Store,
+        audit::{self, Action, Record},
         session::{self, Session},
     },
     token::{self, Claims},
@@ -40,6 +42,26 @@ impl Principal {
     /// The session.
     pub fn session(&self) -> &Session {
         &self.session
+    }
+}
+
+/// A member of staff: the holder of a live session of a staff account, as the session says it at
+/// this request.
+#[derive(Debug, Clone)]
+pub struct Staff {
+    session: Session,
+    source: Source,
+}
+
+impl Staff {
+    /// The member's own account.
+    pub fn user_id(&self) -> UserId {
+        self.session.user_id
+    }
+
+    /// An audit record of what they do to `subject`.
+    pub fn record(&self, subject: UserId, action: Action) -> Record {
+        Record::by(self.user_id(), subject, action, self.source)
     }
 }
 
@@ -94,6 +116,45 @@ impl Gate {
         let (entered, found) = tokio::join!(self.enter(claims, ()), reading);
         let (principal, ()) = entered?;
         Ok((principal, found?))
+    }
+
+    /// As [`Self::enter`], for staff only. Who is not is refused, and that is audited.
+    ///
+    /// # Errors
+    /// 403 `forbidden`.
+    pub async fn enter_staff<R: Reads>(
+        &self,
+        claims: &Claims,
+        source: Source,
+        reads: R,
+    ) -> Result<(Staff, R::Found), Problem> {
+        let (principal, found) = self.enter(claims, reads).await?;
+        Ok((self.admit_staff(principal, source).await?, found))
+    }
+
+    /// As [`Self::enter_beside`], for staff only. Who is not is refused, and that is audited.
+    ///
+    /// # Errors
+    /// 403 `forbidden`.
+    pub async fn enter_staff_beside<T>(
+        &self,
+        claims: &Claims,
+        source: Source,
+        reading: impl Future<Output = Result<T, Problem>>,
+    ) -> Result<(Staff, T), Problem> {
+        let (entered, found) = tokio::join!(self.enter(claims, ()), reading);
+        let staff = self.admit_staff(entered?.0, source).await?;
+        Ok((staff, found?))
+    }
+
+    async fn admit_staff(&self, principal: Principal, source: Source) -> Result<Staff, Problem> {
+        let Principal { session } = principal;
+        if session.is_staff {
+            return Ok(Staff { session, source });
+        }
+        let record = Record::own(session.user_id, Action::StaffRefused, source);
+        audit::put(&self.0.store, &record, self.0.clock.now()).await?;
+        Err(Problem::new(Code::Forbidden, "This operation is for staff."))
     }
 
     /// A principal, if the session is there and has not run out.

@@ -14,6 +14,8 @@ pub mod config;
 pub mod cursor;
 #[cfg(any(feature = "sms", feature = "mail"))]
 pub mod delivery;
+#[cfg(feature = "documents")]
+pub mod documents;
 pub mod email;
 pub mod etag;
 pub mod fields;

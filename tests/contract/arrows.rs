@@ -85,7 +85,8 @@ fn functions_ask_for_no_more_of_shared_than_they_use() {
             })
             .unwrap_or_else(|| panic!("{name} does not use shared"));
         let expected: &[&str] = match name.as_str() {
-            "auth" => &["password", "sms", "mail"],
+            "auth" => &["password", "sms", "mail", "documents"],
+            "kyc" | "admin" => &["documents"],
             "otp" => &["sms", "mail"],
             _ => &[],
         };

@@ -34,8 +34,8 @@ fn documented() -> Vec<Setting> {
     table_rows(&text).into_iter().map(setting).collect()
 }
 
-const REQUIRED: [(&str, &str); 3] =
-    [("TABLE_PREFIX", "t-"), ("TOKEN_ISSUER", "i"), ("TOKEN_AUDIENCE", "a")];
+const REQUIRED: [(&str, &str); 4] =
+    [("TABLE_PREFIX", "t-"), ("TOKEN_ISSUER", "i"), ("TOKEN_AUDIENCE", "a"), ("KYC_BUCKET", "k")];
 
 fn config_with(name: &str, value: &str) -> Result<Config, ConfigError> {
     let required: BTreeMap<&str, &str> = REQUIRED.into();

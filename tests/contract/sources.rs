@@ -5,9 +5,10 @@ use crate::project::{sources, without_tests};
 const MAX_LINES: usize = 400;
 
 /// The modules of `shared` that AWS clients may be named in, by how their paths begin.
-const AWS_MODULES: [&str; 7] = [
+const AWS_MODULES: [&str; 8] = [
     "shared/src/aws.rs",
     "shared/src/delivery.rs",
+    "shared/src/documents.rs",
     "shared/src/lambda.rs",
     "shared/src/mail.rs",
     "shared/src/sms.rs",

@@ -25,30 +25,12 @@ use shared::{
 };
 
 /// What the handlers share.
-#[derive(Clone)]
+#[derive(Clone, FromRef)]
 struct App {
     config: Arc<Config>,
     clock: Clock,
     store: Store,
     gate: Gate,
-}
-
-impl FromRef<App> for Arc<Config> {
-    fn from_ref(app: &App) -> Self {
-        Self::clone(&app.config)
-    }
-}
-
-impl FromRef<App> for Clock {
-    fn from_ref(app: &App) -> Self {
-        app.clock.clone()
-    }
-}
-
-impl FromRef<App> for Gate {
-    fn from_ref(app: &App) -> Self {
-        app.gate.clone()
-    }
 }
 
 /// The function's routes.

@@ -39,7 +39,7 @@ use shared::{
 use crate::tokens::Mint;
 
 /// What the handlers share.
-#[derive(Clone)]
+#[derive(Clone, FromRef)]
 struct App {
     config: Arc<Config>,
     clock: Clock,
@@ -50,24 +50,6 @@ struct App {
     gate: Gate,
     sms: Sms,
     mail: Option<Mail>,
-}
-
-impl FromRef<App> for Arc<Config> {
-    fn from_ref(app: &App) -> Self {
-        Self::clone(&app.config)
-    }
-}
-
-impl FromRef<App> for Gate {
-    fn from_ref(app: &App) -> Self {
-        app.gate.clone()
-    }
-}
-
-impl FromRef<App> for Clock {
-    fn from_ref(app: &App) -> Self {
-        app.clock.clone()
-    }
 }
 
 /// The function's routes.

@@ -24,7 +24,7 @@ use shared::{
 };
 
 /// What the handlers share.
-#[derive(Clone)]
+#[derive(Clone, FromRef)]
 struct App {
     config: Arc<Config>,
     clock: Clock,
@@ -33,18 +33,6 @@ struct App {
     code_keys: MacKeys,
     sms: Sms,
     mail: Option<Mail>,
-}
-
-impl FromRef<App> for Arc<Config> {
-    fn from_ref(app: &App) -> Self {
-        Self::clone(&app.config)
-    }
-}
-
-impl FromRef<App> for Clock {
-    fn from_ref(app: &App) -> Self {
-        app.clock.clone()
-    }
 }
 
 /// The function's routes.

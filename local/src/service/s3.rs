@@ -18,26 +18,19 @@ use s3s_fs::FileSystem;
 
 use crate::aws::CREDENTIAL;
 
-/// The bucket of identity documents, without the deployment's prefix.
-const BUCKET: &str = "kyc";
-
 /// Buckets as directories.
 #[derive(Debug, Clone)]
 pub(crate) struct Buckets {
     root: Arc<PathBuf>,
-    prefix: Arc<str>,
+    /// The bucket of identity documents.
+    bucket: Arc<str>,
 }
 
 impl Buckets {
     /// The buckets under `root`, which is made if need be.
-    pub(crate) fn open(root: &Path, prefix: &str) -> io::Result<Self> {
-        let buckets = Self { root: Arc::new(root.to_owned()), prefix: prefix.into() };
-        fs::create_dir_all(root.join(buckets.bucket()))?;
-        Ok(buckets)
-    }
-
-    fn bucket(&self) -> String {
-        format!("{}{BUCKET}", self.prefix)
+    pub(crate) fn open(root: &Path, bucket: &str) -> io::Result<Self> {
+        fs::create_dir_all(root.join(bucket))?;
+        Ok(Self { root: Arc::new(root.to_owned()), bucket: bucket.into() })
     }
 
     /// Empties everything.
@@ -49,7 +42,7 @@ impl Buckets {
                 false => fs::remove_file(path)?,
             }
         }
-        fs::create_dir_all(self.root.join(self.bucket()))
+        fs::create_dir_all(self.root.join(&*self.bucket))
     }
 
     /// The service over them.

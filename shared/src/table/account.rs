@@ -271,6 +271,26 @@ pub fn set_password<L>(
     transaction.change(label, change);
 }
 
+/// Lets a transaction through only while the account lives and is active.
+pub fn must_be_active<L>(transaction: &mut Transaction<L>, label: L, user_id: UserId) {
+    let values = Item::from([(":active".to_owned(), s("ACTIVE"))]);
+    // `status` is a reserved word.
+    let names = [("#status", "status")];
+    transaction.check(label, key(user_id), "#status = :active", &names, values);
+}
+
+/// Lets a transaction through only while the account is an active one of staff: of two members of
+/// staff who take each other's right, one keeps it.
+pub fn must_be_staff<L>(transaction: &mut Transaction<L>, label: L, user_id: UserId) {
+    let values = Item::from([
+        (":active".to_owned(), s("ACTIVE")),
+        (":true".to_owned(), AttributeValue::Bool(true)),
+    ]);
+    let names = [("#status", "status")];
+    let condition = "#status = :active AND is_staff = :true";
+    transaction.check(label, key(user_id), condition, &names, values);
+}
+
 /// Notes whether the profile is complete, in the row of the staff's list.
 pub fn set_profile_complete<L>(
     transaction: &mut Transaction<L>,

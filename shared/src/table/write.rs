@@ -231,11 +231,12 @@ impl Store {
                     .return_values_on_condition_check_failure(OnFailure::AllOld);
                 item.delete(delete.build().map_err(Problem::internal)?)
             }
-            Write::Check { table, key, condition, values } => {
+            Write::Check { table, key, condition, names, values } => {
                 let check = ConditionCheck::builder()
                     .table_name(self.name(table))
                     .set_key(Some(key))
                     .condition_expression(condition)
+                    .set_expression_attribute_names(some(names))
                     .set_expression_attribute_values(some(values))
                     .return_values_on_condition_check_failure(OnFailure::AllOld);
                 item.condition_check(check.build().map_err(Problem::internal)?)
@@ -270,11 +271,11 @@ enum Write {
         condition: Option<String>,
         values: Item,
     },
-    #[allow(dead_code, reason = "the operations that only check come with the next tables")]
     Check {
         table: Table,
         key: Item,
         condition: String,
+        names: HashMap<String, String>,
         values: Item,
     },
 }
@@ -331,6 +332,21 @@ impl<L> Transaction<L> {
     /// Changes an item.
     pub(super) fn change(&mut self, label: L, change: Change) {
         self.writes.push((label, Write::Update(change)));
+    }
+
+    /// Lets the transaction through only if the condition holds for an item that it leaves alone.
+    pub(super) fn check<T>(
+        &mut self,
+        label: L,
+        key: Key<T>,
+        condition: &str,
+        names: &[(&str, &str)],
+        values: Item,
+    ) {
+        let Key { table, key, .. } = key;
+        let names = names.iter().map(|(name, stands_for)| ((*name).into(), (*stands_for).into()));
+        let (condition, names) = (condition.to_owned(), names.collect());
+        self.writes.push((label, Write::Check { table, key, condition, names, values }));
     }
 
     /// Deletes an item if the condition holds.
