@@ -20,6 +20,7 @@ use tokio::sync::Mutex;
 use crate::{
     aws::{costs::Costs, faults::Faults},
     clock::{ClockError, MovableClock},
+    metrics::Recorder,
     outbox::Outbox,
     problem::Problem,
     service::s3::Buckets,
@@ -35,6 +36,7 @@ pub(crate) struct Control {
     pub(crate) outbox: Arc<Outbox>,
     pub(crate) costs: Arc<Costs>,
     pub(crate) faults: Arc<Faults>,
+    pub(crate) metrics: Arc<Recorder>,
     pub(crate) database: Database,
     pub(crate) tables: Vec<Table>,
     pub(crate) table_prefix: String,
@@ -52,6 +54,7 @@ pub(crate) fn router(control: Arc<Control>) -> Router {
         .route("/clock", only(get(read_clock).post(move_clock), "GET, POST"))
         .route("/reset", only(post(reset), "POST"))
         .route("/costs", only(get(costs), "GET"))
+        .route("/metrics", only(get(metrics), "GET"))
         .route("/faults", only(post(add_fault), "POST"))
         .fallback(|| async { Problem::not_found() })
         .layer(DefaultBodyLimit::max(MAX_BODY_BYTES))
@@ -113,6 +116,10 @@ async fn costs(State(control): Control_) -> Json<Value> {
     Json(json!({ "operations": control.costs.by_operation() }))
 }
 
+async fn metrics(State(control): Control_) -> Json<Value> {
+    Json(json!({ "metrics": control.metrics.all() }))
+}
+
 async fn add_fault(State(control): Control_, body: Bytes) -> Result<StatusCode, Problem> {
     control.faults.add(input::fault(&body)?);
     Ok(StatusCode::NO_CONTENT)
@@ -127,6 +134,7 @@ async fn reset(State(control): Control_) -> Result<StatusCode, Problem> {
     control.clock.reset().map_err(|error| Problem::failed(&error))?;
     control.outbox.clear();
     control.costs.clear();
+    control.metrics.clear();
     Ok(StatusCode::NO_CONTENT)
 }
 

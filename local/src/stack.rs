@@ -8,6 +8,7 @@ use dynoxide::{Database, DynoxideError};
 use shared::{
     config::{Config, ConfigError},
     lambda::Environment,
+    metrics::Metrics,
 };
 use tokio::{net::TcpListener, sync::watch, task::JoinSet, time::timeout};
 
@@ -18,6 +19,7 @@ use crate::{
     data::DataDir,
     gateway::{self, Cors, Functions, Gateway, Turns},
     listener::{self, Listeners},
+    metrics::Recorder,
     options::Options,
     outbox::Outbox,
     service::{dynamodb, s3, ses, sns},
@@ -127,7 +129,12 @@ impl Stack {
         let http_client = shared::aws::http_client();
         let meter = Meter::around(http_client.clone(), endpoints.clone(), Arc::clone(&faults));
         let product_sdk = sdk_config(&endpoints, meter.into_client());
+        let metrics = Arc::new(Recorder::default());
+        let recorder = Arc::clone(&metrics);
         let environment = Environment {
+            metrics: Metrics::new(config.metrics_namespace.as_deref(), move |line| {
+                recorder.read(line);
+            }),
             config: Arc::clone(&config),
             sdk: product_sdk.clone(),
             clock: clock.for_product(),
@@ -150,6 +157,7 @@ impl Stack {
             outbox,
             costs,
             faults,
+            metrics,
             database,
             tables,
             table_prefix: config.table_prefix.clone(),
