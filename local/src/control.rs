@@ -50,7 +50,7 @@ type Control_ = State<Arc<Control>>;
 /// The routes, to be nested under `/_local`.
 pub(crate) fn router(control: Arc<Control>) -> Router {
     Router::new()
-        .route("/messages", only(get(messages), "GET"))
+        .route("/messages", messages_route(Arc::clone(&control.outbox)))
         .route("/clock", only(get(read_clock).post(move_clock), "GET, POST"))
         .route("/reset", only(post(reset), "POST"))
         .route("/costs", only(get(costs), "GET"))
@@ -60,6 +60,19 @@ pub(crate) fn router(control: Arc<Control>) -> Router {
         .layer(DefaultBodyLimit::max(MAX_BODY_BYTES))
         .layer(middleware::from_fn(from_this_machine))
         .with_state(control)
+}
+
+/// The messages alone, where the functions run elsewhere: their clock, their costs and their faults
+/// are not here.
+pub(crate) fn messages_router(outbox: Arc<Outbox>) -> Router {
+    Router::new()
+        .route("/messages", messages_route(outbox))
+        .fallback(|| async { Problem::not_found() })
+        .layer(middleware::from_fn(from_this_machine))
+}
+
+fn messages_route<S: Clone + Send + Sync + 'static>(outbox: Arc<Outbox>) -> MethodRouter<S> {
+    only(get(messages), "GET").with_state(outbox)
 }
 
 /// Refuses what a page of another origin sends, or one whose name was made to lead here: codes can
@@ -83,18 +96,21 @@ fn is_from_this_machine(headers: &HeaderMap) -> bool {
         && (origin.is_none() || text(header::ORIGIN).is_some_and(origin_is_local))
 }
 
-fn only(methods: MethodRouter<Arc<Control>>, allow: &'static str) -> MethodRouter<Arc<Control>> {
+fn only<S: Clone + Send + Sync + 'static>(
+    methods: MethodRouter<S>,
+    allow: &'static str,
+) -> MethodRouter<S> {
     methods.fallback(move |_: Method| async move {
         ([(header::ALLOW, allow)], Problem::method_not_allowed()).into_response()
     })
 }
 
 async fn messages(
-    State(control): Control_,
+    State(outbox): State<Arc<Outbox>>,
     RawQuery(query): RawQuery,
 ) -> Result<Response, Problem> {
     let to = input::recipient(query.as_deref().unwrap_or(""))?;
-    Ok(Json(control.outbox.list(to.as_deref())).into_response())
+    Ok(Json(outbox.list(to.as_deref())).into_response())
 }
 
 async fn read_clock(State(control): Control_) -> Json<Value> {
