@@ -23,6 +23,7 @@ mod listener;
 mod metrics;
 pub mod options;
 pub mod outbox;
+pub mod permission;
 mod problem;
 mod random;
 mod service;

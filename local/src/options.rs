@@ -15,6 +15,8 @@ pub struct Options {
     pub staff: Vec<String>,
     /// Whether only the services run, and the messages that they took: the functions run elsewhere.
     pub aws_only: bool,
+    /// A directory to note in what the functions use of their permissions.
+    pub record_grants: Option<PathBuf>,
     /// Settings by name, before the environment and the local defaults.
     pub settings: BTreeMap<String, String>,
     /// Whether the process's environment may set settings. Tests leave it out.
@@ -52,6 +54,7 @@ impl From<Cli> for Options {
             data_dir: cli.data_dir,
             staff: cli.staff,
             aws_only: cli.aws_only,
+            record_grants: None,
             settings: BTreeMap::new(),
             settings_from_environment: true,
         }

@@ -13,7 +13,13 @@ use shared::{
 use tokio::{net::TcpListener, sync::watch, task::JoinSet, time::timeout};
 
 use crate::{
-    aws::{Endpoints, costs::Costs, faults::Faults, meter::Meter, sdk_config},
+    aws::{
+        Endpoints,
+        costs::Costs,
+        faults::Faults,
+        meter::{Guard, Meter},
+        sdk_config,
+    },
     clock::MovableClock,
     control::{self, Control},
     data::DataDir,
@@ -22,6 +28,7 @@ use crate::{
     metrics::Recorder,
     options::Options,
     outbox::Outbox,
+    permission::{PermissionError, Permissions, Schema, Used},
     problem::Problem,
     service::{dynamodb, s3, ses, sns},
     settings::Settings,
@@ -66,6 +73,12 @@ pub enum StartError {
     /// The tables cannot be made.
     #[error(transparent)]
     Tables(#[from] TablesError),
+    /// The functions' permissions cannot be read.
+    #[error(transparent)]
+    Permissions(#[from] PermissionError),
+    /// What the functions use of their permissions cannot be recorded.
+    #[error("the grants that are used cannot be recorded")]
+    Recording(#[from] io::Error),
     /// S3 cannot be started.
     #[error("S3 cannot be started: {0}")]
     S3(String),
@@ -99,10 +112,9 @@ pub struct Stack {
 impl Stack {
     /// Starts everything; it serves when this returns.
     pub async fn start(options: Options) -> Result<Self, StartError> {
-        let Options { port, data_dir, staff, aws_only, settings, settings_from_environment } =
-            options;
-        let settings =
-            Settings { overrides: settings, from_environment: settings_from_environment };
+        let from_environment = options.settings_from_environment;
+        let Options { port, data_dir, staff, aws_only, record_grants, settings, .. } = options;
+        let settings = Settings { overrides: settings, from_environment };
         let config = Arc::new(Config::read(|name| settings.get(name))?);
         listener::allow_many_sockets();
         let listeners = Listeners::bind(port).await?;
@@ -127,7 +139,9 @@ impl Stack {
 
         let sdk = sdk_config(&endpoints, shared::aws::http_client());
         let faults = Arc::new(Faults::default());
-        let product_sdk = product_sdk(&endpoints, &faults);
+        let meter =
+            Meter::around(shared::aws::http_client(), endpoints.clone(), Arc::clone(&faults));
+        let product_sdk = sdk_config(&endpoints, meter.clone().into_client());
         let (base_url, table_prefix) =
             (listener::url(&listeners.api)?, config.table_prefix.clone());
         let router = match aws_only {
@@ -138,8 +152,9 @@ impl Stack {
                 let staff = Staff::new(aws_sdk_dynamodb::Client::new(&sdk), &config, &staff)
                     .map_err(StartError::Staff)?;
                 staff.promote().await;
-                let parts =
-                    Parts { config, product_sdk: product_sdk.clone(), clock, outbox, faults };
+                let used = Arc::new(Used::recorded_in(record_grants.as_deref())?);
+                let endpoints = endpoints.clone();
+                let parts = Parts { config, meter, endpoints, used, clock, outbox, faults };
                 let stored = Stored { database, tables, buckets };
                 parts.router(stored, staff, Cors::new(settings.cors_origins())).await?
             }
@@ -186,18 +201,13 @@ impl Stack {
     }
 }
 
-/// What the functions' clients are made from: every call is measured, and meets the faults that were
-/// asked for.
-fn product_sdk(endpoints: &Endpoints, faults: &Arc<Faults>) -> SdkConfig {
-    let http_client = shared::aws::http_client();
-    let meter = Meter::around(http_client, endpoints.clone(), Arc::clone(faults));
-    sdk_config(endpoints, meter.into_client())
-}
-
 /// What the gateway and the control have in common.
 struct Parts {
     config: Arc<Config>,
-    product_sdk: SdkConfig,
+    /// On the road from the functions to the services.
+    meter: Meter,
+    endpoints: Endpoints,
+    used: Arc<Used>,
     clock: Arc<MovableClock>,
     outbox: Arc<Outbox>,
     faults: Arc<Faults>,
@@ -218,22 +228,27 @@ impl Parts {
         staff: Staff,
         cors: Option<Cors>,
     ) -> Result<Router, StartError> {
-        let Self { config, product_sdk, clock, outbox, faults } = self;
+        let Self { config, meter, endpoints, used, clock, outbox, faults } = self;
         let Stored { database, tables, buckets } = stored;
         let metrics = Arc::new(Recorder::default());
         let recorder = Arc::clone(&metrics);
         let table_prefix = config.table_prefix.clone();
-        let environment = Environment {
-            metrics: Metrics::new(config.metrics_namespace.as_deref(), move |line| {
-                recorder.read(line);
-            }),
-            config,
-            sdk: product_sdk,
-            clock: clock.for_product(),
+        let namespace = config.metrics_namespace.clone();
+        let metrics_sink = Metrics::new(namespace.as_deref(), move |line| recorder.read(line));
+        let schema = Schema::new(&tables, &table_prefix);
+        let environment_of = |function| {
+            let (schema, used) = (schema.clone(), Arc::clone(&used));
+            let guard = Guard { permissions: Permissions::of(function)?, schema, used };
+            Ok::<_, StartError>(Environment {
+                metrics: metrics_sink.clone(),
+                config: Arc::clone(&config),
+                sdk: sdk_config(&endpoints, meter.clone().guarded(guard).into_client()),
+                clock: clock.for_product(),
+            })
         };
         let costs = Arc::new(Costs::default());
         let gateway = Arc::new(Gateway {
-            functions: Functions::start(&environment).await?,
+            functions: Functions::start(environment_of).await?,
             turns: Turns::default(),
             clock: Arc::clone(&clock),
             costs: Arc::clone(&costs),

@@ -1,6 +1,6 @@
 //! The tables, from the deployment's own template.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, sync::LazyLock};
 
 use dynoxide::{
     Database, DynoxideError,
@@ -12,7 +12,8 @@ use dynoxide::{
 use serde::{Deserialize, de::DeserializeOwned};
 use serde_json::{Value, json};
 
-const TEMPLATE: &str = include_str!("../../template.yaml");
+/// The deployment.
+pub(crate) const TEMPLATE: &str = include_str!("../../template.yaml");
 
 /// What CloudFormation puts in front of a table's name.
 const NAME_PREFIX: &str = "${AWS::StackName}-";
@@ -58,7 +59,18 @@ struct Resource {
 impl Table {
     /// Every table of the template.
     pub fn all() -> Result<Vec<Self>, TablesError> {
-        let template: Template = serde_yaml_ng::from_str(TEMPLATE).map_err(template_error)?;
+        // Read once for all stacks of a process.
+        static ALL: LazyLock<Result<Vec<Table>, String>> = LazyLock::new(|| {
+            Table::read(TEMPLATE).map_err(|error| match error {
+                TablesError::Template(text) => text,
+                other => other.to_string(),
+            })
+        });
+        ALL.clone().map_err(TablesError::Template)
+    }
+
+    fn read(template: &str) -> Result<Vec<Self>, TablesError> {
+        let template: Template = serde_yaml_ng::from_str(template).map_err(template_error)?;
         let resources = template.resources.into_values();
         let tables = resources.filter(|resource| resource.r#type == "AWS::DynamoDB::Table");
         tables.map(|resource| Self::parse(&resource.properties)).collect()
@@ -82,6 +94,22 @@ impl Table {
             definition,
             ttl_attribute: ttl["AttributeName"].as_str().map(str::to_owned),
         })
+    }
+
+    /// The name of its partition key, and of each index's: `users`, `users/index/by_joined`.
+    pub(crate) fn partition_keys(&self) -> Vec<(String, String)> {
+        let partition_key = |schema: &Value| {
+            let mut keys = schema.as_array().into_iter().flatten();
+            let key = keys.find(|key| key["KeyType"] == "HASH");
+            key.and_then(|key| key["AttributeName"].as_str()).unwrap_or_default().to_owned()
+        };
+        let indexes = self.definition["GlobalSecondaryIndexes"].as_array();
+        let indexes = indexes.into_iter().flatten().map(|index| {
+            let name = index["IndexName"].as_str().unwrap_or_default();
+            (format!("{}/index/{name}", self.name), partition_key(&index["KeySchema"]))
+        });
+        let own = (self.name.clone(), partition_key(&self.definition["KeySchema"]));
+        indexes.chain([own]).collect()
     }
 
     /// Makes the table, if it is not there already.

@@ -111,6 +111,15 @@ pub(crate) fn answer(kind: Kind, call: &Call, request: &HttpRequest) -> Option<H
     Some(answer)
 }
 
+/// The answer to a call that the caller may not make.
+pub(crate) fn denied(call: &Call) -> HttpResponse {
+    let message = "User is not authorized to perform this action.";
+    match call.service {
+        Service::S3 => s3(403, "AccessDenied", "Access Denied"),
+        _ => dynamodb(400, "AccessDeniedException", message),
+    }
+}
+
 /// A transaction is cancelled, with a reason for each of its items; anything else is refused.
 fn conflict(call: &Call, request: &HttpRequest) -> HttpResponse {
     let conflict = "Transaction is ongoing for the item";

@@ -24,6 +24,7 @@ use super::{
     costs::{Invocation, Units},
     faults::{self, Faults, Kind},
 };
+use crate::permission::{Permissions, Schema, Used};
 
 /// An HTTP client that adds to the current [`Invocation`] and injects [`Faults`].
 #[derive(Debug, Clone)]
@@ -31,6 +32,25 @@ pub(crate) struct Meter {
     inner: SharedHttpClient,
     endpoints: Arc<Endpoints>,
     faults: Arc<Faults>,
+    guard: Option<Arc<Guard>>,
+}
+
+/// What the callers may do.
+#[derive(Debug)]
+pub(crate) struct Guard {
+    pub(crate) permissions: Permissions,
+    pub(crate) schema: Schema,
+    pub(crate) used: Arc<Used>,
+}
+
+impl Guard {
+    /// The answer to a call that is not granted.
+    fn deny(&self, call: &Call, request: &HttpRequest) -> Option<HttpResponse> {
+        let accesses = self.schema.accesses(call, request);
+        let missing = self.permissions.allow(&accesses, &self.used).err()?;
+        tracing::error!(missing, "template.yaml does not grant this");
+        Some(faults::denied(call))
+    }
 }
 
 impl Meter {
@@ -39,7 +59,12 @@ impl Meter {
         endpoints: Endpoints,
         faults: Arc<Faults>,
     ) -> Self {
-        Self { inner, endpoints: Arc::new(endpoints), faults }
+        Self { inner, endpoints: Arc::new(endpoints), faults, guard: None }
+    }
+
+    /// The same for a caller who may do only what `guard` says.
+    pub(crate) fn guarded(self, guard: Guard) -> Self {
+        Self { guard: Some(Arc::new(guard)), ..self }
     }
 
     pub(crate) fn into_client(self) -> SharedHttpClient {
@@ -57,6 +82,7 @@ impl HttpClient for Meter {
             inner: self.inner.http_connector(settings, components),
             endpoints: Arc::clone(&self.endpoints),
             faults: Arc::clone(&self.faults),
+            guard: self.guard.clone(),
         })
     }
 
@@ -86,6 +112,7 @@ struct MeteredConnector {
     inner: SharedHttpConnector,
     endpoints: Arc<Endpoints>,
     faults: Arc<Faults>,
+    guard: Option<Arc<Guard>>,
 }
 
 impl HttpConnector for MeteredConnector {
@@ -93,6 +120,9 @@ impl HttpConnector for MeteredConnector {
         let Some(call) = Call::of(&request, &self.endpoints) else {
             return self.inner.call(request);
         };
+        if let Some(denied) = self.guard.as_ref().and_then(|guard| guard.deny(&call, &request)) {
+            return HttpConnectorFuture::ready(Ok(denied));
+        }
         let fault = self.faults.take(&call);
         let inner = self.inner.clone();
         HttpConnectorFuture::new(async move {

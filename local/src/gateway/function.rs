@@ -5,21 +5,22 @@ use std::{collections::HashMap, convert::Infallible};
 use axum::Router;
 use jiff::Timestamp;
 use lambda_http::{Adapter, Context, LambdaEvent, Service, request::LambdaRequest};
-use shared::{
-    lambda::{Environment, StartError},
-    operation::Function,
-};
+use shared::{lambda::Environment, operation::Function};
 
-use crate::{aws::REGION, random};
+use crate::{aws::REGION, random, stack::StartError};
 
 /// The functions' routers, built once.
 #[derive(Clone)]
 pub(crate) struct Functions(HashMap<Function, Router>);
 
 impl Functions {
-    pub(crate) async fn start(environment: &Environment) -> Result<Self, StartError> {
+    /// Starts the seven, each in an environment of its own.
+    pub(crate) async fn start(
+        environment_of: impl Fn(Function) -> Result<Environment, StartError>,
+    ) -> Result<Self, StartError> {
         let mut routers = HashMap::new();
         for function in Function::ALL {
+            let environment = &environment_of(function)?;
             let router = match function {
                 Function::Otp => otp::router(environment).await,
                 Function::Auth => auth::router(environment).await,
