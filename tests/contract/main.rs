@@ -7,3 +7,4 @@ mod project;
 mod settings;
 mod sources;
 mod strangers;
+mod template;
