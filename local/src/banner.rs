@@ -27,7 +27,9 @@ impl Display for Banner<'_> {
             Some(directory) => format!("kept in {}", directory.display()),
             None => "in memory, gone at the end".to_owned(),
         };
-        writeln!(f, "API       {base_url}")?;
+        if !options.aws_only {
+            writeln!(f, "API       {base_url}")?;
+        }
         writeln!(f, "DynamoDB  {}", endpoints.dynamodb)?;
         writeln!(f, "S3        {}", endpoints.s3)?;
         writeln!(f, "SNS       {}", endpoints.sns)?;
@@ -36,7 +38,15 @@ impl Display for Banner<'_> {
         for identifier in &options.staff {
             writeln!(f, "staff     {identifier}, once registered")?;
         }
-        writeln!(f, "messages  {base_url}/_local/messages (also clock, costs, faults, reset)\n")?;
+        if options.aws_only {
+            writeln!(f, "messages  {base_url}/_local/messages\n")?;
+            self.exports(f)?;
+            return write!(f, "ready {base_url}");
+        }
+        writeln!(
+            f,
+            "messages  {base_url}/_local/messages (also clock, costs, metrics, faults, reset)\n"
+        )?;
         self.exports(f)?;
         self.sign_up(f)?;
         write!(f, "ready {base_url}")

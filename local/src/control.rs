@@ -20,6 +20,7 @@ use tokio::sync::Mutex;
 use crate::{
     aws::{costs::Costs, faults::Faults},
     clock::{ClockError, MovableClock},
+    metrics::Recorder,
     outbox::Outbox,
     problem::Problem,
     service::s3::Buckets,
@@ -35,6 +36,7 @@ pub(crate) struct Control {
     pub(crate) outbox: Arc<Outbox>,
     pub(crate) costs: Arc<Costs>,
     pub(crate) faults: Arc<Faults>,
+    pub(crate) metrics: Arc<Recorder>,
     pub(crate) database: Database,
     pub(crate) tables: Vec<Table>,
     pub(crate) table_prefix: String,
@@ -48,15 +50,29 @@ type Control_ = State<Arc<Control>>;
 /// The routes, to be nested under `/_local`.
 pub(crate) fn router(control: Arc<Control>) -> Router {
     Router::new()
-        .route("/messages", only(get(messages), "GET"))
+        .route("/messages", messages_route(Arc::clone(&control.outbox)))
         .route("/clock", only(get(read_clock).post(move_clock), "GET, POST"))
         .route("/reset", only(post(reset), "POST"))
         .route("/costs", only(get(costs), "GET"))
+        .route("/metrics", only(get(metrics), "GET"))
         .route("/faults", only(post(add_fault), "POST"))
         .fallback(|| async { Problem::not_found() })
         .layer(DefaultBodyLimit::max(MAX_BODY_BYTES))
         .layer(middleware::from_fn(from_this_machine))
         .with_state(control)
+}
+
+/// The messages alone, where the functions run elsewhere: their clock, their costs and their faults
+/// are not here.
+pub(crate) fn messages_router(outbox: Arc<Outbox>) -> Router {
+    Router::new()
+        .route("/messages", messages_route(outbox))
+        .fallback(|| async { Problem::not_found() })
+        .layer(middleware::from_fn(from_this_machine))
+}
+
+fn messages_route<S: Clone + Send + Sync + 'static>(outbox: Arc<Outbox>) -> MethodRouter<S> {
+    only(get(messages), "GET").with_state(outbox)
 }
 
 /// Refuses what a page of another origin sends, or one whose name was made to lead here: codes can
@@ -80,18 +96,21 @@ fn is_from_this_machine(headers: &HeaderMap) -> bool {
         && (origin.is_none() || text(header::ORIGIN).is_some_and(origin_is_local))
 }
 
-fn only(methods: MethodRouter<Arc<Control>>, allow: &'static str) -> MethodRouter<Arc<Control>> {
+fn only<S: Clone + Send + Sync + 'static>(
+    methods: MethodRouter<S>,
+    allow: &'static str,
+) -> MethodRouter<S> {
     methods.fallback(move |_: Method| async move {
         ([(header::ALLOW, allow)], Problem::method_not_allowed()).into_response()
     })
 }
 
 async fn messages(
-    State(control): Control_,
+    State(outbox): State<Arc<Outbox>>,
     RawQuery(query): RawQuery,
 ) -> Result<Response, Problem> {
     let to = input::recipient(query.as_deref().unwrap_or(""))?;
-    Ok(Json(control.outbox.list(to.as_deref())).into_response())
+    Ok(Json(outbox.list(to.as_deref())).into_response())
 }
 
 async fn read_clock(State(control): Control_) -> Json<Value> {
@@ -113,6 +132,10 @@ async fn costs(State(control): Control_) -> Json<Value> {
     Json(json!({ "operations": control.costs.by_operation() }))
 }
 
+async fn metrics(State(control): Control_) -> Json<Value> {
+    Json(json!({ "metrics": control.metrics.all() }))
+}
+
 async fn add_fault(State(control): Control_, body: Bytes) -> Result<StatusCode, Problem> {
     control.faults.add(input::fault(&body)?);
     Ok(StatusCode::NO_CONTENT)
@@ -127,6 +150,7 @@ async fn reset(State(control): Control_) -> Result<StatusCode, Problem> {
     control.clock.reset().map_err(|error| Problem::failed(&error))?;
     control.outbox.clear();
     control.costs.clear();
+    control.metrics.clear();
     Ok(StatusCode::NO_CONTENT)
 }
 

@@ -8,7 +8,7 @@
 //!   record messages.
 //! - `aws` is the road between: the product's SDK clients over its own HTTP client, metered, and
 //!   with faults on demand.
-//! - `control` is `/_local/`: messages, clock, costs, faults, reset.
+//! - `control` is `/_local/`: messages, clock, costs, metrics, faults, reset.
 //!
 //! The product does not know that it runs here: only endpoints, credentials, the HTTP client and
 //! the clock differ.
@@ -20,6 +20,7 @@ mod control;
 mod data;
 mod gateway;
 mod listener;
+mod metrics;
 pub mod options;
 pub mod outbox;
 mod problem;

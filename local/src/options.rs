@@ -13,6 +13,8 @@ pub struct Options {
     pub data_dir: Option<PathBuf>,
     /// Phone numbers and e-mail addresses whose accounts are staff once registered.
     pub staff: Vec<String>,
+    /// Whether only the services run, and the messages that they took: the functions run elsewhere.
+    pub aws_only: bool,
     /// Settings by name, before the environment and the local defaults.
     pub settings: BTreeMap<String, String>,
     /// Whether the process's environment may set settings. Tests leave it out.
@@ -38,6 +40,9 @@ pub struct Cli {
     /// Make this account staff as soon as it is registered. Can be given several times.
     #[arg(long, value_name = "PHONE_OR_EMAIL")]
     staff: Vec<String>,
+    /// Run the services and `/_local/messages` only; the functions run under `cargo lambda watch`.
+    #[arg(long, conflicts_with = "staff")]
+    aws_only: bool,
 }
 
 impl From<Cli> for Options {
@@ -46,6 +51,7 @@ impl From<Cli> for Options {
             port: cli.port,
             data_dir: cli.data_dir,
             staff: cli.staff,
+            aws_only: cli.aws_only,
             settings: BTreeMap::new(),
             settings_from_environment: true,
         }
@@ -91,5 +97,6 @@ mod tests {
         assert!(parse(&["--port", "many"]).is_err());
         assert!(parse(&["--verbose"]).is_err());
         assert!(parse(&["serve"]).is_err());
+        assert!(parse(&["--aws-only", "--staff", "9841234567"]).is_err());
     }
 }

@@ -8,6 +8,7 @@ pub const LOCAL_DEFAULTS: &[(&str, &str)] = &[
     ("TOKEN_ISSUER", "http://localhost"),
     ("TOKEN_AUDIENCE", "local"),
     ("KYC_BUCKET", "local-kyc"),
+    ("METRICS_NAMESPACE", "local"),
     ("EMAIL_SENDER", "no-reply@local.example"),
     ("SMS_MAX_PER_HOUR", "5000"),
     ("SMS_MAX_PER_DAY", "50000"),

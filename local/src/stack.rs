@@ -8,6 +8,7 @@ use dynoxide::{Database, DynoxideError};
 use shared::{
     config::{Config, ConfigError},
     lambda::Environment,
+    metrics::Metrics,
 };
 use tokio::{net::TcpListener, sync::watch, task::JoinSet, time::timeout};
 
@@ -18,8 +19,10 @@ use crate::{
     data::DataDir,
     gateway::{self, Cors, Functions, Gateway, Turns},
     listener::{self, Listeners},
+    metrics::Recorder,
     options::Options,
     outbox::Outbox,
+    problem::Problem,
     service::{dynamodb, s3, ses, sns},
     settings::Settings,
     staff::Staff,
@@ -96,13 +99,13 @@ pub struct Stack {
 impl Stack {
     /// Starts everything; it serves when this returns.
     pub async fn start(options: Options) -> Result<Self, StartError> {
-        let Options { port, data_dir, staff, settings, settings_from_environment } = options;
+        let Options { port, data_dir, staff, aws_only, settings, settings_from_environment } =
+            options;
         let settings =
             Settings { overrides: settings, from_environment: settings_from_environment };
         let config = Arc::new(Config::read(|name| settings.get(name))?);
         listener::allow_many_sockets();
         let listeners = Listeners::bind(port).await?;
-        let base_url = listener::url(&listeners.api)?;
         let endpoints = Endpoints {
             dynamodb: listener::url(&listeners.dynamodb)?,
             s3: listener::url(&listeners.s3)?,
@@ -122,44 +125,27 @@ impl Stack {
         services.serve(listeners.sns, sns::router(Arc::clone(&outbox)));
         services.serve(listeners.ses, ses::router(Arc::clone(&outbox)));
 
+        let sdk = sdk_config(&endpoints, shared::aws::http_client());
         let faults = Arc::new(Faults::default());
-        let costs = Arc::new(Costs::default());
-        let http_client = shared::aws::http_client();
-        let meter = Meter::around(http_client.clone(), endpoints.clone(), Arc::clone(&faults));
-        let product_sdk = sdk_config(&endpoints, meter.into_client());
-        let environment = Environment {
-            config: Arc::clone(&config),
-            sdk: product_sdk.clone(),
-            clock: clock.for_product(),
+        let product_sdk = product_sdk(&endpoints, &faults);
+        let (base_url, table_prefix) =
+            (listener::url(&listeners.api)?, config.table_prefix.clone());
+        let router = match aws_only {
+            true => Router::new()
+                .nest("/_local", control::messages_router(outbox))
+                .fallback(async || Problem::not_found()),
+            false => {
+                let staff = Staff::new(aws_sdk_dynamodb::Client::new(&sdk), &config, &staff)
+                    .map_err(StartError::Staff)?;
+                staff.promote().await;
+                let parts =
+                    Parts { config, product_sdk: product_sdk.clone(), clock, outbox, faults };
+                let stored = Stored { database, tables, buckets };
+                parts.router(stored, staff, Cors::new(settings.cors_origins())).await?
+            }
         };
-        let sdk = sdk_config(&endpoints, http_client);
-        let staff = Staff::new(aws_sdk_dynamodb::Client::new(&sdk), &config, &staff)
-            .map_err(StartError::Staff)?;
-        staff.promote().await;
-
-        let gateway = Arc::new(Gateway {
-            functions: Functions::start(&environment).await?,
-            turns: Turns::default(),
-            clock: Arc::clone(&clock),
-            costs: Arc::clone(&costs),
-            cors: Cors::new(settings.cors_origins()),
-            staff,
-        });
-        let control = Arc::new(Control {
-            clock,
-            outbox,
-            costs,
-            faults,
-            database,
-            tables,
-            table_prefix: config.table_prefix.clone(),
-            buckets,
-            resetting: tokio::sync::Mutex::default(),
-        });
         let mut api = Servers::new();
-        let gateway = Router::new().fallback(gateway::handle).with_state(gateway);
-        api.serve(listeners.api, gateway.nest("/_local", control::router(control)));
-        let table_prefix = config.table_prefix.clone();
+        api.serve(listeners.api, router);
         Ok(Self { base_url, endpoints, sdk, product_sdk, table_prefix, api, services, _data: data })
     }
 
@@ -197,6 +183,77 @@ impl Stack {
     pub async fn stop(self) {
         self.api.stop().await;
         self.services.stop().await;
+    }
+}
+
+/// What the functions' clients are made from: every call is measured, and meets the faults that were
+/// asked for.
+fn product_sdk(endpoints: &Endpoints, faults: &Arc<Faults>) -> SdkConfig {
+    let http_client = shared::aws::http_client();
+    let meter = Meter::around(http_client, endpoints.clone(), Arc::clone(faults));
+    sdk_config(endpoints, meter.into_client())
+}
+
+/// What the gateway and the control have in common.
+struct Parts {
+    config: Arc<Config>,
+    product_sdk: SdkConfig,
+    clock: Arc<MovableClock>,
+    outbox: Arc<Outbox>,
+    faults: Arc<Faults>,
+}
+
+/// What is stored, as a reset empties it.
+struct Stored {
+    database: Database,
+    tables: Vec<Table>,
+    buckets: s3::Buckets,
+}
+
+impl Parts {
+    /// The seven functions behind the gateway, and `/_local/`.
+    async fn router(
+        self,
+        stored: Stored,
+        staff: Staff,
+        cors: Option<Cors>,
+    ) -> Result<Router, StartError> {
+        let Self { config, product_sdk, clock, outbox, faults } = self;
+        let Stored { database, tables, buckets } = stored;
+        let metrics = Arc::new(Recorder::default());
+        let recorder = Arc::clone(&metrics);
+        let table_prefix = config.table_prefix.clone();
+        let environment = Environment {
+            metrics: Metrics::new(config.metrics_namespace.as_deref(), move |line| {
+                recorder.read(line);
+            }),
+            config,
+            sdk: product_sdk,
+            clock: clock.for_product(),
+        };
+        let costs = Arc::new(Costs::default());
+        let gateway = Arc::new(Gateway {
+            functions: Functions::start(&environment).await?,
+            turns: Turns::default(),
+            clock: Arc::clone(&clock),
+            costs: Arc::clone(&costs),
+            cors,
+            staff,
+        });
+        let control = Arc::new(Control {
+            clock,
+            outbox,
+            costs,
+            faults,
+            metrics,
+            database,
+            tables,
+            table_prefix,
+            buckets,
+            resetting: tokio::sync::Mutex::default(),
+        });
+        let gateway = Router::new().fallback(gateway::handle).with_state(gateway);
+        Ok(gateway.nest("/_local", control::router(control)))
     }
 }
 

@@ -23,6 +23,8 @@ pub struct Config {
     pub currency: Currency,
     /// The bucket of identity documents, `KYC_BUCKET`.
     pub kyc_bucket: String,
+    /// The namespace of metrics, `METRICS_NAMESPACE`. Without one, none are written.
+    pub metrics_namespace: Option<String>,
 }
 
 /// What access tokens name.
@@ -192,6 +194,7 @@ impl Config {
             },
             currency: currency?,
             kyc_bucket: kyc_bucket?,
+            metrics_namespace: settings.optional("METRICS_NAMESPACE"),
         })
     }
 }

@@ -9,6 +9,7 @@ use crate::{
     aws,
     clock::Clock,
     config::{Config, ConfigError},
+    metrics::Metrics,
 };
 
 /// What a function is built from. Everything that differs between deployments is in here.
@@ -20,6 +21,8 @@ pub struct Environment {
     pub sdk: SdkConfig,
     /// The time.
     pub clock: Clock,
+    /// Where metrics go.
+    pub metrics: Metrics,
 }
 
 /// Why a function cannot start.
@@ -39,8 +42,10 @@ where
     F: AsyncFnOnce(&Environment) -> Result<Router, StartError>,
 {
     crate::log::install();
+    let config = Arc::new(Config::from_environment()?);
     let environment = Environment {
-        config: Arc::new(Config::from_environment()?),
+        metrics: Metrics::new(config.metrics_namespace.as_deref(), |line| println!("{line}")),
+        config,
         sdk: aws::load().await,
         clock: Clock::system(),
     };

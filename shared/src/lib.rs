@@ -32,6 +32,7 @@ pub mod log;
 pub mod login;
 #[cfg(feature = "mail")]
 pub mod mail;
+pub mod metrics;
 pub mod money;
 #[cfg(feature = "openapi")]
 pub mod openapi;

@@ -8,3 +8,4 @@ mod settings;
 mod sources;
 mod strangers;
 mod template;
+mod watch;

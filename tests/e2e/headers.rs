@@ -44,7 +44,7 @@ async fn every_operation(app: &App) -> Vec<(&'static str, u16, Answer)> {
 
 #[tokio::test]
 async fn asvs_14_3_2_every_answer_carries_the_security_headers_and_no_banner() {
-    let Some(app) = App::start(Needs::Codes).await else { return };
+    let Some(app) = App::start(Needs::Gateway).await else { return };
     let mut ids = std::collections::HashSet::new();
     for (what, status, answer) in every_operation(&app).await {
         assert_eq!(answer.status, status, "{what}: {answer:?}");
@@ -85,7 +85,7 @@ async fn a_401_challenges_under_the_name_that_the_gateway_gives_it() {
 
 #[tokio::test]
 async fn an_unknown_path_is_a_404_problem_with_every_method() {
-    let Some(app) = App::start(Needs::Nothing).await else { return };
+    let Some(app) = App::start(Needs::ApiGateway).await else { return };
     for path in [
         "/",
         "/nowhere",
@@ -124,7 +124,7 @@ async fn an_unknown_path_is_a_404_problem_with_every_method() {
 /// API Gateway decodes the path after it has chosen the route, so this one comes by `$default`.
 #[tokio::test]
 async fn an_encoded_slash_opens_no_way_around_the_gate() {
-    let Some(app) = App::start(Needs::Nothing).await else { return };
+    let Some(app) = App::start(Needs::ApiGateway).await else { return };
     for path in
         ["/auth%2Fme", "/auth/%6de", "/auth/otp%2Frequest", "/auth%2flogout", "/x/..%2Fauth/me"]
     {
@@ -138,7 +138,7 @@ async fn an_encoded_slash_opens_no_way_around_the_gate() {
 
 #[tokio::test]
 async fn a_known_path_with_another_method_is_405_with_allow() {
-    let Some(app) = App::start(Needs::Nothing).await else { return };
+    let Some(app) = App::start(Needs::ApiGateway).await else { return };
     let routes = [
         ("/auth/otp/request", "POST"),
         ("/auth/otp/verify", "POST"),

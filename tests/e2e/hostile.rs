@@ -41,7 +41,7 @@ fn assert_4xx(answer: &Answer, what: &str) {
 
 #[tokio::test]
 async fn a_body_that_is_no_json_object_is_400() {
-    let Some(app) = App::start(Needs::Codes).await else { return };
+    let Some(app) = App::start(Needs::Gateway).await else { return };
     let token = app.register_user().await.access_token;
     let deep_arrays = format!("{}1{}", "[".repeat(10_000), "]".repeat(10_000));
     let deep_objects = format!("{}1{}", "{\"a\":".repeat(10_000), "}".repeat(10_000));

@@ -26,6 +26,7 @@ mod login_limits;
 mod logout;
 mod logs;
 mod me;
+mod metrics;
 mod otp_ceiling;
 mod otp_delivery;
 mod otp_idempotency;

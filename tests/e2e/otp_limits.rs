@@ -85,7 +85,7 @@ async fn twenty_unverified_sends_per_source_per_hour() {
 
 #[tokio::test]
 async fn a_source_that_is_full_leaves_the_identifier_its_limits() {
-    let Some(app) = App::start(Needs::Codes).await else { return };
+    let Some(app) = App::start(Needs::Gateway).await else { return };
     let (source, phone) = (random_source(), random_phone());
     fill_source(&app, &source).await;
     app.otp_from(&source, &phone, "REGISTER").await.problem(429, "too_many_requests");
@@ -94,7 +94,7 @@ async fn a_source_that_is_full_leaves_the_identifier_its_limits() {
 
 #[tokio::test]
 async fn a_verified_send_gives_its_source_the_place_back() {
-    let Some(app) = App::start(Needs::Codes).await else { return };
+    let Some(app) = App::start(Needs::Gateway).await else { return };
     let source = random_source();
     let phones = fill_source(&app, &source).await;
     let code = app.code_for(&phones[7]).await;
@@ -144,7 +144,7 @@ async fn an_ipv6_64_is_one_source() {
 
 #[tokio::test]
 async fn asvs_4_1_3_no_header_changes_the_source() {
-    let Some(app) = App::start(Needs::Codes).await else { return };
+    let Some(app) = App::start(Needs::Gateway).await else { return };
     let source = random_source();
     fill_source(&app, &source).await;
     for header in

@@ -11,6 +11,7 @@ use serde_json::json;
 use shared::{
     http::{Json, MaybeIdempotencyKey, PathParameter, Source},
     id::{SessionId, UserId},
+    metrics::Metric,
     problem::Problem,
     secret::base64url,
     table::{account, kyc, profile, session::Session, wallet},
@@ -44,6 +45,7 @@ pub(crate) async fn register(
 ) -> Result<Response, Problem> {
     let now = app.clock.now();
     let session = register::register(&app, body, source, now).await?;
+    app.metrics.count(Metric::Registered, now);
     let tokens = app.mint.tokens(&session, now).await?;
     let answer = SignedIn { user_id: session.user_id, message: "The account was made.", tokens };
     Ok((StatusCode::CREATED, Json(answer)).into_response())
@@ -56,7 +58,13 @@ pub(crate) async fn login(
     Json(body): Json<body::Login>,
 ) -> Result<impl IntoResponse, Problem> {
     let now = app.clock.now();
-    let session = login::login(&app, body, source, now).await?;
+    let session = login::login(&app, body, source, now).await;
+    match &session {
+        Ok(_) => app.metrics.count(Metric::SignedIn, now),
+        Err(problem) if problem.status().is_server_error() => {}
+        Err(_) => app.metrics.count(Metric::SignInFailed, now),
+    }
+    let session = session?;
     let tokens = app.mint.tokens(&session, now).await?;
     Ok(Json(SignedIn { user_id: session.user_id, message: "You are signed in.", tokens }))
 }

@@ -6,6 +6,7 @@ use shared::{
     gate,
     http::Source,
     identifier::Identifier,
+    metrics::Metric,
     problem::{Code, Problem},
     purpose::Purpose,
     secret::{self, base64url},
@@ -112,8 +113,18 @@ async fn send(app: &App, old: &Identifier, now: Timestamp) -> Result<Option<Deli
             let nonce = base64url(&secret::random::<16>());
             let place = SmsPlace { at: now, is_sign_up: false, is_sent: true, nonce };
             match limit::take_sms_place(&app.store, &place, config).await? {
-                Ok(()) => app.sms.send(phone, text, config).await.map(Some),
-                Err(_) => Ok(None),
+                Ok(percent) => {
+                    app.metrics.record(Metric::SmsUsedOfDay, percent, now);
+                    let delivery = app.sms.send(phone, text, config).await?;
+                    let is_refused = matches!(delivery, Delivery::Refused(_));
+                    let metric = if is_refused { Metric::SmsRefused } else { Metric::SmsSent };
+                    app.metrics.count_in(metric, phone.region(), now);
+                    Ok(Some(delivery))
+                }
+                Err(_) => {
+                    app.metrics.count_in(Metric::SmsRefused, phone.region(), now);
+                    Ok(None)
+                }
             }
         }
     }

@@ -32,6 +32,7 @@ use shared::{
     keyring::PublicKeys,
     lambda::{Environment, StartError},
     mail::Mail,
+    metrics::Metrics,
     sms::Sms,
     table::Store,
 };
@@ -50,11 +51,12 @@ struct App {
     gate: Gate,
     sms: Sms,
     mail: Option<Mail>,
+    metrics: Metrics,
 }
 
 /// The function's routes.
 pub async fn router(environment: &Environment) -> Result<Router, StartError> {
-    let Environment { config, sdk, clock } = environment.clone();
+    let Environment { config, sdk, clock, metrics } = environment.clone();
     let (store, now) = (Store::new(&sdk, &config), clock.now());
     // Makes the first signing key, so it comes before the public keys are read.
     let mint = Mint::load(&store, Arc::clone(&config), now).await?;
@@ -63,7 +65,7 @@ pub async fn router(environment: &Environment) -> Result<Router, StartError> {
     let index = Index::load(&store, now).await?;
     let sms = Sms::new(&sdk);
     let mail = config.otp.email_sender.as_deref().map(|sender| Mail::new(&sdk, sender));
-    let app = App { config, clock, store, index, mint, public_keys, gate, sms, mail };
+    let app = App { config, clock, store, index, mint, public_keys, gate, sms, mail, metrics };
     let routes = Router::new()
         .route("/auth/register", post(handlers::register))
         .route("/auth/login", post(handlers::login))

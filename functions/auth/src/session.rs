@@ -4,6 +4,7 @@ use jiff::Timestamp;
 use shared::{
     gate,
     http::{IdempotencyKey, Source},
+    metrics::Metric,
     problem::{Code, Problem},
     refresh::RefreshToken,
     secret::Digest,
@@ -33,6 +34,7 @@ pub(crate) async fn refresh(
         Refreshed::To(session) => Ok(*session),
         Refreshed::Ended => Err(invalid()),
         Refreshed::Theft(session) => {
+            app.metrics.count(Metric::RefreshTheft, now);
             end_stolen(app, &session, source, now).await?;
             let detail =
                 "It was used before by somebody else. The session has ended: sign in again.";

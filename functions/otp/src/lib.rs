@@ -19,6 +19,7 @@ use shared::{
     keyring::{MacKeys, MacUse},
     lambda::{Environment, StartError},
     mail::Mail,
+    metrics::Metrics,
     sms::Sms,
     table::Store,
 };
@@ -33,11 +34,12 @@ struct App {
     code_keys: MacKeys,
     sms: Sms,
     mail: Option<Mail>,
+    metrics: Metrics,
 }
 
 /// The function's routes.
 pub async fn router(environment: &Environment) -> Result<Router, StartError> {
-    let Environment { config, sdk, clock } = environment.clone();
+    let Environment { config, sdk, clock, metrics } = environment.clone();
     let store = Store::new(&sdk, &config);
     let app = App {
         index: Index::load(&store, clock.now()).await?,
@@ -47,6 +49,7 @@ pub async fn router(environment: &Environment) -> Result<Router, StartError> {
         config,
         clock,
         store,
+        metrics,
     };
     let routes = Router::new()
         .route("/auth/otp/request", post(handlers::request))

@@ -10,6 +10,7 @@ use shared::{
     delivery::Delivery,
     http::{IdempotencyKey, Source},
     identifier::Identifier,
+    metrics::Metric,
     otp::{self, Challenge, SendRefusal},
     problem::{Code as ProblemCode, Problem},
     purpose::Purpose,
@@ -55,14 +56,18 @@ pub(crate) async fn request(
     key: Option<IdempotencyKey>,
     body: &RequestBody,
 ) -> Result<Outcome, Problem> {
-    deliverable(&body.identifier, &app.config.otp)?;
     let now = app.clock.now();
+    if let Err(problem) = deliverable(&body.identifier, &app.config.otp) {
+        note_sms(app, &body.identifier, Metric::SmsRefused, now);
+        return Err(problem);
+    }
     let send = prepare(app, source, key, body, now).await?;
     let claim = account::identifier_claim(&body.identifier).consistent();
     let (counted, claim) = tokio::join!(count(app, &send), app.store.read(claim));
     if matches!(counted?, Outcome::Replayed) {
         return Ok(Outcome::Replayed);
     }
+    app.metrics.count(Metric::OtpRequested, now);
     match dispatch(app, &send, claim).await {
         Ok(()) => Ok(Outcome::Carried),
         Err(Undelivered { problem, place }) => {
@@ -93,15 +98,26 @@ async fn dispatch(
 ) -> Result<(), Undelivered> {
     let is_sent = claim?.is_some() || !send.purpose.needs_account();
     let place = sms_place(send, is_sent);
-    if let Some(place) = &place
-        && let Err(seconds) = limit::take_sms_place(&app.store, place, &app.config.otp).await?
-    {
-        let detail = "The SMS that may be sent now are used up.";
-        return Err(Problem::limited(ProblemCode::SmsLimitReached, seconds, detail).into());
+    if let Some(place) = &place {
+        match limit::take_sms_place(&app.store, place, &app.config.otp).await? {
+            Ok(percent) => app.metrics.record(Metric::SmsUsedOfDay, percent, place.at),
+            Err(seconds) => {
+                note_sms(app, send.identifier, Metric::SmsRefused, place.at);
+                let detail = "The SMS that may be sent now are used up.";
+                return Err(Problem::limited(ProblemCode::SmsLimitReached, seconds, detail).into());
+            }
+        }
     }
     match is_sent {
         true => deliver(app, send, place).await,
         false => Ok(()),
+    }
+}
+
+/// Counts an SMS by its country; e-mail costs next to nothing and is not counted.
+fn note_sms(app: &App, to: &Identifier, metric: Metric, now: Timestamp) {
+    if let Identifier::Phone(phone) = to {
+        app.metrics.count_in(metric, phone.region(), now);
     }
 }
 
@@ -262,6 +278,9 @@ async fn deliver(app: &App, send: &Send<'_>, place: Option<SmsPlace>) -> Result<
         }
         (Identifier::Email(_), None) => return Err(Problem::internal("e-mail is off").into()),
     };
+    let is_refused = matches!(delivery, Delivery::Refused(_));
+    let metric = if is_refused { Metric::SmsRefused } else { Metric::SmsSent };
+    note_sms(app, send.identifier, metric, send.challenge.sent_at);
     let Delivery::Refused(reason) = delivery else { return Ok(()) };
     let told = format!("a code was not delivered: {reason}");
     if send.purpose.needs_account() {

@@ -1,6 +1,7 @@
 //! `POST /auth/otp/verify`: count the try, compare, exchange.
 
 use shared::{
+    metrics::Metric,
     otp,
     problem::{Code as ProblemCode, Problem},
     secret::{self, Token, base64url},
@@ -39,14 +40,16 @@ pub(crate) async fn verify(app: &App, body: &VerifyBody) -> Result<Token, Proble
         tracing::warn!(cause = problem.cause_chain(), "a source did not get its place back");
     }
     match exchanged {
-        Ok(true) => Ok(token),
-        Ok(false) => Err(invalid_otp()),
+        Ok(true) => {}
+        Ok(false) => return Err(invalid_otp()),
         // Only its answers may have been lost.
         Err(problem) => match app.store.read(table::token_key(&token).consistent()).await {
-            Ok(Some(_)) => Ok(token),
-            _ => Err(problem),
+            Ok(Some(_)) => {}
+            _ => return Err(problem),
         },
     }
+    app.metrics.count(Metric::OtpVerified, now);
+    Ok(token)
 }
 
 /// One answer for wrong, expired, used, of another purpose, or never sent.

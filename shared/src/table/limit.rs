@@ -144,7 +144,8 @@ impl SmsPlace {
 }
 
 /// Takes a place in the ceiling: one conditional update of the day's item, exact however many
-/// come at once. `Err` holds the seconds until there may be room.
+/// come at once. Answers how much of the day's ceiling is used then, percent; `Err` holds the
+/// seconds until there may be room.
 ///
 /// A write whose answer was lost and that others followed may count twice: the ceiling is then
 /// reached one SMS early, never late.
@@ -152,7 +153,7 @@ pub async fn take_sms_place(
     store: &Store,
     place: &SmsPlace,
     config: &OtpConfig,
-) -> Result<Result<(), i64>, Problem> {
+) -> Result<Result<u64, i64>, Problem> {
     let counters = place.counters(config);
     if let Some((closed, _)) = counters.iter().find(|(_, max)| *max == 0) {
         return Ok(Err(place.wait_seconds(closed)));
@@ -178,17 +179,28 @@ pub async fn take_sms_place(
         change = change.with(&format!(":max_{name}"), n(*max));
     }
     match store.update(change).await? {
-        Outcome::Done(_) => Ok(Ok(())),
-        Outcome::Refused(item) => Ok(refusal(place, &counters, &item.unwrap_or_default())),
+        Outcome::Done(item) => Ok(Ok(used_of_day(&item, config))),
+        Outcome::Refused(item) => {
+            let item = item.unwrap_or_default();
+            Ok(refusal(place, &counters, &item).map(|()| used_of_day(&item, config)))
+        }
     }
+}
+
+fn counted(item: &Item, name: &str) -> u32 {
+    let count = || item.get(name)?.as_n().ok()?.parse().ok();
+    count().unwrap_or(0)
+}
+
+fn used_of_day(item: &Item, config: &OtpConfig) -> u64 {
+    u64::from(counted(item, "utc_day")) * 100 / u64::from(config.sms_max_per_day.max(1))
 }
 
 fn refusal(place: &SmsPlace, counters: &[(String, u32)], item: &Item) -> Result<(), i64> {
     if item.get("nonce") == Some(&s(&*place.nonce)) {
         return Ok(());
     }
-    let count = |name: &str| -> Option<u32> { item.get(name)?.as_n().ok()?.parse().ok() };
-    let full = counters.iter().filter(|(name, max)| count(name).unwrap_or(0) >= *max);
+    let full = counters.iter().filter(|(name, max)| counted(item, name) >= *max);
     Err(full.map(|(name, _)| place.wait_seconds(name)).max().unwrap_or(1))
 }
 

@@ -3,28 +3,9 @@
 use std::collections::BTreeSet;
 
 use serde_yaml_ng::Value;
+use shared::metrics::Metric;
 
 use super::{list, reference, resources, tagged, template, text};
-
-/// What the functions write into the stack's own namespace.
-const METRICS: [&str; 12] = [
-    "DeletionsFinished",
-    "KycPending",
-    "OtpRequested",
-    "OtpVerified",
-    "RefreshTheft",
-    "Registered",
-    "SignInFailed",
-    "SignedIn",
-    "SmsRefused",
-    "SmsSent",
-    "SmsUsedOfDay",
-    "SweepFailed",
-];
-
-fn names() -> BTreeSet<String> {
-    METRICS.map(str::to_owned).into()
-}
 
 /// The metrics of the stack's own namespace that alarms watch.
 fn watched(template: &Value) -> BTreeSet<String> {
@@ -50,19 +31,20 @@ fn dashboard(template: &Value) -> serde_json::Value {
     serde_json::from_str(&body).expect("the dashboard is JSON")
 }
 
-/// The metrics of the stack's own namespace that the dashboard shows.
-fn shown(dashboard: &serde_json::Value) -> BTreeSet<String> {
+/// The metrics of the stack's own namespace that the dashboard shows, each by what it is told apart.
+fn shown(dashboard: &serde_json::Value) -> BTreeSet<(String, Option<String>)> {
     const OWN: &str = "${AWS::StackName}";
     let mut shown = BTreeSet::new();
     for widget in dashboard["widgets"].as_array().expect("widgets") {
         for metric in widget["properties"]["metrics"].as_array().into_iter().flatten() {
             if metric[0] == OWN {
-                shown.insert(metric[1].as_str().expect("a name").to_owned());
+                shown.insert((metric[1].as_str().expect("a name").to_owned(), None));
             }
             let search = metric[0]["expression"].as_str().unwrap_or_default();
-            if search.contains(&format!("{{\"{OWN}\",")) {
-                let (_, name) = search.split_once("MetricName=\"").expect("a name");
-                shown.insert(name.split('"').next().unwrap_or_default().to_owned());
+            if let Some((_, by)) = search.split_once(&format!("{{\"{OWN}\",")) {
+                let (dimension, rest) = by.split_once("} MetricName=\"").expect("a name");
+                let name = rest.split('"').next().unwrap_or_default();
+                shown.insert((name.to_owned(), Some(dimension.to_owned())));
             }
         }
     }
@@ -71,8 +53,11 @@ fn shown(dashboard: &serde_json::Value) -> BTreeSet<String> {
 
 #[test]
 fn alarms_watch_metrics_that_are_written() {
+    // An alarm names no dimension, so it sees nothing of a metric that has one.
+    let plain = Metric::ALL.iter().filter(|metric| metric.dimension().is_none());
+    let plain: BTreeSet<_> = plain.map(|metric| metric.name().to_owned()).collect();
     let watched = watched(&template());
-    assert!(watched.is_subset(&names()), "{watched:?}");
+    assert!(watched.is_subset(&plain), "{watched:?}");
     for name in ["OtpRequested", "OtpVerified", "RefreshTheft", "SmsUsedOfDay", "SweepFailed"] {
         assert!(watched.contains(name), "no alarm watches {name}");
     }
@@ -80,7 +65,11 @@ fn alarms_watch_metrics_that_are_written() {
 
 #[test]
 fn the_dashboard_shows_every_metric() {
-    assert_eq!(shown(&dashboard(&template())), names());
+    let written = Metric::ALL.iter().map(|metric| {
+        let dimension = metric.dimension().map(str::to_owned);
+        (metric.name().to_owned(), dimension)
+    });
+    assert_eq!(shown(&dashboard(&template())), written.collect());
 }
 
 #[test]

@@ -9,8 +9,14 @@ use local::{Options, Stack};
 pub enum Needs {
     /// Nothing: any deployment will do.
     Nothing,
-    /// Codes that can be read back and addresses that can be chosen: any local stack.
+    /// Codes that can be read back: a local stack, or its services under functions that run
+    /// elsewhere.
     Codes,
+    /// API Gateway, a deployed one or the local one: what it does before a function is asked.
+    ApiGateway,
+    /// What only the local gateway does besides reading codes back: source addresses that are
+    /// chosen, a clock.
+    Gateway,
     /// A stack of its own: its clock, its faults, its tables, its settings.
     Own,
 }
@@ -19,6 +25,8 @@ pub enum Needs {
 #[derive(Clone)]
 pub struct App {
     pub base_url: String,
+    /// Where `/_local/` is.
+    pub(super) local_url: String,
     pub(super) client: reqwest::Client,
     pub(super) stack: Option<Arc<Stack>>,
 }
@@ -26,7 +34,7 @@ pub struct App {
 impl App {
     /// A fresh stack, or the one at `BASE_URL`. `None` where that one does not do.
     pub async fn start(needs: Needs) -> Option<Self> {
-        match base_url() {
+        match url("BASE_URL") {
             None => Some(Self::own(&[]).await),
             Some(base_url) => Self::at(base_url, needs).await,
         }
@@ -34,7 +42,7 @@ impl App {
 
     /// A fresh stack with these settings. `None` under `BASE_URL`.
     pub async fn with(settings: &[(&str, &str)]) -> Option<Self> {
-        match base_url() {
+        match url("BASE_URL") {
             None => Some(Self::own(settings).await),
             Some(base_url) => Self::at(base_url, Needs::Own).await,
         }
@@ -46,14 +54,20 @@ impl App {
         let settings: BTreeMap<_, _> = settings.collect();
         let stack = Stack::start(Options { settings, ..Options::default() }).await.unwrap();
         let (base_url, client) = (stack.base_url().to_owned(), reqwest::Client::new());
-        Self { base_url, client, stack: Some(Arc::new(stack)) }
+        let local_url = base_url.clone();
+        Self { base_url, local_url, client, stack: Some(Arc::new(stack)) }
     }
 
     async fn at(base_url: String, needs: Needs) -> Option<Self> {
-        let app = Self { base_url, client: reqwest::Client::new(), stack: None };
+        let local_url = url("LOCAL_URL").unwrap_or_else(|| base_url.clone());
+        let app = Self { base_url, local_url, client: reqwest::Client::new(), stack: None };
+        let has = async |path| app.get(path).send().await.status == 200;
         let does = match needs {
             Needs::Nothing => true,
-            Needs::Codes => app.get("/_local/clock").send().await.status == 200,
+            // Where `/_local/` is elsewhere, the functions are not behind API Gateway.
+            Needs::ApiGateway => app.local_url == app.base_url,
+            Needs::Codes => has("/_local/messages").await,
+            Needs::Gateway => has("/_local/clock").await,
             Needs::Own => false,
         };
         if !does {
@@ -70,7 +84,7 @@ impl App {
 }
 
 #[allow(clippy::disallowed_methods, reason = "where the tests go is not the product's setting")]
-fn base_url() -> Option<String> {
-    let url = std::env::var("BASE_URL").ok().filter(|url| !url.is_empty())?;
+fn url(name: &str) -> Option<String> {
+    let url = std::env::var(name).ok().filter(|url| !url.is_empty())?;
     Some(url.trim_end_matches('/').to_owned())
 }

@@ -12,7 +12,8 @@ impl App {
     /// A request of any method.
     pub fn request(&self, method: &str, path: &str) -> Request {
         let method = method.parse().unwrap();
-        Request(self.client.request(method, format!("{}{path}", self.base_url)))
+        let base_url = if path.starts_with("/_local/") { &self.local_url } else { &self.base_url };
+        Request(self.client.request(method, format!("{base_url}{path}")))
     }
 
     pub fn get(&self, path: &str) -> Request {

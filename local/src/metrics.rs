@@ -1,0 +1,82 @@
+//! The metrics that functions write, added up: what CloudWatch would make of their lines.
+
+use std::{collections::BTreeMap, sync::Mutex};
+
+use serde::Serialize;
+use serde_json::Value;
+
+use crate::sync::lock;
+
+/// What was written of a metric.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
+pub(crate) struct Figures {
+    sum: u64,
+    last: u64,
+}
+
+/// Every metric by its name, and after a space what its dimension says: `SmsSent NP`.
+#[derive(Debug, Default)]
+pub(crate) struct Recorder(Mutex<BTreeMap<String, Figures>>);
+
+impl Recorder {
+    /// Reads a line as CloudWatch reads it. What it would drop is an error in the log.
+    pub(crate) fn read(&self, line: &str) {
+        let Some((name, value)) = figure(line) else {
+            tracing::error!(line, "this is not in the embedded metric format");
+            return;
+        };
+        let mut all = lock(&self.0);
+        let figures = all.entry(name).or_default();
+        *figures = Figures { sum: figures.sum.saturating_add(value), last: value };
+    }
+
+    /// All of them.
+    pub(crate) fn all(&self) -> BTreeMap<String, Figures> {
+        lock(&self.0).clone()
+    }
+
+    /// Forgets all.
+    pub(crate) fn clear(&self) {
+        lock(&self.0).clear();
+    }
+}
+
+fn figure(line: &str) -> Option<(String, u64)> {
+    let line: Value = serde_json::from_str(line).ok()?;
+    line["_aws"]["Timestamp"].as_i64()?;
+    let directive = &line["_aws"]["CloudWatchMetrics"][0];
+    directive["Namespace"].as_str()?;
+    let metric = &directive["Metrics"][0];
+    metric["Unit"].as_str()?;
+    let name = metric["Name"].as_str()?;
+    let mut told_apart = name.to_owned();
+    for dimension in directive["Dimensions"][0].as_array()? {
+        told_apart.push(' ');
+        told_apart.push_str(line[dimension.as_str()?].as_str()?);
+    }
+    Some((told_apart, line[name].as_u64()?))
+}
+
+#[cfg(test)]
+mod tests {
+    use shared::metrics::{Metric, Metrics};
+
+    use super::*;
+
+    #[test]
+    fn what_the_product_writes_is_added_up() {
+        let recorder = std::sync::Arc::new(Recorder::default());
+        let reader = std::sync::Arc::clone(&recorder);
+        let metrics = Metrics::new(Some("local"), move |line| reader.read(line));
+        let now = jiff::Timestamp::UNIX_EPOCH;
+        metrics.record(Metric::SmsUsedOfDay, 3, now);
+        metrics.record(Metric::SmsUsedOfDay, 4, now);
+        metrics.count_in(Metric::SmsSent, "NP".parse().ok(), now);
+        let figures = |sum, last| Figures { sum, last };
+        let expected = [("SmsSent NP", figures(1, 1)), ("SmsUsedOfDay", figures(7, 4))];
+        let expected: BTreeMap<_, _> =
+            expected.into_iter().map(|(name, figures)| (name.to_owned(), figures)).collect();
+        assert_eq!(recorder.all(), expected);
+        assert_eq!(figure("{\"SignedIn\": 1}"), None);
+    }
+}

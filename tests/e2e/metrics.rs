@@ -1,0 +1,62 @@
+//! The metrics that functions write beside their answers.
+
+use serde_json::{Value, json};
+
+use crate::harness::{App, Needs, PASSWORD, random_phone};
+
+impl App {
+    /// The sums of all metrics that were written.
+    async fn sums(&self) -> Value {
+        let answer = self.get("/_local/metrics").send().await;
+        let metrics = answer.ok()["metrics"].as_object().unwrap();
+        metrics.iter().map(|(name, figures)| (name.clone(), figures["sum"].clone())).collect()
+    }
+}
+
+#[tokio::test]
+async fn a_sign_up_is_counted_at_each_of_its_steps() {
+    let Some(app) = App::start(Needs::Own).await else { return };
+    let user = app.register_user().await;
+    let expected = json!({
+        "OtpRequested": 1, "OtpVerified": 1, "Registered": 1, "SmsSent NP": 1, "SmsUsedOfDay": 0,
+    });
+    assert_eq!(app.sums().await, expected);
+    app.login(&user.phone, PASSWORD).await.ok();
+    app.login(&user.phone, "not the right one").await.problem(400, "invalid_credentials");
+    let sums = app.sums().await;
+    assert_eq!((&sums["SignedIn"], &sums["SignInFailed"]), (&json!(1), &json!(1)));
+}
+
+#[tokio::test]
+async fn sms_that_are_not_sent_are_counted_by_country() {
+    let settings = [("SMS_MAX_PER_DAY", "2"), ("SMS_SIGN_UP_PERCENT", "100")];
+    let Some(app) = App::with(&settings).await else { return };
+    for expected in [200, 200, 429] {
+        let answer = app.otp(&random_phone(), "REGISTER").await;
+        assert_eq!(answer.status, expected, "{answer:?}");
+    }
+    app.otp("+14155552671", "REGISTER").await.problem(400, "unsupported_country");
+    let sums = app.sums().await;
+    // Half of the day's ceiling was used, and then all of it.
+    assert_eq!(sums["SmsUsedOfDay"], 150);
+    assert_eq!(sums["SmsSent NP"], 2);
+    assert_eq!((&sums["SmsRefused NP"], &sums["SmsRefused US"]), (&json!(1), &json!(1)));
+    assert_eq!(sums["OtpRequested"], 3);
+}
+
+#[tokio::test]
+async fn a_refused_message_and_a_stolen_token_are_counted() {
+    let Some(app) = App::start(Needs::Own).await else { return };
+    let user = app.register_user().await;
+    let mut token = user.refresh_token.clone();
+    for _ in 0..2 {
+        let answer = app.refresh(&token).await;
+        token = answer.text("refresh_token").to_owned();
+    }
+    app.refresh(&user.refresh_token).await.problem(401, "refresh_token_reused");
+    app.fault("sns", "Publish", "throttle", 1).await;
+    app.otp(&random_phone(), "REGISTER").await.problem(503, "delivery_failed");
+    let sums = app.sums().await;
+    assert_eq!((&sums["RefreshTheft"], &sums["SmsRefused NP"]), (&json!(1), &json!(1)));
+    assert_eq!(sums["SmsSent NP"], 1);
+}
