@@ -7,4 +7,5 @@ mod project;
 mod settings;
 mod sources;
 mod strangers;
+mod template;
 mod watch;

@@ -11,14 +11,15 @@ use shared::config::{Config, ConfigError};
 use crate::project::{quoted, read, table_rows};
 
 /// One documented setting.
-struct Setting {
-    name: String,
-    values: String,
-    default: String,
+pub(crate) struct Setting {
+    pub(crate) name: String,
+    pub(crate) values: String,
+    pub(crate) default: String,
     local_default: String,
 }
 
-fn documented() -> Vec<Setting> {
+/// Every documented setting.
+pub(crate) fn documented() -> Vec<Setting> {
     let text = read("docs/configuration.md");
     let setting = |row: Vec<&str>| {
         let [name, _, values, default, local_default] = row[..] else {
@@ -46,7 +47,7 @@ fn config_with(name: &str, value: &str) -> Result<Config, ConfigError> {
 }
 
 /// Every name that the configuration asks for.
-fn asked_for() -> BTreeSet<String> {
+pub(crate) fn asked_for() -> BTreeSet<String> {
     let asked = RefCell::new(BTreeSet::new());
     let required: BTreeMap<&str, &str> = REQUIRED.into();
     let read = Config::read(|name| {
