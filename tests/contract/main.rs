@@ -2,6 +2,7 @@
 
 mod arrows;
 mod documents;
+mod grants;
 mod openapi;
 mod project;
 mod settings;

@@ -52,7 +52,9 @@ impl App {
         let settings =
             settings.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
         let settings: BTreeMap<_, _> = settings.collect();
-        let stack = Stack::start(Options { settings, ..Options::default() }).await.unwrap();
+        let record_grants = variable("RECORD_GRANTS").map(Into::into);
+        let options = Options { settings, record_grants, ..Options::default() };
+        let stack = Stack::start(options).await.unwrap();
         let (base_url, client) = (stack.base_url().to_owned(), reqwest::Client::new());
         let local_url = base_url.clone();
         Self { base_url, local_url, client, stack: Some(Arc::new(stack)) }
@@ -84,7 +86,10 @@ impl App {
 }
 
 #[allow(clippy::disallowed_methods, reason = "where the tests go is not the product's setting")]
+fn variable(name: &str) -> Option<String> {
+    std::env::var(name).ok().filter(|value| !value.is_empty())
+}
+
 fn url(name: &str) -> Option<String> {
-    let url = std::env::var(name).ok().filter(|url| !url.is_empty())?;
-    Some(url.trim_end_matches('/').to_owned())
+    Some(variable(name)?.trim_end_matches('/').to_owned())
 }
