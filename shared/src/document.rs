@@ -154,6 +154,7 @@ impl Side {
 
 /// What a file may be.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema), schema(as = DocumentContentType))]
 pub enum ContentType {
     /// A photograph.
     #[serde(rename = "image/jpeg")]

@@ -85,6 +85,9 @@ pub struct Submission {
     pub status: KycStatus,
     /// The files.
     pub documents: Vec<Document>,
+    /// The keys of files that others replaced, and that may still be in the bucket.
+    #[serde(default)]
+    pub replaced: Vec<String>,
     /// When it was handed in for review.
     #[serde(with = "seconds::optional", skip_serializing_if = "Option::is_none", default)]
     pub submitted_at: Option<Timestamp>,
@@ -133,11 +136,17 @@ impl Submission {
         self.earlier_numbers.iter().chain([&self.number_digest])
     }
 
+    /// The keys of all files that there may be of it.
+    pub fn file_keys(&self) -> impl Iterator<Item = &str> {
+        let documents = self.documents.iter().map(|document| document.key.as_str());
+        documents.chain(self.replaced.iter().map(String::as_str))
+    }
+
     /// The part of the index that it is in. One that was given up stays where the sweep finds it
     /// for as long as there are files of it.
     fn queued_as(&self) -> Option<KycStatus> {
         match self.status {
-            KycStatus::NotSubmitted if self.documents.is_empty() => None,
+            KycStatus::NotSubmitted if self.file_keys().next().is_none() => None,
             KycStatus::NotSubmitted => Some(KycStatus::AwaitingDocuments),
             status => Some(status),
         }

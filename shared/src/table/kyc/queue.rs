@@ -170,7 +170,7 @@ impl Submission {
         let is_old = now.as_second() - self.updated_at.as_second() >= claim::PROVISIONAL_SECONDS;
         match self.status {
             KycStatus::AwaitingDocuments => is_old,
-            KycStatus::NotSubmitted => !self.documents.is_empty(),
+            KycStatus::NotSubmitted => self.file_keys().next().is_some(),
             _ => false,
         }
     }

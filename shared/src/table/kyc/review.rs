@@ -188,8 +188,7 @@ pub async fn abandon(
         return Ok(false);
     }
     let Some(given_up) = give_up(store, submission).await? else { return Ok(false) };
-    let keys: Vec<_> = given_up.documents.iter().map(|document| document.key.as_str()).collect();
-    delete_files(&keys).await?;
+    delete_files(&given_up.file_keys().collect::<Vec<_>>()).await?;
     forget(store, &given_up).await
 }
 
@@ -209,7 +208,8 @@ async fn give_up(store: &Store, submission: &Submission) -> Result<Option<Submis
 /// Ends what was given up and has no files any more.
 async fn forget(store: &Store, given_up: &Submission) -> Result<bool, Problem> {
     if given_up.is_number_firm || !given_up.earlier_numbers.is_empty() {
-        let held = Submission { documents: Vec::new(), ..given_up.clone() }.revised();
+        let (documents, replaced) = (Vec::new(), Vec::new());
+        let held = Submission { documents, replaced, ..given_up.clone() }.revised();
         let mut all = Transaction::default();
         put(&mut all, Write::Submission, &held)?;
         return Ok(store.commit(all).await?.is_ok());
