@@ -133,7 +133,8 @@ impl Stack {
 
         let mut services = Servers::new();
         services.serve_dynamodb(listeners.dynamodb, database.clone());
-        services.serve(listeners.s3, buckets.router().map_err(StartError::S3)?);
+        let s3 = buckets.router(Arc::clone(&clock)).map_err(StartError::S3)?;
+        services.serve(listeners.s3, s3);
         services.serve(listeners.sns, sns::router(Arc::clone(&outbox)));
         services.serve(listeners.ses, ses::router(Arc::clone(&outbox)));
 

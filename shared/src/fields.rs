@@ -135,6 +135,64 @@ impl Fields {
         }
     }
 
+    /// A whole number that must be there.
+    pub fn required_integer<T>(
+        &mut self,
+        name: &'static str,
+        parse: impl FnOnce(i64) -> Result<T, Invalid>,
+    ) -> Option<T> {
+        match self.optional_integer(name, parse)? {
+            Some(value) => Some(value),
+            None => self.refuse(name, REQUIRED),
+        }
+    }
+
+    /// An object that must be there, read as fields of its own.
+    pub fn required_object<T>(
+        &mut self,
+        name: &'static str,
+        read: impl FnOnce(&mut Self) -> Option<T>,
+    ) -> Option<T> {
+        match self.optional_object(name, read)? {
+            Some(value) => Some(value),
+            None => self.refuse(name, REQUIRED),
+        }
+    }
+
+    /// An object that may be absent or null, read as fields of its own, which are named after it:
+    /// `documents.front`. The outer `None` says that it was refused.
+    pub fn optional_object<T>(
+        &mut self,
+        name: &'static str,
+        read: impl FnOnce(&mut Self) -> Option<T>,
+    ) -> Option<Option<T>> {
+        let object = match self.object.remove(name) {
+            None | Some(Value::Null) => return Some(None),
+            Some(Value::Object(object)) => object,
+            Some(_) => return self.refuse(name, NOT_AN_OBJECT),
+        };
+        let mut within = Self::new(object, self.context);
+        let value = read(&mut within).filter(|_| within.errors.is_empty());
+        for error in within.errors {
+            let field = format!("{name}.{}", error.field).into();
+            self.errors.push(FieldError { field, ..error });
+        }
+        value.map(Some)
+    }
+
+    /// An object that a merging request may set, clear or leave out.
+    pub fn edit_object<T>(
+        &mut self,
+        name: &'static str,
+        read: impl FnOnce(&mut Self) -> Option<T>,
+    ) -> Option<Edit<T>> {
+        if !self.object.contains_key(name) {
+            return Some(Edit::Keep);
+        }
+        let value = self.optional_object(name, read)?;
+        Some(value.map_or(Edit::Clear, Edit::Set))
+    }
+
     /// A string that a merging request may set, clear or leave out.
     pub fn edit<T>(
         &mut self,
@@ -242,14 +300,17 @@ mod tests {
         }
     }
 
-    fn errors(value: Value) -> Vec<(String, &'static str)> {
-        let Value::Object(object) = value else { panic!("an object") };
-        let context = Context {
+    fn context() -> Context {
+        Context {
             region: "NP".parse().unwrap(),
             currency: "NPR".parse().unwrap(),
             now: Timestamp::UNIX_EPOCH,
-        };
-        let fields = Fields::new(object, context);
+        }
+    }
+
+    fn errors(value: Value) -> Vec<(String, &'static str)> {
+        let Value::Object(object) = value else { panic!("an object") };
+        let fields = Fields::new(object, context());
         let errors = fields.parse::<Sample>().err().unwrap_or_default();
         errors.into_iter().map(|error| (error.field.into_owned(), error.code)).collect()
     }
@@ -259,6 +320,44 @@ mod tests {
         let found = errors(json!({"nick": 7, "all": "yes", "other": []}));
         let expected = [("name", "required"), ("nick", "wrong_type"), ("all", "wrong_type")];
         assert_eq!(found, expected.map(|(field, code)| (field.to_owned(), code)));
+    }
+
+    #[derive(Debug)]
+    struct Nested;
+
+    impl Body for Nested {
+        fn read(fields: &mut Fields) -> Option<Self> {
+            let outer = fields.required_object("outer", |outer| {
+                let size = outer.required_integer("size", Ok);
+                let inner = outer.optional_object("inner", |inner| inner.required("name", text::<5>));
+                size.zip(inner)
+            });
+            outer.map(|_| Self)
+        }
+    }
+
+    #[test]
+    fn fields_of_an_object_are_named_after_it() {
+        let errors = |value: Value| {
+            let Value::Object(object) = value else { panic!("an object") };
+            let found = Fields::new(object, context()).parse::<Nested>().err().unwrap_or_default();
+            found.into_iter().map(|error| format!("{} {}", error.field, error.code)).collect()
+        };
+        let all: [(Value, &[&str]); 6] = [
+            (json!({"outer": {"size": 1, "inner": {"name": "a"}}}), &[]),
+            (json!({"outer": {"size": 1, "inner": null}}), &[]),
+            (json!({"outer": null}), &["outer required"]),
+            (json!({"outer": [1]}), &["outer wrong_type"]),
+            (json!({"outer": {"inner": 7}}), &["outer.size required", "outer.inner wrong_type"]),
+            (
+                json!({"outer": {"size": 1.5, "inner": {"name": ""}}}),
+                &["outer.size wrong_type", "outer.inner.name too_short"],
+            ),
+        ];
+        for (value, expected) in all {
+            let found: Vec<String> = errors(value);
+            assert_eq!(found, expected);
+        }
     }
 
     #[test]

@@ -88,8 +88,8 @@ ids! {
     ProfileId;
     /// A KYC submission.
     SubmissionId;
-    /// A KYC document.
-    DocumentId;
+    /// The files of one KYC submission, or of one replacement of them.
+    UploadId;
     /// An entry of the audit log.
     AuditId;
 }

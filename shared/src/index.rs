@@ -1,6 +1,8 @@
-//! Keyed digests of what items are found by but must not show: identifiers and addresses.
+//! Keyed digests of what items are found by but must not show: identifiers and addresses, numbers
+//! of documents.
 
 use crate::{
+    document::{DocumentNumber, DocumentType},
     http::{IdempotencyKey, Source},
     id::UserId,
     identifier::Identifier,
@@ -58,5 +60,45 @@ impl Digests {
     pub fn request(&self, operation: &str, identifier: &Digest, key: &IdempotencyKey) -> Digest {
         let parts = [operation.as_bytes(), identifier.as_bytes(), key.as_bytes()];
         self.0.digest("idempotency key", &parts)
+    }
+}
+
+/// As [`Index`], of numbers of identity documents, with a key of their own: only the function that
+/// keeps the numbers has it.
+#[derive(Clone)]
+pub struct DocumentIndex(MacKeys);
+
+impl DocumentIndex {
+    /// Reads the key, or makes it.
+    pub async fn load(store: &Store, now: Timestamp) -> Result<Self, StartError> {
+        MacKeys::load(store, MacUse::Document, now).await.map(Self)
+    }
+
+    /// The key's digests, at `now`.
+    pub async fn open(&self, now: Timestamp) -> Result<DocumentDigests, Problem> {
+        Ok(DocumentDigests(self.0.current(now).await?.1))
+    }
+}
+
+/// The digests of one key.
+#[derive(Debug)]
+pub struct DocumentDigests(MacKey);
+
+impl DocumentDigests {
+    /// What stands for a document: one for all ways to type its number.
+    pub fn number(&self, document_type: DocumentType, number: &DocumentNumber) -> Digest {
+        let number = number.normalised();
+        self.0.digest("document number", &[document_type.as_str().as_bytes(), number.as_bytes()])
+    }
+
+    /// What stands for an idempotency key of a person.
+    pub fn request(&self, user_id: UserId, key: &IdempotencyKey) -> Digest {
+        self.0.digest("submission key", &[user_id.as_bytes(), key.as_bytes()])
+    }
+
+    /// What stands for what was asked for under an idempotency key. Keyed, since it has the number
+    /// of a document in it.
+    pub fn fingerprint(&self, parts: &[&[u8]]) -> Digest {
+        self.0.digest("submission", parts)
     }
 }

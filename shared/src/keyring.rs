@@ -45,6 +45,8 @@ pub enum MacUse {
     Index,
     /// Page cursors. Never rotates: a list may be read slowly.
     Cursor,
+    /// Numbers of identity documents as keys of items. Never rotates: claims are made with it.
+    Document,
 }
 
 impl MacUse {
@@ -54,6 +56,7 @@ impl MacUse {
             Self::Refresh => (Row::Mac("refresh"), Rotation::Slots),
             Self::Index => (Row::Mac("index"), Rotation::Never),
             Self::Cursor => (Row::Mac("cursor"), Rotation::Never),
+            Self::Document => (Row::Mac("document"), Rotation::Never),
         }
     }
 }

@@ -14,6 +14,7 @@ pub mod config;
 pub mod cursor;
 #[cfg(any(feature = "sms", feature = "mail"))]
 pub mod delivery;
+pub mod document;
 #[cfg(feature = "documents")]
 pub mod documents;
 pub mod email;

@@ -93,7 +93,7 @@ pub const DEFAULT_FUNCTION: Function = Function::Auth;
 /// All operations.
 pub const ALL: &[Operation] = {
     use Caller::{Anyone, Service, User};
-    use Function::{Analytics, Auth, Otp, Profile, Wallet};
+    use Function::{Analytics, Auth, Kyc, Otp, Profile, Wallet};
     &[
         Operation::new(Method::POST, "/auth/otp/request", Otp, Anyone),
         Operation::new(Method::POST, "/auth/otp/verify", Otp, Anyone),
@@ -116,6 +116,10 @@ pub const ALL: &[Operation] = {
         Operation::new(Method::GET, "/users/profile", Profile, User),
         Operation::new(Method::PUT, "/users/profile", Profile, User),
         Operation::new(Method::PATCH, "/users/profile", Profile, User),
+        Operation::new(Method::POST, "/users/kyc", Kyc, User),
+        Operation::new(Method::PATCH, "/users/kyc", Kyc, User),
+        Operation::new(Method::POST, "/users/kyc/submit", Kyc, User),
+        Operation::new(Method::GET, "/users/kyc/status", Kyc, User),
         Operation::new(Method::GET, "/users/wallet", Wallet, User),
         Operation::new(Method::GET, "/users/wallet/transactions", Wallet, User),
         Operation::new(Method::POST, "/internal/wallet/entries", Wallet, Service),

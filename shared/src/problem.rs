@@ -71,6 +71,14 @@ codes! {
     InvalidCredentials = "invalid_credentials", BAD_REQUEST, "The credentials are not valid";
     AccountNotActive = "account_not_active", BAD_REQUEST, "The account is not active";
     InsufficientBalance = "insufficient_balance", BAD_REQUEST, "The balance is too low";
+    DocumentInUse = "document_in_use", CONFLICT, "Another account has this document";
+    DocumentMissing = "document_missing", BAD_REQUEST, "A file has not arrived";
+    DocumentInvalid = "document_invalid", BAD_REQUEST, "A file is not what was promised";
+    TooManyDocuments = "too_many_documents", CONFLICT, "Too many documents were handed in";
+    NoSubmission = "no_submission", CONFLICT, "There is no submission for this";
+    KycApproved = "kyc_approved", CONFLICT, "The identity is approved already";
+    KycNotPending = "kyc_not_pending", CONFLICT, "The submission does not wait for a review";
+    KycNotRejected = "kyc_not_rejected", CONFLICT, "The submission was not rejected";
     Unavailable = "unavailable", SERVICE_UNAVAILABLE, "Try again in a moment";
     Internal = "internal_error", INTERNAL_SERVER_ERROR, "Something went wrong on our side";
 }

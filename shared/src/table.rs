@@ -185,4 +185,23 @@ pub(crate) mod digest {
             super::deserialize(from).map(Some)
         }
     }
+
+    pub(crate) mod list {
+        use super::{Deserialize, Deserializer, Digest, Error, Serializer};
+
+        pub(crate) fn serialize<S: Serializer>(
+            digests: &[Digest],
+            to: S,
+        ) -> Result<S::Ok, S::Error> {
+            to.collect_seq(digests.iter().map(Digest::text))
+        }
+
+        pub(crate) fn deserialize<'de, D: Deserializer<'de>>(
+            from: D,
+        ) -> Result<Vec<Digest>, D::Error> {
+            let texts = Vec::<String>::deserialize(from)?;
+            let digests = texts.iter().map(|text| Digest::from_text(text));
+            digests.collect::<Option<_>>().ok_or_else(|| D::Error::custom("not digests"))
+        }
+    }
 }

@@ -24,6 +24,7 @@ pub fn operations() -> Vec<OperationDoc> {
         otp::openapi::operations,
         auth::openapi::operations,
         profile::openapi::operations,
+        kyc::openapi::operations,
         wallet::openapi::operations,
         analytics::openapi::operations,
     ];

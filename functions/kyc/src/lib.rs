@@ -1,13 +1,54 @@
-//! The `kyc` function. Its operations come with a later version: until then it has no routes, and
-//! API Gateway sends it nothing.
+//! The `kyc` function: what a person submits to prove who they are.
 
-use axum::Router;
+mod body;
+mod file;
+mod handlers;
+#[cfg(feature = "openapi")]
+pub mod openapi;
+mod rules;
+mod submission;
+
+use std::sync::Arc;
+
+use axum::{
+    Router,
+    extract::FromRef,
+    routing::{get, post},
+};
 use shared::{
+    clock::Clock,
+    config::Config,
+    documents::Documents,
+    gate::Gate,
     http,
+    index::DocumentIndex,
     lambda::{Environment, StartError},
+    table::Store,
 };
 
-/// The function's routes: none yet.
-pub async fn router(_environment: &Environment) -> Result<Router, StartError> {
-    Ok(http::finish(Router::new()))
+/// What the handlers share.
+#[derive(Clone, FromRef)]
+struct App {
+    config: Arc<Config>,
+    clock: Clock,
+    store: Store,
+    gate: Gate,
+    documents: Documents,
+    numbers: DocumentIndex,
+}
+
+/// The function's routes.
+pub async fn router(environment: &Environment) -> Result<Router, StartError> {
+    let Environment { config, sdk, clock } = environment.clone();
+    let store = Store::new(&sdk, &config);
+    let gate = Gate::open(environment, &store).await?;
+    let documents = Documents::new(&sdk, &config);
+    let numbers = DocumentIndex::load(&store, clock.now()).await?;
+    let app = App { config, clock, store, gate, documents, numbers };
+    let routes = Router::new()
+        .route("/users/kyc", post(handlers::create).patch(handlers::change))
+        .route("/users/kyc/submit", post(handlers::hand_in))
+        .route("/users/kyc/status", get(handlers::status))
+        .with_state(app);
+    Ok(http::finish(routes))
 }

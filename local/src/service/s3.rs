@@ -1,4 +1,9 @@
 //! S3: s3s over a directory. Signatures are verified.
+//!
+//! s3s compares presigned requests with the wall clock, while the product signs them with a clock
+//! that a developer has moved ahead: to s3s they are of the future. So it is told to take any
+//! future for a clock that is wrong, and whether a request has expired is decided here, by the
+//! product's clock.
 
 use std::{
     fs, io,
@@ -10,13 +15,18 @@ use axum::{
     Router,
     body::Body,
     extract::Request,
-    http::StatusCode,
+    http::{StatusCode, header},
     response::{IntoResponse, Response},
 };
-use s3s::{auth::SimpleAuth, service::S3ServiceBuilder};
+use jiff::{Timestamp, civil::DateTime, tz::TimeZone};
+use s3s::{
+    auth::SimpleAuth,
+    config::{S3Config, StaticConfigProvider},
+    service::S3ServiceBuilder,
+};
 use s3s_fs::FileSystem;
 
-use crate::aws::CREDENTIAL;
+use crate::{aws::CREDENTIAL, clock::MovableClock};
 
 /// Buckets as directories.
 #[derive(Debug, Clone)]
@@ -45,13 +55,19 @@ impl Buckets {
         fs::create_dir_all(self.root.join(&*self.bucket))
     }
 
-    /// The service over them.
-    pub(crate) fn router(&self) -> Result<Router, String> {
+    /// The service over them, at the time of `clock`.
+    pub(crate) fn router(&self, clock: Arc<MovableClock>) -> Result<Router, String> {
         let files = FileSystem::new(self.root.as_path()).map_err(|error| format!("{error:?}"))?;
+        let mut config = S3Config::default();
+        config.presigned_url_max_skew_time_secs = u32::MAX;
         let mut service = S3ServiceBuilder::new(files);
         service.set_auth(SimpleAuth::from_single(CREDENTIAL, CREDENTIAL));
+        service.set_config(Arc::new(StaticConfigProvider::new(Arc::new(config))));
         let service = service.build();
         Ok(Router::new().fallback(async move |request: Request| -> Response {
+            if has_expired(request.uri().query().unwrap_or_default(), clock.now()) {
+                return access_denied();
+            }
             let request = request.map(s3s::Body::http_body_unsync);
             match service.call(request).await {
                 Ok(response) => response.map(Body::new),
@@ -61,5 +77,46 @@ impl Buckets {
                 }
             }
         }))
+    }
+}
+
+/// Whether the query is that of a presigned request whose time is over. What it does not say in
+/// the right form is left to s3s, which verifies the signature over it.
+fn has_expired(query: &str, now: Timestamp) -> bool {
+    let value = |name: &str| {
+        let mut pairs = form_urlencoded::parse(query.as_bytes());
+        pairs.find(|(key, _)| key == name).map(|(_, value)| value.into_owned())
+    };
+    let signed_at = value("X-Amz-Date").and_then(|date| {
+        let date = DateTime::strptime("%Y%m%dT%H%M%SZ", date).ok()?;
+        Some(date.to_zoned(TimeZone::UTC).ok()?.timestamp().as_second())
+    });
+    let seconds = value("X-Amz-Expires").and_then(|seconds| seconds.parse::<u32>().ok());
+    let (Some(signed_at), Some(seconds)) = (signed_at, seconds) else { return false };
+    now.as_second() > signed_at + i64::from(seconds)
+}
+
+/// As S3 answers it.
+fn access_denied() -> Response {
+    const BODY: &str = "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n\
+        <Error><Code>AccessDenied</Code><Message>Request has expired</Message></Error>";
+    (StatusCode::FORBIDDEN, [(header::CONTENT_TYPE, "application/xml")], BODY).into_response()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_presigned_request_lives_as_long_as_it_says() {
+        let query = "X-Amz-Date=20260131T101112Z&X-Amz-Expires=60&X-Amz-Signature=0";
+        let at = |time: &str| has_expired(query, time.parse().unwrap());
+        assert!(!at("2026-01-31T10:11:12Z"));
+        assert!(!at("2026-01-31T10:12:12Z"));
+        assert!(at("2026-01-31T10:12:13Z"));
+        let now = "2030-01-01T00:00:00Z".parse().unwrap();
+        for other in ["", "list-type=2", "X-Amz-Date=x&X-Amz-Expires=60", "X-Amz-Expires=60"] {
+            assert!(!has_expired(other, now), "{other}");
+        }
     }
 }

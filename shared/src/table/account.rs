@@ -8,7 +8,7 @@ use aws_sdk_dynamodb::types::AttributeValue;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use super::{Change, Item, Key, Table, Transaction, item, n, s, seconds, time};
+use super::{Change, Item, Key, Table, Transaction, item, kyc::KycStatus, n, s, seconds, time};
 use crate::{
     email::Email,
     id::{SessionId, UserId},
@@ -132,7 +132,7 @@ pub fn create<L>(
     new.extend(key(account.user_id).key);
     let shard = account.user_id.as_bytes()[15] % LIST_SHARDS;
     new.insert("joined_shard".to_owned(), s(shard.to_string()));
-    new.insert("kyc_status".to_owned(), s("NOT_SUBMITTED"));
+    new.insert("kyc_status".to_owned(), s(KycStatus::NotSubmitted.as_str()));
     new.insert("is_profile_complete".to_owned(), AttributeValue::Bool(false));
     transaction.create(label, Table::Users, "pk", new);
     Ok(())
@@ -289,6 +289,20 @@ pub fn must_be_staff<L>(transaction: &mut Transaction<L>, label: L, user_id: Use
     let names = [("#status", "status")];
     let condition = "#status = :active AND is_staff = :true";
     transaction.check(label, key(user_id), condition, &names, values);
+}
+
+/// Notes where the check of the person's identity stands, in the row of the staff's list. Lets a
+/// transaction through only while there is such an account.
+pub fn set_kyc_status<L>(
+    transaction: &mut Transaction<L>,
+    label: L,
+    user_id: UserId,
+    status: KycStatus,
+) {
+    let change = Change::new(key(user_id), "SET kyc_status = :kyc_status")
+        .only_if("attribute_exists(pk)")
+        .with(":kyc_status", s(status.as_str()));
+    transaction.change(label, change);
 }
 
 /// Notes whether the profile is complete, in the row of the staff's list.

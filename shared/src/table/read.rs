@@ -275,6 +275,43 @@ impl Store {
             .expression_attribute_values(":to", s(to));
         all(query).await
     }
+
+    /// The first rows of a span of an index's partition.
+    pub(super) async fn index_span(
+        &self,
+        table: Table,
+        index: &str,
+        (pk, of): (&str, &str),
+        (sk, span): (&str, Span<'_>),
+        limit: usize,
+    ) -> Result<Vec<Item>, Problem> {
+        let (condition, bound) = match span {
+            Span::After(bound) => ("#pk = :pk AND #sk > :sk", bound),
+            Span::Before(bound) => ("#pk = :pk AND #sk < :sk", bound),
+        };
+        let query = self
+            .client
+            .query()
+            .table_name(self.name(table))
+            .index_name(index)
+            .key_condition_expression(condition)
+            .expression_attribute_names("#pk", pk)
+            .expression_attribute_names("#sk", sk)
+            .expression_attribute_values(":pk", s(of))
+            .expression_attribute_values(":sk", s(bound))
+            .limit(i32::try_from(limit).unwrap_or(MAX_ROWS));
+        let output = query.send().await.map_err(|error| failure::problem("Query", error))?;
+        Ok(output.items.unwrap_or_default())
+    }
+}
+
+/// The part of an index partition that is asked for.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Span<'a> {
+    /// What comes after this sort key.
+    After(&'a str),
+    /// What comes before this sort key.
+    Before(&'a str),
 }
 
 /// All pages of a query.

@@ -1,0 +1,99 @@
+//! What the operations are asked for.
+
+use shared::{
+    document::{
+        ContentType, DocumentNumber, DocumentType, FileDigest, MAX_FILE_BYTES, Promise,
+    },
+    fields::{Body, Edit, Fields},
+    index::DocumentDigests,
+    secret::Digest,
+    value::Invalid,
+};
+
+/// `POST /users/kyc`.
+#[derive(Debug, Clone)]
+pub(crate) struct NewSubmission {
+    pub(crate) document_type: DocumentType,
+    pub(crate) document_number: DocumentNumber,
+    pub(crate) front: Promise,
+    pub(crate) back: Option<Promise>,
+}
+
+impl Body for NewSubmission {
+    fn read(fields: &mut Fields) -> Option<Self> {
+        let document_type = fields.optional("document_type", DocumentType::parse);
+        let document_number = fields.required("document_number", DocumentNumber::parse);
+        let documents = fields.required_object("documents", |documents| {
+            let front = documents.required_object("front", promise);
+            let back = documents.optional_object("back", promise);
+            front.zip(back)
+        });
+        let (front, back) = documents?;
+        Some(Self {
+            document_type: document_type?.unwrap_or_default(),
+            document_number: document_number?,
+            front,
+            back,
+        })
+    }
+}
+
+impl NewSubmission {
+    /// Equal for requests that ask for the same.
+    pub(crate) fn fingerprint(&self, digests: &DocumentDigests) -> Digest {
+        let (front, back) = (words(&self.front), self.back.as_ref().map(words).unwrap_or_default());
+        digests.fingerprint(&[
+            self.document_type.as_str().as_bytes(),
+            self.document_number.as_str().as_bytes(),
+            front.as_bytes(),
+            back.as_bytes(),
+        ])
+    }
+}
+
+fn words(Promise { content_type, size, sha256 }: &Promise) -> String {
+    format!("{} {size} {sha256}", content_type.as_str())
+}
+
+/// `PATCH /users/kyc`: what is absent stays, and null is the same as absent but for the back,
+/// which there need not be.
+#[derive(Debug, Clone)]
+pub(crate) struct Edits {
+    pub(crate) document_type: Option<DocumentType>,
+    pub(crate) document_number: Option<DocumentNumber>,
+    pub(crate) front: Option<Promise>,
+    pub(crate) back: Edit<Promise>,
+}
+
+impl Body for Edits {
+    fn read(fields: &mut Fields) -> Option<Self> {
+        let document_type = fields.optional("document_type", DocumentType::parse);
+        let document_number = fields.optional("document_number", DocumentNumber::parse);
+        let documents = fields.optional_object("documents", |documents| {
+            let front = documents.optional_object("front", promise);
+            let back = documents.edit_object("back", promise);
+            front.zip(back)
+        });
+        let (front, back) = documents?.unwrap_or((None, Edit::Keep));
+        Some(Self {
+            document_type: document_type?,
+            document_number: document_number?,
+            front,
+            back,
+        })
+    }
+}
+
+/// A file that is to be uploaded.
+fn promise(fields: &mut Fields) -> Option<Promise> {
+    let content_type = fields.required("content_type", ContentType::parse);
+    let size = fields.required_integer("size", |size| match u64::try_from(size) {
+        Ok(size @ 1..=MAX_FILE_BYTES) => Ok(size),
+        Ok(0) | Err(_) => {
+            Err(Invalid { code: "too_small", detail: "A file has one byte at least." })
+        }
+        Ok(_) => Err(Invalid { code: "too_large", detail: "A file may be 10 MiB long." }),
+    });
+    let sha256 = fields.required("sha256", FileDigest::parse);
+    Some(Promise { content_type: content_type?, size: size?, sha256: sha256? })
+}

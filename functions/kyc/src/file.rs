@@ -1,0 +1,95 @@
+//! The files: where they are sent, and whether they are what was promised.
+
+use std::collections::BTreeMap;
+
+use jiff::Timestamp;
+use serde::Serialize;
+use shared::{
+    document::{Document, Side},
+    documents::{Arrived, Documents, Presigned},
+    problem::{Code, FieldError, Problem},
+    table::kyc::{KycStatus, Submission},
+};
+use tokio::task::JoinSet;
+
+/// Where and how a file is to be sent.
+#[derive(Serialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub(crate) struct Upload {
+    side: Side,
+    /// The method of the request.
+    #[cfg_attr(feature = "openapi", schema(example = "PUT"))]
+    method: &'static str,
+    /// Whoever has it may send this file, and no other.
+    #[cfg_attr(feature = "openapi", schema(format = "uri"))]
+    url: String,
+    /// The headers that the request must have, exactly.
+    headers: BTreeMap<String, String>,
+    /// Ten minutes from now.
+    expires_at: Timestamp,
+}
+
+/// Where the files are to be sent that nobody has looked at yet.
+pub(crate) async fn uploads(
+    documents: &Documents,
+    submission: &Submission,
+    now: Timestamp,
+) -> Result<Vec<Upload>, Problem> {
+    let mut uploads = Vec::new();
+    if submission.status != KycStatus::AwaitingDocuments {
+        return Ok(uploads);
+    }
+    for document in submission.documents.iter().filter(|document| !document.is_checked) {
+        let Presigned { method, url, headers, expires_at } =
+            documents.upload(document, now).await?;
+        let headers = headers.into_iter().collect();
+        uploads.push(Upload { side: document.side, method, url, headers, expires_at });
+    }
+    Ok(uploads)
+}
+
+/// Looks at every file of a submission, all at once.
+///
+/// # Errors
+/// `document_missing` where one is not there, else `document_invalid`, with each such side.
+pub(crate) async fn check(documents: &Documents, submission: &Submission) -> Result<(), Problem> {
+    let mut looks = JoinSet::new();
+    for document in submission.documents.clone() {
+        let documents = documents.clone();
+        looks.spawn(async move {
+            let arrived = documents.inspect(&document).await?;
+            Ok::<_, Problem>(fault(&document, arrived.as_ref()))
+        });
+    }
+    let mut faults = Vec::new();
+    for fault in looks.join_all().await {
+        faults.extend(fault?);
+    }
+    let Some(code) = faults.iter().map(|(_, code)| *code).min_by_key(|code| *code != MISSING) else {
+        return Ok(());
+    };
+    faults.sort_by_key(|(side, _)| side.as_str() != Side::Front.as_str());
+    let errors = faults.into_iter().map(|(side, code)| FieldError {
+        field: side.field().into(),
+        code: code.as_str(),
+        detail: if code == MISSING { "This has not arrived." } else { "This is not what was promised." }
+            .into(),
+    });
+    Err(Problem::fields(code, errors.collect()))
+}
+
+const MISSING: Code = Code::DocumentMissing;
+
+fn fault(document: &Document, arrived: Option<&Arrived>) -> Option<(Side, Code)> {
+    match arrived {
+        None => Some((document.side, MISSING)),
+        Some(arrived) if arrived.keeps(document) && is_of_its_type(document, arrived) => None,
+        Some(_) => Some((document.side, Code::DocumentInvalid)),
+    }
+}
+
+/// What the first bytes say, whatever type was promised and stored.
+fn is_of_its_type(document: &Document, arrived: &Arrived) -> bool {
+    let found = infer::get(&arrived.head);
+    found.is_some_and(|found| found.mime_type() == document.promise.content_type.as_str())
+}

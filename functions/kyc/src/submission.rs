@@ -1,0 +1,175 @@
+//! The operations on a submission: read, decide, write, and again if something came between.
+
+use jiff::Timestamp;
+use shared::{
+    gate,
+    http::IdempotencyKey,
+    id::{SubmissionId, UploadId},
+    problem::{Code, Problem},
+    secret,
+    table::kyc::{
+        self, KycStatus, Submission,
+        submit::{self, Request, Saved, Saving},
+    },
+    token::Claims,
+};
+
+use crate::{
+    App,
+    body::{Edits, NewSubmission},
+    file, rules,
+};
+
+/// How often a change is made anew that another one overtook.
+const ATTEMPTS: usize = 8;
+
+/// Makes a submission, in place of the one before. A request that came before under the same key
+/// makes nothing: the submission as it is, and that it is so.
+pub(crate) async fn create(
+    app: &App,
+    claims: &Claims,
+    key: Option<&IdempotencyKey>,
+    asked: &NewSubmission,
+    now: Timestamp,
+) -> Result<(Submission, bool), Problem> {
+    let digests = app.numbers.open(now).await?;
+    let request = key.map(|key| digests.request(claims.user_id, key));
+    let fingerprint = asked.fingerprint(&digests);
+    for _ in 0..ATTEMPTS {
+        let record = request.as_ref().map(|request| submit::request_key(request).consistent());
+        let reads = (kyc::key(claims.user_id).consistent(), record);
+        let (_, (before, record)) = app.gate.enter(claims, reads).await?;
+        if let Some(record) = record.flatten().filter(|record| now < record.expires_at) {
+            if record.fingerprint != fingerprint {
+                let detail = "Use a new Idempotency-Key for a new request.";
+                return Err(Problem::new(Code::IdempotencyKeyReused, detail));
+            }
+            let before = before.ok_or_else(no_submission)?;
+            return Ok((before, true));
+        }
+        let before = match refuse_approved(before)? {
+            Some(before) => Some(cleaned(app, before).await),
+            None => None,
+        };
+        let ids = (
+            SubmissionId::new(now, secret::random()),
+            UploadId::new(now, secret::random()),
+        );
+        let next = rules::create(claims.user_id, before.as_ref(), asked, &digests, ids, now)?;
+        let record = Request::new(fingerprint, next.submission.submission_id, now);
+        let request = request.map(|request| (request, record));
+        let saving =
+            Saving { submission: &next.submission, released: next.released, request };
+        if save(app, &saving, now).await? {
+            return Ok((next.submission, false));
+        }
+    }
+    Err(busy())
+}
+
+/// Changes the submission. What changes nothing is answered with it as it is.
+pub(crate) async fn change(
+    app: &App,
+    claims: &Claims,
+    edits: &Edits,
+    now: Timestamp,
+) -> Result<Submission, Problem> {
+    let digests = app.numbers.open(now).await?;
+    for _ in 0..ATTEMPTS {
+        let before = cleaned(app, present(read(app, claims).await?)?).await;
+        let upload_id = UploadId::new(now, secret::random());
+        let Some(next) = rules::change(&before, edits, &digests, upload_id, now)? else {
+            return Ok(before);
+        };
+        let saving =
+            Saving { submission: &next.submission, released: next.released, request: None };
+        if save(app, &saving, now).await? {
+            return Ok(next.submission);
+        }
+    }
+    Err(busy())
+}
+
+/// Hands the submission in for review, if its files are there. One that is handed in already is
+/// answered the same: the first answer may have been lost.
+pub(crate) async fn hand_in(
+    app: &App,
+    claims: &Claims,
+    now: Timestamp,
+) -> Result<Submission, Problem> {
+    for _ in 0..ATTEMPTS {
+        let before = present(read(app, claims).await?)?;
+        match before.status {
+            KycStatus::AwaitingDocuments => {}
+            KycStatus::Pending => return Ok(before),
+            _ => return Err(no_submission()),
+        }
+        let check = file::check(&app.documents, &before);
+        let (checked, before) = tokio::join!(check, cleaned(app, before.clone()));
+        checked?;
+        let submission = rules::hand_in(before, now);
+        let saving = Saving { submission: &submission, released: None, request: None };
+        if save(app, &saving, now).await? {
+            return Ok(submission);
+        }
+    }
+    Err(busy())
+}
+
+async fn read(app: &App, claims: &Claims) -> Result<Option<Submission>, Problem> {
+    let (_, submission) = app.gate.enter(claims, kyc::key(claims.user_id).consistent()).await?;
+    Ok(submission)
+}
+
+/// Whether it was saved; not when something came between.
+async fn save(app: &App, saving: &Saving<'_>, now: Timestamp) -> Result<bool, Problem> {
+    match submit::save(&app.store, saving, now).await? {
+        Saved::Done => Ok(true),
+        Saved::Overtaken => Ok(false),
+        Saved::NoAccount => Err(gate::session_ended()),
+        Saved::InUse => {
+            let detail = "Another account has submitted a document with this number.";
+            Err(Problem::field(Code::DocumentInUse, "document_number", detail))
+        }
+    }
+}
+
+/// The submission without the files that others have replaced: they are deleted now. Those that
+/// cannot be deleted stay noted, for the next time.
+async fn cleaned(app: &App, submission: Submission) -> Submission {
+    let keys: Vec<_> = submission.replaced.iter().map(String::as_str).collect();
+    if keys.is_empty() {
+        return submission;
+    }
+    match app.documents.delete(&keys).await {
+        Ok(()) => Submission { replaced: Vec::new(), ..submission },
+        Err(problem) => {
+            tracing::warn!(cause = problem.cause_chain(), "replaced files were not deleted");
+            submission
+        }
+    }
+}
+
+fn refuse_approved(before: Option<Submission>) -> Result<Option<Submission>, Problem> {
+    match before.as_ref().map(|before| before.status) {
+        Some(KycStatus::Approved) => {
+            let detail = "An identity that is approved is not submitted again.";
+            Err(Problem::new(Code::KycApproved, detail))
+        }
+        _ => Ok(before),
+    }
+}
+
+/// The submission, if it can still be changed. One that was given up is none.
+fn present(before: Option<Submission>) -> Result<Submission, Problem> {
+    let before = refuse_approved(before)?;
+    before.filter(|found| found.status != KycStatus::NotSubmitted).ok_or_else(no_submission)
+}
+
+fn no_submission() -> Problem {
+    Problem::new(Code::NoSubmission, "Submit a document first: POST /users/kyc.")
+}
+
+fn busy() -> Problem {
+    Problem::unavailable("a submission changed too often")
+}

@@ -1,0 +1,230 @@
+//! What staff and the sweep do to submissions.
+
+use std::time::Duration;
+
+use jiff::Timestamp;
+
+use super::{
+    super::{Store, Transaction, account},
+    KycStatus, Submission, claim, key, put,
+};
+use crate::{
+    clock::whole_second,
+    id::UserId,
+    problem::{Code, Problem},
+    secret,
+};
+
+/// How often a change is made anew that another one overtook.
+const ATTEMPTS: u32 = 8;
+
+/// What a member of staff decides.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Decision {
+    /// The person is who they say.
+    Approve,
+    /// They are not, or it cannot be told: the reason is shown to them.
+    Reject(String),
+}
+
+impl Decision {
+    /// The word for it, in an audit entry.
+    pub fn as_str(&self) -> &'static str {
+        match self {
+            Self::Approve => "APPROVE",
+            Self::Reject(_) => "REJECT",
+        }
+    }
+
+    fn apply(&self, before: &Submission, reviewer: UserId, now: Timestamp) -> Submission {
+        let now = whole_second(now);
+        let after = Submission {
+            reviewed_by: Some(reviewer),
+            updated_at: now,
+            verified_at: None,
+            rejection_reason: None,
+            ..before.clone()
+        };
+        match self {
+            Self::Approve => {
+                Submission { status: KycStatus::Approved, verified_at: Some(now), ..after }
+            }
+            Self::Reject(reason) => Submission {
+                status: KycStatus::Rejected,
+                rejection_reason: Some(reason.clone()),
+                ..after
+            },
+        }
+    }
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Write {
+    Submission,
+    Account,
+    Staff,
+    Claim,
+    Beside,
+}
+
+/// Judges the submission of `user_id`, which must be `PENDING`. `seen` is the revision that the
+/// member of staff looked at, if they say: another one is not judged. `beside` adds what is to be
+/// written in the same transaction, which holds that `reviewer` is staff.
+///
+/// # Errors
+/// `not_found` without an account or a submission, `kyc_not_pending`, `precondition_failed`,
+/// `forbidden` for who is no longer staff, 503.
+pub async fn review(
+    store: &Store,
+    user_id: UserId,
+    (reviewer, decision): (UserId, &Decision),
+    seen: Option<u64>,
+    now: Timestamp,
+    beside: impl Fn(&mut Transaction<()>, &Submission) -> Result<(), Problem>,
+) -> Result<Submission, Problem> {
+    change(store, user_id, reviewer, beside, |before| {
+        if before.status != KycStatus::Pending {
+            let detail = "Only a submission that waits for a review can be judged.";
+            return Err(Problem::new(Code::KycNotPending, detail));
+        }
+        if seen.is_some_and(|seen| seen != before.revision) {
+            let detail = "The submission has changed since it was looked at. Look again.";
+            return Err(Problem::new(Code::PreconditionFailed, detail));
+        }
+        Ok((decision.apply(before, reviewer, now), Transaction::default()))
+    })
+    .await
+}
+
+/// Frees the number of a rejected submission, and those that were handed in before it: another
+/// account may claim them. `beside` adds what is to be written in the same transaction, which
+/// holds that `actor` is staff. Freed numbers can be freed again.
+///
+/// # Errors
+/// `not_found`, `kyc_not_rejected`, `forbidden`, 503.
+pub async fn free_number(
+    store: &Store,
+    user_id: UserId,
+    actor: UserId,
+    beside: impl Fn(&mut Transaction<()>, &Submission) -> Result<(), Problem>,
+) -> Result<Submission, Problem> {
+    change(store, user_id, actor, beside, |before| {
+        if before.status != KycStatus::Rejected {
+            let detail = "Only the number of a rejected submission can be freed.";
+            return Err(Problem::new(Code::KycNotRejected, detail));
+        }
+        let mut releases = Transaction::default();
+        // A number that was freed before may be another's by now.
+        let firm = before.is_number_firm.then_some(&before.number_digest);
+        for number in before.earlier_numbers.iter().chain(firm) {
+            claim::release(&mut releases, Write::Claim, number, user_id);
+        }
+        let freed =
+            Submission { is_number_firm: false, earlier_numbers: Vec::new(), ..before.clone() };
+        Ok((freed, releases))
+    })
+    .await
+}
+
+/// Reads, decides and writes, and does it again if another change came between.
+async fn change(
+    store: &Store,
+    user_id: UserId,
+    actor: UserId,
+    beside: impl Fn(&mut Transaction<()>, &Submission) -> Result<(), Problem>,
+    decide: impl Fn(&Submission) -> Result<(Submission, Transaction<Write>), Problem>,
+) -> Result<Submission, Problem> {
+    let nothing = || Problem::new(Code::NotFound, "There is no such submission.");
+    for attempt in 0..ATTEMPTS {
+        pause(attempt).await;
+        let before = store.read(key(user_id).consistent()).await?;
+        let before = before.filter(|found| found.status != KycStatus::NotSubmitted);
+        let (after, mut all) = decide(&before.ok_or_else(nothing)?)?;
+        let after = after.revised();
+        put(&mut all, Write::Submission, &after)?;
+        account::set_kyc_status(&mut all, Write::Account, user_id, after.status);
+        account::must_be_staff(&mut all, Write::Staff, actor);
+        let mut others = Transaction::default();
+        beside(&mut others, &after)?;
+        all.append(others, Write::Beside);
+        let Err(refusals) = store.commit(all).await? else { return Ok(after) };
+        let refused = |label| refusals.iter().any(|refusal| refusal.label == label);
+        if refused(Write::Staff) {
+            return Err(Problem::new(Code::Forbidden, "This operation is for staff."));
+        }
+        if refused(Write::Account) {
+            return Err(nothing());
+        }
+        if refused(Write::Beside) {
+            return Err(Problem::unavailable("what belongs to a review was refused"));
+        }
+    }
+    Err(Problem::unavailable("a submission changed too often"))
+}
+
+async fn pause(attempt: u32) {
+    if attempt > 0 {
+        let [jitter] = secret::random::<1>();
+        let millis = u64::from(jitter) * u64::from(attempt) / 8;
+        tokio::time::sleep(Duration::from_millis(millis)).await;
+    }
+}
+
+/// Gives up a submission whose files did not come: whether it did.
+///
+/// First the record says so, in place; then `delete_files` deletes the files of these keys; then
+/// the record goes, with the claim of its number. A crash between leaves it where
+/// [`super::queue::abandoned`] finds it again, and the same call goes on. Where numbers are firmly
+/// claimed because they were handed in once, the record stays to hold them, and leaves the index.
+///
+/// A submission that moves on in the meantime is left alone: its files have new keys.
+pub async fn abandon(
+    store: &Store,
+    submission: &Submission,
+    now: Timestamp,
+    delete_files: impl AsyncFnOnce(&[&str]) -> Result<(), Problem>,
+) -> Result<bool, Problem> {
+    if !submission.is_abandoned(now) {
+        return Ok(false);
+    }
+    let Some(given_up) = give_up(store, submission).await? else { return Ok(false) };
+    delete_files(&given_up.file_keys().collect::<Vec<_>>()).await?;
+    forget(store, &given_up).await
+}
+
+/// Marks a submission as given up, if it is not already and has not moved on.
+async fn give_up(store: &Store, submission: &Submission) -> Result<Option<Submission>, Problem> {
+    let status = KycStatus::NotSubmitted;
+    if submission.status == status {
+        return Ok(Some(submission.clone()));
+    }
+    let given_up = Submission { status, ..submission.clone() }.revised();
+    let mut all = Transaction::default();
+    put(&mut all, Write::Submission, &given_up)?;
+    account::set_kyc_status(&mut all, Write::Account, given_up.user_id, status);
+    Ok(store.commit(all).await?.is_ok().then_some(given_up))
+}
+
+/// Ends what was given up and has no files any more.
+async fn forget(store: &Store, given_up: &Submission) -> Result<bool, Problem> {
+    if given_up.is_number_firm || !given_up.earlier_numbers.is_empty() {
+        let (documents, replaced) = (Vec::new(), Vec::new());
+        let held = Submission { documents, replaced, ..given_up.clone() }.revised();
+        let mut all = Transaction::default();
+        put(&mut all, Write::Submission, &held)?;
+        return Ok(store.commit(all).await?.is_ok());
+    }
+    for with_claim in [true, false] {
+        let mut all = Transaction::default();
+        super::remove(&mut all, Write::Submission, given_up)?;
+        if with_claim {
+            claim::release(&mut all, Write::Claim, &given_up.number_digest, given_up.user_id);
+        }
+        let Err(refusals) = store.commit(all).await? else { return Ok(true) };
+        if refusals.iter().any(|refusal| refusal.label == Write::Submission) {
+            return Ok(false);
+        }
+        // The claim had lapsed, and the number is another's by now: there is nothing to free.
+    }
+    Err(Problem::unavailable("a claim changed hands twice"))
+}
