@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 
 use jiff::Timestamp;
+use serde::de::{DeserializeOwned, IntoDeserializer, value::StrDeserializer};
 use serde_json::{Map, Value};
 
 use crate::{money::Currency, phone::Region, problem::FieldError, value::Invalid};
@@ -206,6 +207,14 @@ impl Fields {
         Some(value.map_or(Edit::Clear, Edit::Set))
     }
 
+    /// A boolean that may be absent or null. The outer `None` says that it was refused.
+    pub fn optional_flag(&mut self, name: &'static str) -> Option<Option<bool>> {
+        match self.has(name) {
+            true => self.flag(name).map(Some),
+            false => Some(None),
+        }
+    }
+
     /// A boolean that is false when it is absent or null.
     pub fn flag(&mut self, name: &'static str) -> Option<bool> {
         match self.object.get(name) {
@@ -268,6 +277,21 @@ impl Fields {
     pub fn refuse_missing<T>(&mut self, name: &'static str) -> Option<T> {
         self.refuse(name, REQUIRED)
     }
+}
+
+/// One of the words that `T` is written as; `invalid` says what else is wrong.
+pub fn one_of<T: DeserializeOwned>(text: &str, invalid: Invalid) -> Result<T, Invalid> {
+    let word: StrDeserializer<'_, serde::de::value::Error> = text.into_deserializer();
+    T::deserialize(word).map_err(|_| invalid)
+}
+
+/// A time, RFC 3339.
+///
+/// # Errors
+/// `invalid_time`.
+pub fn time(text: &str) -> Result<Timestamp, Invalid> {
+    text.parse()
+        .map_err(|_| Invalid { code: "invalid_time", detail: "This must be a time, RFC 3339." })
 }
 
 /// Parses nothing: the text as it is, from 1 to `MAX` characters.

@@ -157,6 +157,20 @@ impl Gate {
         Err(Problem::new(Code::Forbidden, "This operation is for staff."))
     }
 
+    /// Refuses a member of staff who asks to do to themselves what only another may; that is
+    /// audited.
+    ///
+    /// # Errors
+    /// 403 `own_account`.
+    pub async fn must_be_another(&self, staff: &Staff, subject: UserId) -> Result<(), Problem> {
+        if subject != staff.user_id() {
+            return Ok(());
+        }
+        let record = staff.record(subject, Action::OwnAccountRefused);
+        audit::put(&self.0.store, &record, self.0.clock.now()).await?;
+        Err(Problem::new(Code::OwnAccount, "Ask another member of staff."))
+    }
+
     /// A principal, if the session is there and has not run out.
     pub fn admit(&self, session: Option<Session>) -> Result<Principal, Problem> {
         match session {

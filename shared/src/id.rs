@@ -94,6 +94,16 @@ ids! {
     AuditId;
 }
 
+/// The text that ids made at `at` or later begin with or come after, and earlier ones come before.
+pub(crate) fn first_text(at: Timestamp) -> String {
+    let mut text = v7(at, [0; 10]).as_hyphenated().to_string();
+    text.truncate(TIME_CHARS);
+    text
+}
+
+/// What of an id's text is its time: 48 bits, and a hyphen.
+const TIME_CHARS: usize = 13;
+
 fn v7(now: Timestamp, random: [u8; 10]) -> Uuid {
     // The format has no time before 1970; nothing here is older.
     let millis = u64::try_from(now.as_millisecond()).unwrap_or(0);
@@ -165,6 +175,14 @@ mod tests {
         ] {
             assert_eq!(UserId::parse(bad), Err(INVALID), "{bad}");
         }
+    }
+
+    #[test]
+    fn a_time_parts_the_ids_before_it_from_those_after_it() {
+        let now = at(1_800_000_000_001);
+        let first = first_text(now);
+        assert!(EntryId::new(at(1_800_000_000_000), [0xff; 10]).to_string() < first);
+        assert!(first < EntryId::new(now, [0; 10]).to_string());
     }
 
     #[test]

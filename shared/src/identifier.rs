@@ -78,6 +78,16 @@ impl Identifier {
     }
 }
 
+impl Kind {
+    /// The field that holds an identifier of this kind in requests, answers and items.
+    pub fn field(self) -> &'static str {
+        match self {
+            Self::Phone => "phone_number",
+            Self::Email => "email",
+        }
+    }
+}
+
 impl From<PhoneNumber> for Identifier {
     fn from(phone: PhoneNumber) -> Self {
         Self::Phone(phone)

@@ -92,8 +92,8 @@ pub const DEFAULT_FUNCTION: Function = Function::Auth;
 
 /// All operations.
 pub const ALL: &[Operation] = {
-    use Caller::{Anyone, Service, User};
-    use Function::{Analytics, Auth, Kyc, Otp, Profile, Wallet};
+    use Caller::{Anyone, Service, Staff, User};
+    use Function::{Admin, Analytics, Auth, Kyc, Otp, Profile, Wallet};
     &[
         Operation::new(Method::POST, "/auth/otp/request", Otp, Anyone),
         Operation::new(Method::POST, "/auth/otp/verify", Otp, Anyone),
@@ -125,6 +125,14 @@ pub const ALL: &[Operation] = {
         Operation::new(Method::POST, "/internal/wallet/entries", Wallet, Service),
         Operation::new(Method::GET, "/users/analytics/usage-stats", Analytics, User),
         Operation::new(Method::POST, "/internal/usage-events", Analytics, Service),
+        Operation::new(Method::GET, "/admin/users", Admin, Staff),
+        Operation::new(Method::POST, "/admin/users", Admin, Staff),
+        Operation::new(Method::GET, "/admin/users/{user_id}", Admin, Staff),
+        Operation::new(Method::PUT, "/admin/users/{user_id}", Admin, Staff),
+        Operation::new(Method::PATCH, "/admin/users/{user_id}", Admin, Staff),
+        Operation::new(Method::DELETE, "/admin/users/{user_id}/sessions", Admin, Staff),
+        Operation::new(Method::POST, "/admin/users/{user_id}/wallet/adjustments", Admin, Staff),
+        Operation::new(Method::GET, "/admin/audit", Admin, Staff),
     ]
 };
 

@@ -45,6 +45,7 @@ codes! {
     UnsupportedMediaType = "unsupported_media_type", UNSUPPORTED_MEDIA_TYPE, "The body must be application/json";
     BodyTooLarge = "body_too_large", PAYLOAD_TOO_LARGE, "The body is too large";
     Forbidden = "forbidden", FORBIDDEN, "This is not allowed";
+    OwnAccount = "own_account", FORBIDDEN, "Another member of staff has to do this";
     ReauthenticationRequired = "reauthentication_required", FORBIDDEN, "A fresh sign-in is required";
     NotFound = "not_found", NOT_FOUND, "There is nothing here";
     MethodNotAllowed = "method_not_allowed", METHOD_NOT_ALLOWED, "The method is not allowed here";
@@ -151,6 +152,18 @@ impl Problem {
             code: invalid.code,
             detail: invalid.detail.into(),
         }])
+    }
+
+    /// 400 `already_exists`: another account has what these fields name. `None` for no fields.
+    pub fn taken(fields: impl Iterator<Item = &'static str>) -> Option<Self> {
+        let errors: Vec<_> = fields
+            .map(|field| FieldError {
+                field: field.into(),
+                code: Code::AlreadyExists.as_str(),
+                detail: "Another account has this.".into(),
+            })
+            .collect();
+        (!errors.is_empty()).then(|| Self::fields(Code::AlreadyExists, errors))
     }
 
     /// 400: a cursor that was altered, or belongs to another query.

@@ -2,11 +2,65 @@
 
 use jiff::{Timestamp, ToSpan, civil::Date, tz::TimeZone};
 
-use crate::value::Invalid;
+use crate::{
+    fields::{Body, Edit, Fields},
+    table::profile::Profile,
+    value::Invalid,
+};
 
 const MAX_CHARS: usize = 255;
 const MAX_URL_BYTES: usize = 500;
 const MAX_AGE_YEARS: i64 = 130;
+
+/// What is to become of each field.
+#[derive(Clone)]
+pub struct Edits {
+    full_name: Edit<String>,
+    date_of_birth: Edit<Date>,
+    address: Edit<String>,
+    avatar_url: Edit<String>,
+}
+
+impl Body for Edits {
+    fn read(fields: &mut Fields) -> Option<Self> {
+        let now = fields.context.now;
+        let full_name = fields.edit("full_name", full_name);
+        let date_of_birth = fields.edit("date_of_birth", |text| date_of_birth(text, now));
+        let address = fields.edit("address", address);
+        let avatar_url = fields.edit("avatar_url", avatar_url);
+        Some(Self {
+            full_name: full_name?,
+            date_of_birth: date_of_birth?,
+            address: address?,
+            avatar_url: avatar_url?,
+        })
+    }
+}
+
+impl Edits {
+    /// The profile after a merge: what is absent stays.
+    pub fn merge_into(self, before: Profile) -> Profile {
+        Profile {
+            full_name: self.full_name.apply(before.full_name),
+            date_of_birth: self.date_of_birth.apply(before.date_of_birth),
+            address: self.address.apply(before.address),
+            avatar_url: self.avatar_url.apply(before.avatar_url),
+            ..before
+        }
+    }
+
+    /// The profile after a replacement: what is absent goes.
+    pub fn replace(self, before: Profile) -> Profile {
+        let emptied = Profile::empty(before.user_id, before.created_at);
+        self.merge_into(Profile { revision: before.revision, ..emptied })
+    }
+}
+
+impl std::fmt::Debug for Edits {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Edits")
+    }
+}
 
 /// A name as it is to be shown: 2 to 255 characters.
 ///

@@ -12,6 +12,7 @@ pub mod key;
 pub mod kyc;
 pub mod limit;
 pub mod login;
+pub mod opening;
 pub mod otp;
 pub mod posting;
 pub mod profile;
@@ -20,6 +21,7 @@ pub mod usage;
 pub mod wallet;
 
 mod failure;
+mod newest;
 mod read;
 mod write;
 
@@ -32,6 +34,7 @@ use serde::{Serialize, de::DeserializeOwned};
 
 use crate::{config::Config, problem::Problem};
 
+pub use newest::Span;
 pub use read::{Key, Reads};
 pub use write::{Change, Outcome, Refusal, Transaction};
 

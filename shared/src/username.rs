@@ -35,6 +35,12 @@ impl Username {
         &self.0
     }
 
+    /// What may be shown to people who might not know it: the first character.
+    pub fn masked(&self) -> String {
+        let first: String = self.0.chars().take(1).collect();
+        format!("{first}***")
+    }
+
     /// The name in lower case: equal for names that count as the same.
     pub fn key(&self) -> String {
         self.0.to_ascii_lowercase()
@@ -80,5 +86,6 @@ mod tests {
     fn the_key_has_no_case_and_the_name_keeps_its_own() {
         let name = Username::parse("Sita.Rai").unwrap();
         assert_eq!((name.as_str(), name.key().as_str()), ("Sita.Rai", "sita.rai"));
+        assert_eq!(name.masked(), "S***");
     }
 }

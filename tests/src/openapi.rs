@@ -27,6 +27,7 @@ pub fn operations() -> Vec<OperationDoc> {
         kyc::openapi::operations,
         wallet::openapi::operations,
         analytics::openapi::operations,
+        admin::openapi::operations,
     ];
     functions.into_iter().flat_map(|operations| operations()).collect()
 }

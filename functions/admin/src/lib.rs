@@ -1,13 +1,86 @@
-//! The `admin` function. Its operations come with a later version: until then it has no routes, and
-//! API Gateway sends it nothing.
+//! The `admin` function: what staff do.
+//!
+//! `list`, `detail`, `create`, `update` and `session` are about users, `wallet` about their
+//! balances, `audit` about what was done. `change` is a rule without I/O.
 
-use axum::Router;
+mod audit;
+mod change;
+mod create;
+mod detail;
+mod list;
+#[cfg(feature = "openapi")]
+pub mod openapi;
+mod session;
+mod update;
+mod wallet;
+
+use std::sync::Arc;
+
+use axum::{
+    Router,
+    extract::FromRef,
+    routing::{delete, get, post},
+};
 use shared::{
-    http,
+    clock::Clock,
+    config::Config,
+    gate::Gate,
+    http::{self, Source},
+    id::UserId,
+    keyring::{MacKeys, MacUse},
     lambda::{Environment, StartError},
+    problem::{Code, Problem},
+    table::Store,
+    token::Claims,
 };
 
-/// The function's routes: none yet.
-pub async fn router(_environment: &Environment) -> Result<Router, StartError> {
-    Ok(http::finish(Router::new()))
+/// What the handlers share.
+#[derive(Clone, FromRef)]
+struct App {
+    config: Arc<Config>,
+    clock: Clock,
+    store: Store,
+    gate: Gate,
+    cursor_keys: MacKeys,
+}
+
+/// The function's routes.
+pub async fn router(environment: &Environment) -> Result<Router, StartError> {
+    let Environment { config, sdk, clock } = environment.clone();
+    let store = Store::new(&sdk, &config);
+    let gate = Gate::open(environment, &store).await?;
+    let cursor_keys = MacKeys::load(&store, MacUse::Cursor, clock.now()).await?;
+    let app = App { config, clock, store, gate, cursor_keys };
+    let user = get(detail::show).put(update::replace).patch(update::merge);
+    let routes = Router::new()
+        .route("/admin/users", get(list::list).post(create::create))
+        .route("/admin/users/{user_id}", user)
+        .route("/admin/users/{user_id}/sessions", delete(session::end_all))
+        .route("/admin/users/{user_id}/wallet/adjustments", post(wallet::adjust))
+        .route("/admin/audit", get(audit::search))
+        .with_state(app);
+    Ok(http::finish(routes))
+}
+
+impl App {
+    /// The user that a path names. What is no id names nobody, which only staff are told.
+    async fn subject(
+        &self,
+        claims: &Claims,
+        source: Source,
+        text: &str,
+    ) -> Result<UserId, Problem> {
+        match UserId::parse(text) {
+            Ok(user_id) => Ok(user_id),
+            Err(_) => {
+                self.gate.enter_staff(claims, source, ()).await?;
+                Err(nobody())
+            }
+        }
+    }
+}
+
+/// 404.
+fn nobody() -> Problem {
+    Problem::new(Code::NotFound, "There is no such user.")
 }

@@ -2,7 +2,7 @@
 
 use jiff::Timestamp;
 use shared::{
-    fields::{Body, Fields},
+    fields::{Body, Fields, time},
     id::UserId,
     money::Amount,
     value::Invalid,
@@ -100,9 +100,4 @@ fn name(text: &str) -> Result<String, Invalid> {
         code: "invalid_name",
         detail: "This must be 1 to 100 visible ASCII characters.",
     })
-}
-
-fn time(text: &str) -> Result<Timestamp, Invalid> {
-    text.parse()
-        .map_err(|_| Invalid { code: "invalid_time", detail: "This must be a time, RFC 3339." })
 }

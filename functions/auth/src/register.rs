@@ -6,10 +6,9 @@
 use jiff::Timestamp;
 use shared::{
     http::Source,
-    id::{EntryId, SessionId, UserId},
+    id::{SessionId, UserId},
     identifier::Identifier,
-    money::Points,
-    problem::{Code, FieldError, Problem},
+    problem::{Code, Problem},
     purpose::Purpose,
     referral::ReferralCode,
     secret::{self, Digest, Token},
@@ -17,18 +16,17 @@ use shared::{
         Refusal, Transaction,
         account::{self, Account, AccountStatus, PasswordHash},
         audit::{self, Action},
-        login as attempts, otp, profile,
-        profile::Profile,
+        login as attempts,
+        opening::{self, Labels},
+        otp,
         session::{self, Session},
         usage,
-        wallet::{self, Balance, Entry},
+        wallet::{self, Balance},
     },
 };
 
 use crate::{App, body::Register, credential, strength};
 
-const SIGN_UP_POINTS: i64 = 50;
-const INVITEE_POINTS: i64 = 50;
 const INVITER_POINTS: i64 = 100;
 /// Referrals that an inviter is paid for; the code stays valid after them.
 const PAID_REFERRALS: u32 = 50;
@@ -123,21 +121,16 @@ async fn admit(
         Identifier::Phone(_) => phone.flatten(),
         Identifier::Email(_) => email.flatten(),
     };
-    let taken = [username.map(|_| "username"), holder.map(|_| field_of(&identifier))];
-    already_exists(taken.into_iter().flatten())?;
+    let taken = [username.map(|_| "username"), holder.map(|_| identifier.kind().field())];
+    if let Some(problem) = Problem::taken(taken.into_iter().flatten()) {
+        return Err(problem);
+    }
     let inviter = referral.flatten().map(|claim| claim.user_id);
     if code.is_some() && inviter.is_none() {
         return Err(invalid_referral_code());
     }
     let pair = digests.pair(&digest, &digests.source(source));
     Ok(Applicant { body, token, digest, pair, identifier, inviter })
-}
-
-fn field_of(identifier: &Identifier) -> &'static str {
-    match identifier {
-        Identifier::Phone(_) => "phone_number",
-        Identifier::Email(_) => "email",
-    }
 }
 
 /// What a password should not be guessed from.
@@ -188,21 +181,17 @@ fn transaction(
     let Applicant { token, digest, identifier, .. } = applicant;
     let (id, mut all) = (account.user_id, Transaction::default());
     otp::consume(&mut all, Write::Token, token, digest, Purpose::Register, now);
-    account::create(&mut all, Write::Other, account)?;
-    let claims = [
-        (Write::Username, account::username_claim(&account.username)),
-        (Write::Identifier, account::identifier_claim(identifier)),
-        (Write::ReferralCode, account::referral_claim(&account.referral_code)),
-    ];
-    for (label, claim) in claims {
-        account::claim_for(&mut all, label, claim, id)?;
-    }
-    profile::create(&mut all, Write::Other, &Profile::empty(id, now))?;
+    let is_paid = inviter.as_ref().is_some_and(|wallet| wallet.referrals_paid < PAID_REFERRALS);
+    let labels = Labels {
+        username: Write::Username,
+        identifier: Write::Identifier,
+        referral_code: Write::ReferralCode,
+        other: Write::Other,
+    };
+    opening::open(&mut all, labels, account, identifier, is_paid, now)?;
     session::create(&mut all, Write::Other, session)?;
     attempts::remember_source_with(&mut all, Write::Other, &applicant.pair, now);
     audit::append(&mut all, Write::Other, id, Action::Registered, source, now)?;
-    let is_paid = inviter.as_ref().is_some_and(|wallet| wallet.referrals_paid < PAID_REFERRALS);
-    open_wallet(&mut all, id, is_paid, now)?;
     match inviter {
         Some(wallet) if is_paid => pay_inviter(&mut all, wallet, now)?,
         Some(wallet) => usage::count_referral(&mut all, Write::Other, wallet.user_id),
@@ -211,51 +200,23 @@ fn transaction(
     Ok(all)
 }
 
-fn open_wallet(
-    all: &mut Transaction<Write>,
-    user_id: UserId,
-    is_invited: bool,
-    now: Timestamp,
-) -> Result<(), Problem> {
-    let mut balance = Balance::empty(user_id, now);
-    let mut entries = vec![credit(&mut balance, SIGN_UP_POINTS, "sign_up", "Welcome", now)?];
-    let mut earned = SIGN_UP_POINTS;
-    if is_invited {
-        let reason = "Invited by a friend";
-        entries.push(credit(&mut balance, INVITEE_POINTS, "referral", reason, now)?);
-        earned += INVITEE_POINTS;
-    }
-    wallet::open(all, Write::Other, &balance, &entries)?;
-    usage::count_points(all, Write::Other, user_id, points(earned)?, false, now);
-    Ok(())
-}
-
 fn pay_inviter(
     all: &mut Transaction<Write>,
     mut wallet: Balance,
     now: Timestamp,
 ) -> Result<(), Problem> {
-    let entry = credit(&mut wallet, INVITER_POINTS, "referral", "Invited a friend", now)?;
+    let entry = opening::credit(&mut wallet, INVITER_POINTS, "referral", "Invited a friend", now)?;
     wallet.referrals_paid += 1;
     wallet::post(all, Write::Inviter, &wallet, &entry)?;
-    usage::count_points(all, Write::Other, wallet.user_id, points(INVITER_POINTS)?, true, now);
+    usage::count_points(
+        all,
+        Write::Other,
+        wallet.user_id,
+        opening::points(INVITER_POINTS)?,
+        true,
+        now,
+    );
     Ok(())
-}
-
-fn points(points: i64) -> Result<Points, Problem> {
-    Points::new(points).ok_or_else(|| Problem::internal("points out of range"))
-}
-
-fn credit(
-    balance: &mut Balance,
-    amount: i64,
-    reference: &str,
-    reason: &str,
-    now: Timestamp,
-) -> Result<Entry, Problem> {
-    let entry_id = EntryId::new(now, secret::random());
-    let entry = balance.credit_points(entry_id, points(amount)?, reference, reason, now);
-    entry.ok_or_else(|| Problem::internal("a wallet holds all the points that it can"))
 }
 
 /// What stood against the transaction: a problem, or something to try again with.
@@ -266,26 +227,14 @@ fn judge(applicant: &Applicant, refusals: &[Refusal<Write>]) -> Result<(), Probl
     }
     let taken = [
         refused(Write::Username).then_some("username"),
-        refused(Write::Identifier).then(|| field_of(&applicant.identifier)),
+        refused(Write::Identifier).then(|| applicant.identifier.kind().field()),
     ];
-    already_exists(taken.into_iter().flatten())?;
+    if let Some(problem) = Problem::taken(taken.into_iter().flatten()) {
+        return Err(problem);
+    }
     match refused(Write::ReferralCode) || refused(Write::Inviter) {
         true => Ok(()),
         false => Err(Problem::internal("a fresh id was taken")),
-    }
-}
-
-fn already_exists(taken: impl Iterator<Item = &'static str>) -> Result<(), Problem> {
-    let errors: Vec<_> = taken
-        .map(|field| FieldError {
-            field: field.into(),
-            code: Code::AlreadyExists.as_str(),
-            detail: "Another account has this.".into(),
-        })
-        .collect();
-    match errors.is_empty() {
-        true => Ok(()),
-        false => Err(Problem::fields(Code::AlreadyExists, errors)),
     }
 }
 

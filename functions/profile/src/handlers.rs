@@ -5,14 +5,12 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use http::header;
-use jiff::civil::Date;
 use shared::{
     clock::whole_second,
     etag::{ETag, IfMatch},
-    fields::{Body, Edit, Fields},
     http::Json,
     problem::{Code, Problem},
-    profile as rules,
+    profile::Edits,
     table::profile::{self, Profile, Saved},
     token::Claims,
     view::ProfileView,
@@ -22,50 +20,6 @@ use crate::App;
 
 /// How often a change is made anew that another one overtook.
 const ATTEMPTS: usize = 8;
-
-/// What is to become of each field.
-#[derive(Clone)]
-pub(crate) struct Edits {
-    full_name: Edit<String>,
-    date_of_birth: Edit<Date>,
-    address: Edit<String>,
-    avatar_url: Edit<String>,
-}
-
-impl Body for Edits {
-    fn read(fields: &mut Fields) -> Option<Self> {
-        let now = fields.context.now;
-        let full_name = fields.edit("full_name", rules::full_name);
-        let date_of_birth = fields.edit("date_of_birth", |text| rules::date_of_birth(text, now));
-        let address = fields.edit("address", rules::address);
-        let avatar_url = fields.edit("avatar_url", rules::avatar_url);
-        Some(Self {
-            full_name: full_name?,
-            date_of_birth: date_of_birth?,
-            address: address?,
-            avatar_url: avatar_url?,
-        })
-    }
-}
-
-impl Edits {
-    /// The profile after a merge: what is absent stays.
-    fn merge_into(self, before: Profile) -> Profile {
-        Profile {
-            full_name: self.full_name.apply(before.full_name),
-            date_of_birth: self.date_of_birth.apply(before.date_of_birth),
-            address: self.address.apply(before.address),
-            avatar_url: self.avatar_url.apply(before.avatar_url),
-            ..before
-        }
-    }
-
-    /// The profile after a replacement: what is absent goes.
-    fn replace(self, before: Profile) -> Profile {
-        let emptied = Profile::empty(before.user_id, before.created_at);
-        self.merge_into(Profile { revision: before.revision, ..emptied })
-    }
-}
 
 /// `GET /users/profile`.
 pub(crate) async fn show(State(app): State<App>, claims: Claims) -> Result<Response, Problem> {

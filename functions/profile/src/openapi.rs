@@ -2,10 +2,8 @@
 
 use http::{Method, StatusCode};
 use jiff::civil::Date;
-use shared::{openapi::OperationDoc, problem::Code, view::ProfileView};
+use shared::{openapi::OperationDoc, problem::Code, profile::Edits, view::ProfileView};
 use utoipa::ToSchema;
-
-use crate::handlers::Edits;
 
 const PATH: &str = "/users/profile";
 

@@ -16,7 +16,7 @@ use shared::{
     ledger::{self, Movement},
     problem::Problem,
     table::{
-        posting::{self, Posting},
+        posting::{self, Place, Posting},
         wallet::{self, Asset, Balance},
     },
     token::Claims,
@@ -144,9 +144,9 @@ pub(crate) async fn post_entry(
     let EntryRequest { user_id, movement, reference, reason } = body;
     let actor = service.arn().to_owned();
     let posting = Posting { user_id, movement, reference, reason, actor };
-    let operation = "POST /internal/wallet/entries";
+    let place = Place::new(user_id, "POST /internal/wallet/entries", &key);
     let now = app.clock.now();
-    let posted = posting::post(&app.store, &posting, operation, &key, now, |_, _| Ok(())).await?;
+    let posted = posting::post(&app.store, &posting, &place, None, now, |_, _| Ok(())).await?;
     let entry = Json(EntryView::of(posted.entry, app.config.currency));
     Ok(match posted.is_replayed {
         true => (StatusCode::CREATED, [("idempotent-replayed", "true")], entry).into_response(),

@@ -1,10 +1,9 @@
 //! The operations as the OpenAPI document shows them.
 
 use http::{Method, StatusCode};
-use jiff::Timestamp;
 use shared::{
-    id::{EntryId, UserId},
-    openapi::OperationDoc,
+    id::UserId,
+    openapi::{OperationDoc, entry::Entry},
     problem::Code,
     table::wallet::Direction,
 };
@@ -33,55 +32,6 @@ struct NewEntry {
     /// Why, for a person. No personal data.
     #[schema(min_length = 1, max_length = 200, example = "Rental at Thamel Chowk")]
     reason: String,
-}
-
-/// A ledger entry, of money or of points.
-#[derive(ToSchema)]
-#[schema(as = WalletEntry)]
-#[serde(untagged)]
-#[allow(dead_code, reason = "only its schema is used")]
-enum Entry {
-    Money(MoneyEntry),
-    Points(PointsEntry),
-}
-
-/// An entry of money. Amounts are decimal strings in the currency's own digits.
-#[derive(ToSchema)]
-#[allow(dead_code, reason = "only its schema is used")]
-struct MoneyEntry {
-    id: EntryId,
-    #[schema(inline)]
-    direction: Direction,
-    #[schema(pattern = r"^[0-9]+(\.[0-9]+)?$", example = "25.00")]
-    amount: String,
-    #[schema(pattern = "^[A-Z]{3}$", example = "NPR")]
-    currency: String,
-    #[schema(pattern = r"^[0-9]+(\.[0-9]+)?$", example = "100.00")]
-    balance_before: String,
-    #[schema(pattern = r"^[0-9]+(\.[0-9]+)?$", example = "125.00")]
-    balance_after: String,
-    #[schema(example = "rental-7181")]
-    reference: String,
-    #[schema(example = "Rental at Thamel Chowk")]
-    reason: String,
-    created_at: Timestamp,
-}
-
-/// An entry of points.
-#[derive(ToSchema)]
-#[allow(dead_code, reason = "only its schema is used")]
-struct PointsEntry {
-    id: EntryId,
-    #[schema(inline)]
-    direction: Direction,
-    points: i64,
-    balance_before: i64,
-    balance_after: i64,
-    #[schema(example = "referral")]
-    reference: String,
-    #[schema(example = "Somebody registered with your code")]
-    reason: String,
-    created_at: Timestamp,
 }
 
 /// A page of entries.

@@ -4,6 +4,9 @@
 //! A claim is an item of its own whose key is the claimed name, put where none is, in the
 //! transaction that needs it. Only a verified identifier has a claim.
 
+mod edit;
+pub mod list;
+
 use aws_sdk_dynamodb::types::AttributeValue;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -19,6 +22,8 @@ use crate::{
     username::Username,
 };
 
+pub use edit::{edit, release_username, set_epoch};
+
 /// Whether an account may sign in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
@@ -30,6 +35,17 @@ pub enum AccountStatus {
     Inactive,
     /// It was banned by staff.
     Banned,
+}
+
+impl AccountStatus {
+    /// Its name in requests, answers and items.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Active => "ACTIVE",
+            Self::Inactive => "INACTIVE",
+            Self::Banned => "BANNED",
+        }
+    }
 }
 
 /// An account.
@@ -133,6 +149,7 @@ pub fn create<L>(
     let shard = account.user_id.as_bytes()[15] % LIST_SHARDS;
     new.insert("joined_shard".to_owned(), s(shard.to_string()));
     new.insert("kyc_status".to_owned(), s(KycStatus::NotSubmitted.as_str()));
+    new.insert("username_key".to_owned(), s(account.username.key()));
     new.insert("is_profile_complete".to_owned(), AttributeValue::Bool(false));
     transaction.create(label, Table::Users, "pk", new);
     Ok(())

@@ -2,6 +2,8 @@
 //!
 //! An entry holds ids, words and a truncated address: nothing secret, nothing personal.
 
+pub mod search;
+
 use std::collections::BTreeMap;
 
 use jiff::Timestamp;

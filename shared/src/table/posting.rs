@@ -1,6 +1,6 @@
 //! The `wallets` table: posting an entry, once for an idempotency key.
 //!
-//! Two round trips: the balance and the key's record are read consistently, then one transaction
+//! Two round trips: the balance and the key's record are read, then one transaction
 //! writes balance, entry and record, held by the balance's revision. Whoever is overtaken reads
 //! and tries again; after too many times the answer is 503, and the same key is safe to send
 //! again.
@@ -11,7 +11,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Item, Key, Store, Table, Transaction, digest, item, seconds, time, usage,
+    Item, Key, Reads, Store, Table, Transaction, digest, item, seconds, time, usage,
     wallet::{self, Balance, Direction, Entry},
 };
 use crate::{
@@ -74,7 +74,7 @@ impl Posting {
 /// The record of a key: what was asked for under it, and what was made. With the request, which
 /// must be the same, it is enough to tell the whole entry.
 #[derive(Debug, Clone, Serialize, Deserialize)]
-struct Record {
+pub struct Record {
     #[serde(with = "digest")]
     fingerprint: Digest,
     entry_id: EntryId,
@@ -83,6 +83,46 @@ struct Record {
     actor: String,
     #[serde(with = "seconds::required")]
     expires_at: Timestamp,
+}
+
+/// What stands before a posting: the balance, and the record of the key.
+#[derive(Debug)]
+pub struct Seen {
+    record: Option<Record>,
+    balance: Option<Balance>,
+}
+
+/// Where what stands before a posting is.
+#[derive(Debug, Clone)]
+pub struct Place {
+    record: Key<Record>,
+    balance: Key<Balance>,
+}
+
+impl Place {
+    /// Of a user's wallet, and of the idempotency key of one operation on it.
+    pub fn new(user_id: UserId, operation: &str, key: &IdempotencyKey) -> Self {
+        let name = Digest::sha256(&[b"posting key", operation.as_bytes(), key.as_bytes()]).text();
+        let record = wallet::row(user_id, &format!("IDEM#{name}"));
+        Self { record, balance: wallet::balance_key(user_id) }
+    }
+
+    fn consistent(self) -> Self {
+        Self { record: self.record.consistent(), balance: self.balance.consistent() }
+    }
+}
+
+impl Reads for Place {
+    type Found = Seen;
+
+    fn list(&self, keys: &mut Vec<(Table, Item, bool)>) {
+        self.record.list(keys);
+        self.balance.list(keys);
+    }
+
+    fn pick(self, items: &mut Vec<(Table, Item)>) -> Result<Seen, Problem> {
+        Ok(Seen { record: self.record.pick(items)?, balance: self.balance.pick(items)? })
+    }
 }
 
 /// An entry, and whether it had been made before under the same key.
@@ -101,34 +141,40 @@ enum Write {
     Beside,
 }
 
-/// Posts an entry under the idempotency key of one operation. `beside` adds what is to be
-/// written in the same transaction.
+/// Posts an entry at a place of its user's wallet. `beside` adds what is to be written in the same
+/// transaction. What the caller has seen already, perhaps a moment old, is tried first; nothing but
+/// a repeated key is answered on its word.
 ///
 /// # Errors
 /// `not_found` without such a wallet, `insufficient_balance`, `idempotency_key_reused`, 503.
 pub async fn post(
     store: &Store,
     posting: &Posting,
-    operation: &str,
-    key: &IdempotencyKey,
+    place: &Place,
+    mut seen: Option<Seen>,
     now: Timestamp,
     beside: impl Fn(&mut Transaction<()>, &Entry) -> Result<(), Problem>,
 ) -> Result<Posted, Problem> {
-    let record_key = record_key(posting.user_id, operation, key);
     for attempt in 0..ATTEMPTS {
         if attempt > 0 {
             let [jitter] = secret::random::<1>();
             tokio::time::sleep(Duration::from_millis(u64::from(jitter) * u64::from(attempt) / 8))
                 .await;
         }
-        let balance = wallet::balance_key(posting.user_id).consistent();
-        let (record, balance) = store.read((record_key.clone().consistent(), balance)).await?;
+        let (Seen { record, balance }, is_fresh) = match seen.take() {
+            Some(seen) => (seen, false),
+            None => (store.read(place.clone().consistent()).await?, true),
+        };
         if let Some(record) = record.filter(|record| now < record.expires_at) {
             return replay(posting, record);
         }
-        let balance =
-            balance.ok_or_else(|| Problem::new(Code::NotFound, "There is no such user."))?;
-        let (mut transaction, entry) = transaction(posting, &balance, &record_key, now)?;
+        let balance = balance.ok_or_else(|| Problem::new(Code::NotFound, "There is no such user."));
+        let made = balance.and_then(|balance| transaction(posting, &balance, &place.record, now));
+        let (mut transaction, entry) = match made {
+            Ok(made) => made,
+            Err(_) if !is_fresh => continue,
+            Err(problem) => return Err(problem),
+        };
         let mut others = Transaction::default();
         beside(&mut others, &entry)?;
         transaction.append(others, Write::Beside);
@@ -141,11 +187,6 @@ pub async fn post(
         }
     }
     Err(Problem::unavailable("a wallet was too busy"))
-}
-
-fn record_key(user_id: UserId, operation: &str, key: &IdempotencyKey) -> Key<Record> {
-    let name = Digest::sha256(&[b"posting key", operation.as_bytes(), key.as_bytes()]).text();
-    wallet::row(user_id, &format!("IDEM#{name}"))
 }
 
 fn replay(posting: &Posting, record: Record) -> Result<Posted, Problem> {

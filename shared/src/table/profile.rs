@@ -75,6 +75,21 @@ pub fn create<L>(
     Ok(())
 }
 
+/// Puts `after` in the place of `before`, if that still stands; answers it with its revision.
+pub fn replace<L>(
+    transaction: &mut Transaction<L>,
+    label: L,
+    before: &Profile,
+    after: Profile,
+) -> Result<Profile, Problem> {
+    let revision = i64::try_from(before.revision).map_err(Problem::internal)?;
+    let after = Profile { revision: before.revision + 1, ..after };
+    let values = Item::from([(":revision".to_owned(), n(revision))]);
+    let new = item("profile", &after)?;
+    transaction.put_if(label, Table::Profiles, new, "revision = :revision", values);
+    Ok(after)
+}
+
 /// What became of a change.
 #[derive(Debug)]
 pub enum Saved {
@@ -87,12 +102,8 @@ pub enum Saved {
 /// Writes `after` where `before` still stands, and with it, where that changed, what the account
 /// says of the profile's completeness.
 pub async fn save(store: &Store, before: &Profile, after: Profile) -> Result<Saved, Problem> {
-    let revision = i64::try_from(before.revision).map_err(Problem::internal)?;
-    let after = Profile { revision: before.revision + 1, ..after };
     let mut transaction = Transaction::default();
-    let values = Item::from([(":revision".to_owned(), n(revision))]);
-    let new = item("profile", &after)?;
-    transaction.put_if((), Table::Profiles, new, "revision = :revision", values);
+    let after = replace(&mut transaction, (), before, after)?;
     if before.is_complete() != after.is_complete() {
         account::set_profile_complete(&mut transaction, (), after.user_id, after.is_complete());
     }

@@ -1,5 +1,7 @@
 //! The `sessions` table.
 
+use std::collections::BTreeSet;
+
 use futures_util::future::join_all;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -14,6 +16,7 @@ use crate::{
     refresh::{self, SessionState, Verdict},
     secret::Digest,
     table::{
+        account::Account,
         device::{self, Device},
         key::Slot,
     },
@@ -132,6 +135,22 @@ pub fn create<L>(
 pub fn remove<L>(transaction: &mut Transaction<L>, label: L, session: &Session) {
     let key = key(session.user_id, session.session_id);
     transaction.delete(label, key, None, Item::new());
+}
+
+/// Ends all sessions of an account, in a transaction that holds its number of sign-ins: those of
+/// the list, and those that a list which was read beside the account may not show yet.
+pub fn remove_all<L: Copy>(
+    transaction: &mut Transaction<L>,
+    label: L,
+    account: &Account,
+    listed: &[Session],
+    now: Timestamp,
+) {
+    let listed = listed.iter().map(|session| session.session_id);
+    let all: BTreeSet<_> = listed.chain(account.recent_sessions(now)).collect();
+    for session_id in all {
+        transaction.delete(label, key(account.user_id, session_id), None, Item::new());
+    }
 }
 
 /// Notes when a credential was last presented in a session that still is.

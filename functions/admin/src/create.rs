@@ -1,0 +1,178 @@
+//! `POST /admin/users`: an account that somebody asked staff for.
+//!
+//! It has no password: the person signs in by a code, or sets one by a reset.
+
+use axum::{extract::State, response::Response};
+use http::StatusCode;
+use jiff::Timestamp;
+use shared::{
+    email::Email,
+    fields::{Body, Fields},
+    gate::Staff,
+    http::{Json, Source},
+    id::UserId,
+    identifier::{Identifier, Kind},
+    phone::PhoneNumber,
+    problem::Problem,
+    referral::ReferralCode,
+    secret,
+    table::{
+        Refusal, Transaction,
+        account::{self, Account, AccountStatus},
+        audit::{self, Action},
+        opening::{self, Labels, Opened},
+    },
+    token::Claims,
+    username::Username,
+    value::Invalid,
+};
+
+use crate::{App, detail::Person};
+
+/// Transactions that are tried when referral codes collide.
+const ATTEMPTS: usize = 4;
+
+/// Who is to have an account.
+pub(crate) struct NewUser {
+    username: Username,
+    identifier: Identifier,
+}
+
+impl Body for NewUser {
+    fn read(fields: &mut Fields) -> Option<Self> {
+        let region = fields.context.region;
+        let username = fields.required("username", Username::parse);
+        let phone = fields.optional("phone_number", |text| PhoneNumber::parse(text, region));
+        let email = fields.optional("email", Email::parse);
+        let identifier = match (phone?, email?) {
+            (Some(phone), None) => Some(Identifier::Phone(phone)),
+            (None, Some(email)) => Some(Identifier::Email(email)),
+            (None, None) => refuse_both(fields, "required"),
+            (Some(_), Some(_)) => refuse_both(fields, "only_one"),
+        };
+        Some(Self { username: username?, identifier: identifier? })
+    }
+}
+
+fn refuse_both(fields: &mut Fields, code: &'static str) -> Option<Identifier> {
+    let one = Invalid { code, detail: "Give either a phone number or an e-mail address." };
+    fields.refuse::<()>("phone_number", one);
+    fields.refuse("email", one)
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Write {
+    Username,
+    Identifier,
+    ReferralCode,
+    Other,
+}
+
+/// `POST /admin/users`.
+pub(crate) async fn create(
+    State(app): State<App>,
+    claims: Claims,
+    source: Source,
+    Json(body): Json<NewUser>,
+) -> Result<(StatusCode, Response), Problem> {
+    let now = app.clock.now();
+    let reads =
+        (account::username_claim(&body.username), account::identifier_claim(&body.identifier));
+    let (staff, (username, identifier)) = app.gate.enter_staff(&claims, source, reads).await?;
+    body.must_be_free(username.is_some(), identifier.is_some())?;
+    let person = make(&app, &staff, &body, now).await?;
+    Ok((StatusCode::CREATED, person.answer(app.config.currency, now)))
+}
+
+/// One transaction makes everything: it decides, whatever was read.
+async fn make(app: &App, staff: &Staff, body: &NewUser, now: Timestamp) -> Result<Person, Problem> {
+    for _ in 0..ATTEMPTS {
+        let account = body.account(now);
+        let (transaction, Opened { profile, balance }) = transaction(staff, body, &account, now)?;
+        let made = match app.store.commit(transaction).await {
+            Ok(Ok(())) => true,
+            Ok(Err(refusals)) => {
+                body.judge(&refusals)?;
+                false
+            }
+            // Only its answers may have been lost.
+            Err(problem) => {
+                match app.store.read(account::key(account.user_id).consistent()).await {
+                    Ok(Some(_)) => true,
+                    _ => return Err(problem),
+                }
+            }
+        };
+        if made {
+            let (sessions, devices) = (Vec::new(), Vec::new());
+            let submission = None;
+            return Ok(Person { account, profile, submission, balance, sessions, devices });
+        }
+    }
+    Err(Problem::unavailable("referral codes collided"))
+}
+
+fn transaction(
+    staff: &Staff,
+    body: &NewUser,
+    account: &Account,
+    now: Timestamp,
+) -> Result<(Transaction<Write>, Opened), Problem> {
+    let mut all = Transaction::default();
+    let labels = Labels {
+        username: Write::Username,
+        identifier: Write::Identifier,
+        referral_code: Write::ReferralCode,
+        other: Write::Other,
+    };
+    let opened = opening::open(&mut all, labels, account, &body.identifier, false, now)?;
+    let record = staff
+        .record(account.user_id, Action::UserCreated)
+        .with("username", body.username.masked())
+        .with(body.identifier.kind().field(), body.identifier.masked());
+    audit::add(&mut all, Write::Other, &record, now)?;
+    Ok((all, opened))
+}
+
+impl NewUser {
+    fn account(&self, now: Timestamp) -> Account {
+        let is_phone = self.identifier.kind() == Kind::Phone;
+        let (phone_number, email) = match self.identifier.clone() {
+            Identifier::Phone(phone) => (Some(phone), None),
+            Identifier::Email(email) => (None, Some(email)),
+        };
+        Account {
+            user_id: UserId::new(now, secret::random()),
+            username: self.username.clone(),
+            password_hash: None,
+            email,
+            email_verified: !is_phone,
+            phone_number,
+            phone_verified: is_phone,
+            referral_code: ReferralCode::from_random(secret::random()),
+            status: AccountStatus::Active,
+            epoch: 0,
+            sign_ins: 0,
+            recent_sessions: Vec::new(),
+            is_staff: false,
+            joined_at: shared::clock::whole_second(now),
+            last_login_at: None,
+        }
+    }
+
+    fn must_be_free(&self, username: bool, identifier: bool) -> Result<(), Problem> {
+        let identifier = identifier.then(|| self.identifier.kind().field());
+        let taken = [username.then_some("username"), identifier];
+        Problem::taken(taken.into_iter().flatten()).map_or(Ok(()), Err)
+    }
+
+    /// What stood against the transaction: a problem, or something to try again with.
+    fn judge(&self, refusals: &[Refusal<Write>]) -> Result<(), Problem> {
+        let refused = |label| refusals.iter().any(|refusal| refusal.label == label);
+        self.must_be_free(refused(Write::Username), refused(Write::Identifier))?;
+        match refused(Write::ReferralCode) {
+            true => Ok(()),
+            false => Err(Problem::internal("a fresh id was taken")),
+        }
+    }
+}

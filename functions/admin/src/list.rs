@@ -1,0 +1,210 @@
+//! `GET /admin/users`.
+
+use axum::{extract::State, response::IntoResponse};
+use jiff::Timestamp;
+use serde::Serialize;
+use shared::{
+    cursor::{self, Limit, QueryBinding},
+    email::Email,
+    fields::{self, Body, Fields},
+    http::{Json, Query, Source},
+    id::UserId,
+    identifier::Identifier,
+    phone::PhoneNumber,
+    problem::Problem,
+    table::{
+        Key, Span,
+        account::{
+            self, AccountStatus, Claim,
+            list::{self, Row, Wanted},
+        },
+        kyc::KycStatus,
+    },
+    token::Claims,
+    username::Username,
+    value::Invalid,
+};
+
+use crate::App;
+
+const MAX_PREFIX_CHARS: usize = 150;
+
+/// The query of a list of users.
+pub(crate) struct Listing {
+    wanted: Wanted,
+    email: Option<Email>,
+    phone_number: Option<PhoneNumber>,
+    username: Option<Username>,
+    limit: Limit,
+    cursor: Option<String>,
+}
+
+impl Body for Listing {
+    fn read(fields: &mut Fields) -> Option<Self> {
+        let region = fields.context.region;
+        let status = fields.optional("status", status);
+        let kyc_status = fields.optional("kyc_status", kyc_status);
+        let email = fields.optional("email", Email::parse);
+        let phone = fields.optional("phone_number", |text| PhoneNumber::parse(text, region));
+        let username = fields.optional("username", Username::parse);
+        let username_prefix = fields.optional("username_prefix", prefix);
+        let joined = span(fields, "joined_after", "joined_before");
+        let limit = fields.optional("limit", Limit::parse);
+        // Whatever is wrong with it is said when it is opened.
+        let cursor = fields.optional("cursor", |text| Ok(text.to_owned()));
+        let (status, kyc_status, username_prefix) = (status?, kyc_status?, username_prefix?);
+        Some(Self {
+            wanted: Wanted { status, kyc_status, username_prefix, joined: joined? },
+            email: email?,
+            phone_number: phone?,
+            username: username?,
+            limit: limit?.unwrap_or_default(),
+            cursor: cursor?,
+        })
+    }
+}
+
+/// The status of an account.
+pub(crate) fn status(text: &str) -> Result<AccountStatus, Invalid> {
+    let detail = "This must be ACTIVE, INACTIVE or BANNED.";
+    fields::one_of(text, Invalid { code: "invalid_status", detail })
+}
+
+fn kyc_status(text: &str) -> Result<KycStatus, Invalid> {
+    let detail = "This must be NOT_SUBMITTED, AWAITING_DOCUMENTS, PENDING, APPROVED or REJECTED.";
+    fields::one_of(text, Invalid { code: "invalid_status", detail })
+}
+
+/// What usernames may begin with, in lower case.
+fn prefix(text: &str) -> Result<String, Invalid> {
+    let allowed = |byte: u8| byte.is_ascii_alphanumeric() || b"._-".contains(&byte);
+    match (1..=MAX_PREFIX_CHARS).contains(&text.len()) && text.bytes().all(allowed) {
+        true => Ok(text.to_ascii_lowercase()),
+        false => Err(Invalid {
+            code: "invalid_username",
+            detail: "This must be 1 to 150 letters a to z, digits, dots, underscores or hyphens.",
+        }),
+    }
+}
+
+/// A span of time, which may be open on both sides.
+pub(crate) fn span(
+    fields: &mut Fields,
+    from_name: &'static str,
+    to_name: &'static str,
+) -> Option<Span> {
+    let from = fields.optional(from_name, fields::time);
+    let to = fields.optional(to_name, fields::time);
+    match (from?, to?) {
+        (Some(from), Some(to)) if to < from => {
+            let detail = "This must not be before the beginning.";
+            fields.refuse(to_name, Invalid { code: "reversed", detail })
+        }
+        (from, to) => Some(Span { from, to }),
+    }
+}
+
+/// A user in a list.
+#[derive(Serialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema), schema(as = UserRow))]
+pub(crate) struct RowView {
+    id: UserId,
+    username: Username,
+    email: Option<Email>,
+    phone_number: Option<PhoneNumber>,
+    status: AccountStatus,
+    kyc_status: KycStatus,
+    is_profile_complete: bool,
+    is_staff: bool,
+    date_joined: Timestamp,
+    last_login: Option<Timestamp>,
+}
+
+impl From<Row> for RowView {
+    fn from(row: Row) -> Self {
+        Self {
+            id: row.user_id,
+            username: row.username,
+            email: row.email,
+            phone_number: row.phone_number,
+            status: row.status,
+            kyc_status: row.kyc_status,
+            is_profile_complete: row.is_profile_complete,
+            is_staff: row.is_staff,
+            date_joined: row.joined_at,
+            last_login: row.last_login_at,
+        }
+    }
+}
+
+/// A page of users.
+#[derive(Serialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema), schema(as = UserPage))]
+pub(crate) struct PageView {
+    results: Vec<RowView>,
+    /// Where the list goes on; null at its end. A page may be short, even empty, with a cursor.
+    next_cursor: Option<String>,
+}
+
+/// `GET /admin/users`.
+pub(crate) async fn list(
+    State(app): State<App>,
+    claims: Claims,
+    source: Source,
+    Query(query): Query<Listing>,
+) -> Result<impl IntoResponse, Problem> {
+    let (_, key) = app.cursor_keys.current(app.clock.now()).await?;
+    let binding = query.binding(&claims);
+    let before = query.cursor.as_deref().map(|text| cursor::open(&key, &binding, text));
+    let before = before.transpose().map_err(Problem::invalid_cursor)?;
+    let before = before.and_then(|position| UserId::from_bytes(position.try_into().ok()?));
+    let claimed = query.claims();
+    let (rows, next) = if claimed.is_empty() {
+        let page = list::page(&app.store, &query.wanted, before, query.limit.get());
+        app.gate.enter_staff_beside(&claims, source, page).await?.1
+    } else {
+        let (_, holders) = app.gate.enter_staff(&claims, source, claimed).await?;
+        (one(&app, &query.wanted, holders).await?, None)
+    };
+    Ok(Json(PageView {
+        results: rows.into_iter().map(RowView::from).collect(),
+        next_cursor: next.map(|id| cursor::seal(&key, &binding, id.as_bytes())),
+    }))
+}
+
+/// The one account that holds all the claims, if it is wanted.
+async fn one(app: &App, wanted: &Wanted, holders: Vec<Option<Claim>>) -> Result<Vec<Row>, Problem> {
+    let mut ids = holders.into_iter().map(|claim| claim.map(|claim| claim.user_id));
+    let Some(holder) = ids.next().flatten() else { return Ok(Vec::new()) };
+    if ids.any(|other| other != Some(holder)) {
+        return Ok(Vec::new());
+    }
+    let row = app.store.read(list::row_key(holder).consistent()).await?;
+    Ok(row.into_iter().filter(|row| wanted.has(row)).collect())
+}
+
+impl Listing {
+    /// The claims of the names that are asked for exactly.
+    fn claims(&self) -> Vec<Key<Claim>> {
+        let phone = self.phone_number.clone().map(Identifier::Phone);
+        let identifiers = phone.into_iter().chain(self.email.clone().map(Identifier::Email));
+        let claims = identifiers.map(|identifier| account::identifier_claim(&identifier));
+        let username = self.username.as_ref().map(account::username_claim);
+        claims.chain(username).map(Key::consistent).collect()
+    }
+
+    fn binding(&self, claims: &Claims) -> QueryBinding {
+        let Wanted { status, kyc_status, username_prefix, joined } = &self.wanted;
+        let words = [format!("{status:?}"), format!("{kyc_status:?}"), format!("{joined:?}")];
+        let filters = [
+            ("status", words[0].as_str()),
+            ("kyc_status", &words[1]),
+            ("joined", &words[2]),
+            ("email", self.email.as_ref().map(Email::as_str).unwrap_or_default()),
+            ("phone", self.phone_number.as_ref().map(PhoneNumber::as_str).unwrap_or_default()),
+            ("username", self.username.as_ref().map(Username::as_str).unwrap_or_default()),
+            ("username_prefix", username_prefix.as_deref().unwrap_or_default()),
+        ];
+        QueryBinding::new("GET /admin/users", claims.user_id.as_bytes(), &filters)
+    }
+}

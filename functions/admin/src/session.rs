@@ -1,0 +1,57 @@
+//! `DELETE /admin/users/{user_id}/sessions`.
+
+use axum::{extract::State, response::IntoResponse};
+use futures_util::future::join_all;
+use serde_json::json;
+use shared::{
+    http::{Json, PathParameter, Source},
+    problem::Problem,
+    table::{
+        Store, Transaction, account,
+        audit::{self, Action},
+        session::{self, Session},
+    },
+    token::Claims,
+};
+
+use crate::{App, nobody, update::pause};
+
+/// How often it is tried again when somebody signs in at the same time.
+const ATTEMPTS: u32 = 12;
+
+/// `DELETE /admin/users/{user_id}/sessions`: one transaction raises the epoch and ends them all.
+pub(crate) async fn end_all(
+    State(app): State<App>,
+    claims: Claims,
+    source: Source,
+    PathParameter(user_id): PathParameter,
+) -> Result<impl IntoResponse, Problem> {
+    let (user_id, now) = (app.subject(&claims, source, &user_id).await?, app.clock.now());
+    for attempt in 0..ATTEMPTS {
+        pause(attempt).await;
+        let (entered, sessions) = tokio::join!(
+            app.gate.enter_staff(&claims, source, account::key(user_id).consistent()),
+            session::list(&app.store, user_id, true),
+        );
+        let ((staff, account), sessions) = (entered?, sessions?);
+        let account = account.ok_or_else(nobody)?;
+        let mut all = Transaction::default();
+        account::set_epoch(&mut all, (), &account);
+        session::remove_all(&mut all, (), &account, &sessions, now);
+        audit::add(&mut all, (), &staff.record(user_id, Action::SessionsEnded), now)?;
+        if app.store.commit(all).await?.is_ok() {
+            release_devices(&app.store, &sessions).await;
+            return Ok(Json(json!({ "message": "All sessions of the user have ended." })));
+        }
+    }
+    Err(Problem::unavailable("too many signed in to one account at once"))
+}
+
+/// Ends the registrations of the devices of sessions that are over. One that is left is not shown
+/// any more, and goes by its TTL.
+pub(crate) async fn release_devices(store: &Store, ended: &[Session]) {
+    let releases = ended.iter().map(|session| session::release_device(store, session));
+    for problem in join_all(releases).await.into_iter().filter_map(Result::err) {
+        tracing::warn!(cause = problem.cause_chain(), "a device was not released");
+    }
+}

@@ -1,0 +1,76 @@
+//! `POST /admin/users/{user_id}/wallet/adjustments`.
+
+use axum::{
+    extract::State,
+    response::{IntoResponse, Response},
+};
+use http::StatusCode;
+use shared::{
+    fields::{Body, Fields},
+    http::{Json, PathParameter, RequiredIdempotencyKey, Source},
+    ledger::{self, Movement},
+    problem::Problem,
+    table::{
+        audit::{self, Action},
+        posting::{self, Place, Posting},
+        wallet::{Direction, Entry},
+    },
+    token::Claims,
+    view::EntryView,
+};
+
+use crate::App;
+
+const OPERATION: &str = "POST /admin/users/{user_id}/wallet/adjustments";
+
+/// A correction of a balance.
+pub(crate) struct Adjustment {
+    movement: Movement,
+    reason: String,
+}
+
+impl Body for Adjustment {
+    fn read(fields: &mut Fields) -> Option<Self> {
+        let movement = Movement::read(fields);
+        let reason = fields.required("reason", ledger::remark);
+        Some(Self { movement: movement?, reason: reason? })
+    }
+}
+
+/// `POST /admin/users/{user_id}/wallet/adjustments`.
+pub(crate) async fn adjust(
+    State(app): State<App>,
+    claims: Claims,
+    source: Source,
+    PathParameter(user_id): PathParameter,
+    RequiredIdempotencyKey(key): RequiredIdempotencyKey,
+    Json(Adjustment { movement, reason }): Json<Adjustment>,
+) -> Result<Response, Problem> {
+    let (user_id, now) = (app.subject(&claims, source, &user_id).await?, app.clock.now());
+    let place = Place::new(user_id, OPERATION, &key);
+    let (staff, seen) = app.gate.enter_staff(&claims, source, place.clone()).await?;
+    app.gate.must_be_another(&staff, user_id).await?;
+    let (reference, actor) = ("adjustment".to_owned(), staff.user_id().to_string());
+    let posting = Posting { user_id, movement, reference, reason, actor };
+    let posted = posting::post(&app.store, &posting, &place, Some(seen), now, |all, entry| {
+        let record = staff.record(user_id, Action::WalletAdjusted);
+        let record = record
+            .with("entry_id", entry.entry_id.to_string())
+            .with("direction", direction(entry))
+            .with("asset", entry.asset.as_str());
+        audit::add(all, (), &record, now).map(drop)
+    });
+    let posted = posted.await?;
+    let entry = Json(EntryView::of(posted.entry, app.config.currency));
+    Ok(match posted.is_replayed {
+        true => (StatusCode::CREATED, [("idempotent-replayed", "true")], entry).into_response(),
+        false => (StatusCode::CREATED, entry).into_response(),
+    })
+}
+
+fn direction(entry: &Entry) -> &'static str {
+    match entry.direction {
+        Direction::Credit => "CREDIT",
+        Direction::Debit => "DEBIT",
+    }
+}
