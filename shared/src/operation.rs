@@ -132,6 +132,10 @@ pub const ALL: &[Operation] = {
         Operation::new(Method::PATCH, "/admin/users/{user_id}", Admin, Staff),
         Operation::new(Method::DELETE, "/admin/users/{user_id}/sessions", Admin, Staff),
         Operation::new(Method::POST, "/admin/users/{user_id}/wallet/adjustments", Admin, Staff),
+        Operation::new(Method::GET, "/admin/kyc", Admin, Staff),
+        Operation::new(Method::GET, "/admin/kyc/{user_id}/documents", Admin, Staff),
+        Operation::new(Method::POST, "/admin/kyc/{user_id}/review", Admin, Staff),
+        Operation::new(Method::DELETE, "/admin/kyc/{user_id}/document-number", Admin, Staff),
         Operation::new(Method::GET, "/admin/audit", Admin, Staff),
     ]
 };

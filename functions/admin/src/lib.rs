@@ -1,12 +1,13 @@
 //! The `admin` function: what staff do.
 //!
 //! `list`, `detail`, `create`, `update` and `session` are about users, `wallet` about their
-//! balances, `audit` about what was done. `change` is a rule without I/O.
+//! balances, `kyc` about who they are, `audit` about what was done. `change` is a rule without I/O.
 
 mod audit;
 mod change;
 mod create;
 mod detail;
+mod kyc;
 mod list;
 #[cfg(feature = "openapi")]
 pub mod openapi;
@@ -24,6 +25,7 @@ use axum::{
 use shared::{
     clock::Clock,
     config::Config,
+    documents::Documents,
     gate::Gate,
     http::{self, Source},
     id::UserId,
@@ -42,21 +44,27 @@ struct App {
     store: Store,
     gate: Gate,
     cursor_keys: MacKeys,
+    documents: Documents,
 }
 
 /// The function's routes.
 pub async fn router(environment: &Environment) -> Result<Router, StartError> {
-    let Environment { config, sdk, clock } = environment.clone();
+    let Environment { config, sdk, clock, .. } = environment.clone();
     let store = Store::new(&sdk, &config);
     let gate = Gate::open(environment, &store).await?;
     let cursor_keys = MacKeys::load(&store, MacUse::Cursor, clock.now()).await?;
-    let app = App { config, clock, store, gate, cursor_keys };
+    let documents = Documents::new(&sdk, &config);
+    let app = App { config, clock, store, gate, cursor_keys, documents };
     let user = get(detail::show).put(update::replace).patch(update::merge);
     let routes = Router::new()
         .route("/admin/users", get(list::list).post(create::create))
         .route("/admin/users/{user_id}", user)
         .route("/admin/users/{user_id}/sessions", delete(session::end_all))
         .route("/admin/users/{user_id}/wallet/adjustments", post(wallet::adjust))
+        .route("/admin/kyc", get(kyc::list))
+        .route("/admin/kyc/{user_id}/documents", get(kyc::documents))
+        .route("/admin/kyc/{user_id}/review", post(kyc::review))
+        .route("/admin/kyc/{user_id}/document-number", delete(kyc::free_number))
         .route("/admin/audit", get(audit::search))
         .with_state(app);
     Ok(http::finish(routes))

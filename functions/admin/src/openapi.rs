@@ -1,5 +1,7 @@
 //! The operations as the OpenAPI document shows them.
 
+mod kyc;
+
 use http::{Method, StatusCode};
 use jiff::{Timestamp, civil::Date};
 use shared::{
@@ -151,7 +153,7 @@ struct Done {
 
 /// The operations of this function.
 pub fn operations() -> Vec<OperationDoc> {
-    vec![
+    let users = [
         list(),
         create(),
         detail(),
@@ -166,7 +168,8 @@ pub fn operations() -> Vec<OperationDoc> {
         end_sessions(),
         adjust(),
         audit(),
-    ]
+    ];
+    users.into_iter().chain(kyc::operations()).collect()
 }
 
 fn list() -> OperationDoc {

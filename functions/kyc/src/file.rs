@@ -65,15 +65,20 @@ pub(crate) async fn check(documents: &Documents, submission: &Submission) -> Res
     for fault in looks.join_all().await {
         faults.extend(fault?);
     }
-    let Some(code) = faults.iter().map(|(_, code)| *code).min_by_key(|code| *code != MISSING) else {
+    let Some(code) = faults.iter().map(|(_, code)| *code).min_by_key(|code| *code != MISSING)
+    else {
         return Ok(());
     };
     faults.sort_by_key(|(side, _)| side.as_str() != Side::Front.as_str());
     let errors = faults.into_iter().map(|(side, code)| FieldError {
         field: side.field().into(),
         code: code.as_str(),
-        detail: if code == MISSING { "This has not arrived." } else { "This is not what was promised." }
-            .into(),
+        detail: if code == MISSING {
+            "This has not arrived."
+        } else {
+            "This is not what was promised."
+        }
+        .into(),
     });
     Err(Problem::fields(code, errors.collect()))
 }

@@ -39,7 +39,7 @@ struct App {
 
 /// The function's routes.
 pub async fn router(environment: &Environment) -> Result<Router, StartError> {
-    let Environment { config, sdk, clock } = environment.clone();
+    let Environment { config, sdk, clock, .. } = environment.clone();
     let store = Store::new(&sdk, &config);
     let gate = Gate::open(environment, &store).await?;
     let documents = Documents::new(&sdk, &config);

@@ -57,6 +57,8 @@ pub enum Action {
     DocumentsViewed,
     /// Staff judged an identity.
     KycReviewed,
+    /// Staff freed the number of a rejected document.
+    DocumentNumberFreed,
     /// Staff corrected a balance.
     WalletAdjusted,
 }

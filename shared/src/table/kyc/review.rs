@@ -10,6 +10,7 @@ use super::{
 };
 use crate::{
     clock::whole_second,
+    etag::{ETag, IfMatch},
     id::UserId,
     problem::{Code, Problem},
     secret,
@@ -67,8 +68,8 @@ enum Write {
     Beside,
 }
 
-/// Judges the submission of `user_id`, which must be `PENDING`. `seen` is the revision that the
-/// member of staff looked at, if they say: another one is not judged. `beside` adds what is to be
+/// Judges the submission of `user_id`, which must be `PENDING`. `if_match` names the revision that
+/// the member of staff looked at, if they say: another one is not judged. `beside` adds what is to be
 /// written in the same transaction, which holds that `reviewer` is staff.
 ///
 /// # Errors
@@ -78,7 +79,7 @@ pub async fn review(
     store: &Store,
     user_id: UserId,
     (reviewer, decision): (UserId, &Decision),
-    seen: Option<u64>,
+    if_match: &IfMatch,
     now: Timestamp,
     beside: impl Fn(&mut Transaction<()>, &Submission) -> Result<(), Problem>,
 ) -> Result<Submission, Problem> {
@@ -87,7 +88,7 @@ pub async fn review(
             let detail = "Only a submission that waits for a review can be judged.";
             return Err(Problem::new(Code::KycNotPending, detail));
         }
-        if seen.is_some_and(|seen| seen != before.revision) {
+        if !if_match.allows(&ETag::of_revision(before.revision)) {
             let detail = "The submission has changed since it was looked at. Look again.";
             return Err(Problem::new(Code::PreconditionFailed, detail));
         }

@@ -1,0 +1,282 @@
+//! The review of identities: the queue, the files, the decision.
+
+use axum::{
+    extract::State,
+    response::{IntoResponse, Response},
+};
+use http::header;
+use jiff::Timestamp;
+use serde::Serialize;
+use serde_json::json;
+use shared::{
+    cursor::{self, Limit, QueryBinding},
+    document::{ContentType, Document, DocumentType, Side},
+    etag::{ETag, IfMatch},
+    fields::{self, Body, Fields},
+    http::{Json, PathParameter, Query, Source},
+    id::{SubmissionId, UserId},
+    problem::{Code, Problem},
+    table::{
+        audit::{self, Action},
+        kyc::{
+            self, KycStatus, Submission,
+            queue::{self, Position, Row},
+            review::{self, Decision},
+        },
+    },
+    token::Claims,
+    value::Invalid,
+};
+
+use crate::App;
+
+/// How long a file can be fetched, seconds.
+const VIEW_SECONDS: i64 = 60;
+const MAX_REASON_CHARS: usize = 500;
+
+/// The query of a queue.
+pub(crate) struct Listing {
+    status: KycStatus,
+    limit: Limit,
+    cursor: Option<String>,
+}
+
+impl Body for Listing {
+    fn read(fields: &mut Fields) -> Option<Self> {
+        let status = fields.optional("status", status);
+        let limit = fields.optional("limit", Limit::parse);
+        // Whatever is wrong with it is said when it is opened.
+        let cursor = fields.optional("cursor", |text| Ok(text.to_owned()));
+        Some(Self {
+            status: status?.unwrap_or(KycStatus::Pending),
+            limit: limit?.unwrap_or_default(),
+            cursor: cursor?,
+        })
+    }
+}
+
+/// The status of a submission that there is.
+fn status(text: &str) -> Result<KycStatus, Invalid> {
+    let detail = "This must be AWAITING_DOCUMENTS, PENDING, APPROVED or REJECTED.";
+    let invalid = Invalid { code: "invalid_status", detail };
+    let status = fields::one_of(text, invalid)?;
+    if status == KycStatus::NotSubmitted { Err(invalid) } else { Ok(status) }
+}
+
+/// A submission in a queue.
+#[derive(Serialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema), schema(as = KycRow))]
+pub(crate) struct RowView {
+    user_id: UserId,
+    id: SubmissionId,
+    document_type: DocumentType,
+    status: KycStatus,
+    submitted_at: Option<Timestamp>,
+}
+
+impl From<Row> for RowView {
+    fn from(row: Row) -> Self {
+        let Row { user_id, submission_id: id, document_type, status, submitted_at, .. } = row;
+        Self { user_id, id, document_type, status, submitted_at }
+    }
+}
+
+/// A page of a queue.
+#[derive(Serialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema), schema(as = KycPage))]
+pub(crate) struct PageView {
+    results: Vec<RowView>,
+    /// Where the list goes on; null at its end. A page may be short, even empty, with a cursor.
+    next_cursor: Option<String>,
+}
+
+/// `GET /admin/kyc`.
+pub(crate) async fn list(
+    State(app): State<App>,
+    claims: Claims,
+    source: Source,
+    Query(Listing { status, limit, cursor }): Query<Listing>,
+) -> Result<impl IntoResponse, Problem> {
+    let (_, key) = app.cursor_keys.current(app.clock.now()).await?;
+    let filters = [("status", status.as_str())];
+    let binding = QueryBinding::new("GET /admin/kyc", claims.user_id.as_bytes(), &filters);
+    let after = cursor.map(|text| cursor::open(&key, &binding, &text)).transpose();
+    let after = after.map_err(Problem::invalid_cursor)?;
+    let after = after.and_then(|position| Position::from_bytes(&position));
+    let page = queue::queue(&app.store, status, after, limit.get());
+    let (_, (rows, next)) = app.gate.enter_staff_beside(&claims, source, page).await?;
+    Ok(Json(PageView {
+        results: rows.into_iter().map(RowView::from).collect(),
+        next_cursor: next.map(|position| cursor::seal(&key, &binding, &position.to_bytes())),
+    }))
+}
+
+/// A submission, as the staff who judge it see it.
+#[derive(Serialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema), schema(as = KycFiles))]
+pub(crate) struct FilesView {
+    user_id: UserId,
+    id: SubmissionId,
+    document_type: DocumentType,
+    /// The whole number, to be compared with the document.
+    #[cfg_attr(feature = "openapi", schema(example = "27-01-70-12345"))]
+    document_number: String,
+    status: KycStatus,
+    submitted_at: Option<Timestamp>,
+    /// None before it is handed in.
+    documents: Vec<FileView>,
+}
+
+/// A file that can be fetched for a minute.
+#[derive(Serialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema), schema(as = KycFile))]
+pub(crate) struct FileView {
+    side: Side,
+    content_type: ContentType,
+    /// Bytes.
+    size: u64,
+    /// Who has it may fetch the file, until it expires.
+    url: String,
+    expires_at: Timestamp,
+}
+
+/// `GET /admin/kyc/{user_id}/documents`. That they were looked at is on record before they can be.
+pub(crate) async fn documents(
+    State(app): State<App>,
+    claims: Claims,
+    source: Source,
+    PathParameter(user_id): PathParameter,
+) -> Result<Response, Problem> {
+    let (user_id, now) = (app.subject(&claims, source, &user_id).await?, app.clock.now());
+    let key = kyc::key(user_id).consistent();
+    let (staff, submission) = app.gate.enter_staff(&claims, source, key).await?;
+    let submission = submission.filter(|found| found.status != KycStatus::NotSubmitted);
+    let submission = submission.ok_or_else(nothing)?;
+    let record = staff.record(user_id, Action::DocumentsViewed);
+    let record = record.with("submission_id", submission.submission_id.to_string());
+    audit::put(&app.store, &record, now).await?;
+    let etag = ETag::of_revision(submission.revision).to_string();
+    Ok(([(header::ETAG, etag)], Json(files(&app, submission, now).await?)).into_response())
+}
+
+async fn files(app: &App, submission: Submission, now: Timestamp) -> Result<FilesView, Problem> {
+    let is_handed_in = submission.status != KycStatus::AwaitingDocuments;
+    let mut documents = Vec::new();
+    for document in submission.documents.iter().filter(|_| is_handed_in) {
+        let Document { side, promise, .. } = document;
+        let view = app.documents.view(document, VIEW_SECONDS, now).await?;
+        documents.push(FileView {
+            side: *side,
+            content_type: promise.content_type,
+            size: promise.size,
+            url: view.url,
+            expires_at: view.expires_at,
+        });
+    }
+    Ok(FilesView {
+        user_id: submission.user_id,
+        id: submission.submission_id,
+        document_type: submission.document_type,
+        document_number: submission.document_number.as_str().to_owned(),
+        status: submission.status,
+        submitted_at: submission.submitted_at,
+        documents,
+    })
+}
+
+/// A decision.
+pub(crate) struct Judgement(Decision);
+
+impl Body for Judgement {
+    fn read(fields: &mut Fields) -> Option<Self> {
+        let is_approval = fields.required("decision", |text| match text {
+            "APPROVE" => Ok(true),
+            "REJECT" => Ok(false),
+            _ => {
+                Err(Invalid { code: "invalid_decision", detail: "This must be APPROVE or REJECT." })
+            }
+        });
+        let reason = fields.optional("rejection_reason", reason);
+        match (is_approval?, reason?) {
+            (true, None) => Some(Self(Decision::Approve)),
+            (false, Some(reason)) => Some(Self(Decision::Reject(reason))),
+            (false, None) => fields.refuse_missing("rejection_reason"),
+            (true, Some(_)) => {
+                let detail = "This goes with REJECT only.";
+                fields.refuse("rejection_reason", Invalid { code: "unexpected", detail })
+            }
+        }
+    }
+}
+
+/// 1 to 500 characters, which may be on several lines.
+fn reason(text: &str) -> Result<String, Invalid> {
+    let text = text.trim();
+    let fits = (1..=MAX_REASON_CHARS).contains(&text.chars().count());
+    let plain = text.chars().all(|c| c == '\n' || !c.is_control());
+    let detail = "This must be 1 to 500 characters.";
+    (fits && plain).then(|| text.to_owned()).ok_or(Invalid { code: "invalid_text", detail })
+}
+
+/// What became of a submission.
+#[derive(Serialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema), schema(as = KycReviewed))]
+pub(crate) struct ReviewedView {
+    user_id: UserId,
+    id: SubmissionId,
+    status: KycStatus,
+    verified_at: Option<Timestamp>,
+    rejection_reason: Option<String>,
+}
+
+/// `POST /admin/kyc/{user_id}/review`.
+pub(crate) async fn review(
+    State(app): State<App>,
+    claims: Claims,
+    source: Source,
+    PathParameter(user_id): PathParameter,
+    if_match: IfMatch,
+    Json(Judgement(decision)): Json<Judgement>,
+) -> Result<impl IntoResponse, Problem> {
+    let (user_id, now) = (app.subject(&claims, source, &user_id).await?, app.clock.now());
+    let (staff, ()) = app.gate.enter_staff(&claims, source, ()).await?;
+    app.gate.must_be_another(&staff, user_id).await?;
+    let by = (staff.user_id(), &decision);
+    let judged = review::review(&app.store, user_id, by, &if_match, now, |all, submission| {
+        let record = staff.record(user_id, Action::KycReviewed);
+        let record = record.with("decision", decision.as_str());
+        let record = record.with("submission_id", submission.submission_id.to_string());
+        audit::add(all, (), &record, now).map(drop)
+    });
+    let judged = judged.await?;
+    Ok(Json(ReviewedView {
+        user_id,
+        id: judged.submission_id,
+        status: judged.status,
+        verified_at: judged.verified_at,
+        rejection_reason: judged.rejection_reason,
+    }))
+}
+
+/// `DELETE /admin/kyc/{user_id}/document-number`: another account may have it then.
+pub(crate) async fn free_number(
+    State(app): State<App>,
+    claims: Claims,
+    source: Source,
+    PathParameter(user_id): PathParameter,
+) -> Result<impl IntoResponse, Problem> {
+    let (user_id, now) = (app.subject(&claims, source, &user_id).await?, app.clock.now());
+    let (staff, ()) = app.gate.enter_staff(&claims, source, ()).await?;
+    app.gate.must_be_another(&staff, user_id).await?;
+    let freed = review::free_number(&app.store, user_id, staff.user_id(), |all, submission| {
+        let record = staff.record(user_id, Action::DocumentNumberFreed);
+        let record = record.with("submission_id", submission.submission_id.to_string());
+        audit::add(all, (), &record, now).map(drop)
+    });
+    freed.await?;
+    Ok(Json(json!({ "message": "The number is free for another account." })))
+}
+
+fn nothing() -> Problem {
+    Problem::new(Code::NotFound, "There is no such submission.")
+}
