@@ -329,7 +329,8 @@ mod tests {
         fn read(fields: &mut Fields) -> Option<Self> {
             let outer = fields.required_object("outer", |outer| {
                 let size = outer.required_integer("size", Ok);
-                let inner = outer.optional_object("inner", |inner| inner.required("name", text::<5>));
+                let inner =
+                    outer.optional_object("inner", |inner| inner.required("name", text::<5>));
                 size.zip(inner)
             });
             outer.map(|_| Self)

@@ -1,9 +1,7 @@
 //! What the operations are asked for.
 
 use shared::{
-    document::{
-        ContentType, DocumentNumber, DocumentType, FileDigest, MAX_FILE_BYTES, Promise,
-    },
+    document::{ContentType, DocumentNumber, DocumentType, FileDigest, MAX_FILE_BYTES, Promise},
     fields::{Body, Edit, Fields},
     index::DocumentDigests,
     secret::Digest,
@@ -75,12 +73,7 @@ impl Body for Edits {
             front.zip(back)
         });
         let (front, back) = documents?.unwrap_or((None, Edit::Keep));
-        Some(Self {
-            document_type: document_type?,
-            document_number: document_number?,
-            front,
-            back,
-        })
+        Some(Self { document_type: document_type?, document_number: document_number?, front, back })
     }
 }
 

@@ -40,8 +40,7 @@ pub(crate) fn create(
     let NewSubmission { document_type, document_number, front, back } = asked;
     let number_digest = digests.number(*document_type, document_number);
     let numbers = Numbers::after(before, number_digest)?;
-    let promised =
-        |side, promise: &Promise| Document::promised(user_id, upload_id, side, *promise);
+    let promised = |side, promise: &Promise| Document::promised(user_id, upload_id, side, *promise);
     let back = back.as_ref().map(|promise| promised(Side::Back, promise));
     let submission = Submission {
         user_id,

@@ -51,15 +51,11 @@ pub(crate) async fn create(
             Some(before) => Some(cleaned(app, before).await),
             None => None,
         };
-        let ids = (
-            SubmissionId::new(now, secret::random()),
-            UploadId::new(now, secret::random()),
-        );
+        let ids = (SubmissionId::new(now, secret::random()), UploadId::new(now, secret::random()));
         let next = rules::create(claims.user_id, before.as_ref(), asked, &digests, ids, now)?;
         let record = Request::new(fingerprint, next.submission.submission_id, now);
         let request = request.map(|request| (request, record));
-        let saving =
-            Saving { submission: &next.submission, released: next.released, request };
+        let saving = Saving { submission: &next.submission, released: next.released, request };
         if save(app, &saving, now).await? {
             return Ok((next.submission, false));
         }
