@@ -63,6 +63,25 @@ impl<S: Subscriber + for<'a> LookupSpan<'a>> Layer<S> for Collector {
     }
 }
 
+const DOCUMENT_NUMBER: &str = "PLANTED-4417-9921";
+
+/// Submits a document with all that can go wrong; answers the path of its upload.
+async fn submit_document(app: &App, access_token: &str) -> String {
+    let file = json!({"content_type": "image/png", "size": 1, "sha256": "0".repeat(64)});
+    let body = json!({"document_number": DOCUMENT_NUMBER, "documents": {"front": file}});
+    let post = async |path: &str| app.post(path, &body).bearer(access_token).send().await;
+    let answer = post("/users/kyc").await;
+    answer.body(201);
+    app.fault("dynamodb", "TransactWriteItems", "throttle", 5).await;
+    post("/users/kyc").await.problem(503, "unavailable");
+    app.fault("s3", "GetObject", "error_500", 4).await;
+    post("/users/kyc/submit").await.problem(503, "unavailable");
+    let url = answer.json["uploads"][0]["url"].as_str().unwrap();
+    let (object, _) = url.split_once('?').unwrap();
+    let (_, path) = object.split_once("-kyc/").unwrap();
+    path.to_owned()
+}
+
 /// On one thread, so that what this thread logs is of this stack and of no other. The subscriber
 /// is the process's all the same: other threads would turn off what is not heard by them.
 #[tokio::test(flavor = "current_thread")]
@@ -96,6 +115,8 @@ async fn asvs_16_2_5_secrets_are_never_logged_and_answers_are() {
     app.refresh(login.text("refresh_token")).await.problem(401, "refresh_token_reused");
     app.me(login.text("access_token")).await.assert_problem();
     app.me(registered.text("access_token")).await.assert_problem();
+    let signed_in = app.login(&new.phone, password).await;
+    let url = submit_document(&app, signed_in.text("access_token")).await;
     // What fails is where a careless log line would quote.
     for (service, operation) in
         [("sns", "Publish"), ("ses", "SendEmail"), ("dynamodb", "TransactWriteItems")]
@@ -130,6 +151,8 @@ async fn asvs_16_2_5_secrets_are_never_logged_and_answers_are() {
         ("refresh token", refreshed.text("refresh_token")),
         ("verification token", verification),
         ("verification token", verified.text("verification_token")),
+        ("document number", DOCUMENT_NUMBER),
+        ("upload", &url),
         ("phone number", &new.phone[4..]),
         ("e-mail", &email),
         ("username", &username),

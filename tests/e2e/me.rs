@@ -1,6 +1,7 @@
 //! `GET /auth/me`.
 
 use serde_json::json;
+use shared::table::kyc::review::Decision;
 
 use crate::harness::{App, Needs, random_email};
 
@@ -101,16 +102,16 @@ async fn the_currency_is_configuration_and_has_its_own_digits() {
 async fn money_and_kyc_are_shown_as_they_are_stored() {
     use aws_sdk_dynamodb::types::AttributeValue;
     let Some(app) = App::start(Needs::Own).await else { return };
-    let user = app.register_user().await;
+    let user = app.pending_user("11-22-33").await;
     let wallet = [("user_id", user.user_id.as_str()), ("sk", "BALANCE")];
     let minor = AttributeValue::N("125000".to_owned());
     app.set("wallets", &wallet, "balance_minor", minor).await;
-    let key = format!("USER#{}", user.user_id);
-    let status = AttributeValue::S("REJECTED".to_owned());
-    app.set("kyc", &[("pk", &key)], "status", status).await;
+    let blurred = Decision::Reject("The picture is blurred.".to_owned());
+    app.review(&app.staff_user().await, &user, blurred, None).await.unwrap();
     let me = app.me(&user.access_token).await;
     assert_eq!(me.ok()["wallet_balance"]["balance"], "1250.00");
     assert_eq!(me.json["kyc"]["status"], "REJECTED");
+    assert_eq!(me.json["kyc"]["rejection_reason"], "The picture is blurred.");
 }
 
 #[tokio::test]

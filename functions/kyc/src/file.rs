@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use futures_util::future::join_all;
 use jiff::Timestamp;
 use serde::Serialize;
 use shared::{
@@ -10,7 +11,6 @@ use shared::{
     problem::{Code, FieldError, Problem},
     table::kyc::{KycStatus, Submission},
 };
-use tokio::task::JoinSet;
 
 /// Where and how a file is to be sent.
 #[derive(Serialize)]
@@ -53,18 +53,12 @@ pub(crate) async fn uploads(
 /// # Errors
 /// `document_missing` where one is not there, else `document_invalid`, with each such side.
 pub(crate) async fn check(documents: &Documents, submission: &Submission) -> Result<(), Problem> {
-    let mut looks = JoinSet::new();
-    for document in submission.documents.clone() {
-        let documents = documents.clone();
-        looks.spawn(async move {
-            let arrived = documents.inspect(&document).await?;
-            Ok::<_, Problem>(fault(&document, arrived.as_ref()))
-        });
-    }
-    let mut faults = Vec::new();
-    for fault in looks.join_all().await {
-        faults.extend(fault?);
-    }
+    let looks = submission.documents.iter().map(async |document| {
+        let arrived = documents.inspect(document).await?;
+        Ok::<_, Problem>(fault(document, arrived.as_ref()))
+    });
+    let looks: Result<Vec<_>, _> = join_all(looks).await.into_iter().collect();
+    let mut faults: Vec<_> = looks?.into_iter().flatten().collect();
     let Some(code) = faults.iter().map(|(_, code)| *code).min_by_key(|code| *code != MISSING)
     else {
         return Ok(());

@@ -4,6 +4,7 @@ mod answer;
 mod app;
 mod control;
 mod data;
+pub mod kyc;
 mod people;
 mod request;
 mod service;

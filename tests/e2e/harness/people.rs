@@ -122,6 +122,12 @@ impl App {
         self.post("/auth/login", body).from(&random_source()).send().await
     }
 
+    /// The same person, signed in again: their access token has run out.
+    pub async fn again(&self, user: &User) -> User {
+        let answer = self.login(&user.phone, PASSWORD).await;
+        User { access_token: answer.text("access_token").to_owned(), ..user.clone() }
+    }
+
     /// `GET /auth/me`.
     pub async fn me(&self, access_token: &str) -> Answer {
         self.get("/auth/me").bearer(access_token).send().await

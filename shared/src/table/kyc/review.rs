@@ -74,7 +74,7 @@ enum Write {
 ///
 /// # Errors
 /// `not_found` without an account or a submission, `kyc_not_pending`, `precondition_failed`,
-/// `forbidden` for who is no longer staff, 503.
+/// `forbidden` for one's own and for who is no longer staff, 503.
 pub async fn review(
     store: &Store,
     user_id: UserId,
@@ -135,6 +135,10 @@ async fn change(
     beside: impl Fn(&mut Transaction<()>, &Submission) -> Result<(), Problem>,
     decide: impl Fn(&Submission) -> Result<(Submission, Transaction<Write>), Problem>,
 ) -> Result<Submission, Problem> {
+    let not_staff = || Problem::new(Code::Forbidden, "This operation is for other staff.");
+    if actor == user_id {
+        return Err(not_staff());
+    }
     let nothing = || Problem::new(Code::NotFound, "There is no such submission.");
     for attempt in 0..ATTEMPTS {
         pause(attempt).await;
@@ -151,7 +155,7 @@ async fn change(
         let Err(refusals) = store.commit(all).await? else { return Ok(after) };
         let refused = |label| refusals.iter().any(|refusal| refusal.label == label);
         if refused(Write::Staff) {
-            return Err(Problem::new(Code::Forbidden, "This operation is for staff."));
+            return Err(not_staff());
         }
         if refused(Write::Account) {
             return Err(nothing());

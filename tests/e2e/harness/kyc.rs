@@ -1,0 +1,192 @@
+//! Identity documents: files as a phone would send them, and the requests around them.
+
+use aws_sdk_dynamodb::types::AttributeValue;
+use http::HeaderMap;
+use serde_json::{Value, json};
+use shared::{
+    config::Config,
+    documents::Documents,
+    id::UserId,
+    problem::Problem,
+    table::{
+        Store,
+        kyc::{
+            self, Submission,
+            review::{self, Decision},
+        },
+    },
+};
+
+use super::{Answer, App, Request, User};
+
+/// A file, and what is promised of it.
+#[derive(Debug, Clone)]
+pub struct File {
+    pub content_type: &'static str,
+    pub bytes: Vec<u8>,
+}
+
+/// A picture of one pixel, with a comment that makes it another file.
+pub fn jpeg(comment: &str) -> File {
+    let mut bytes = vec![0xff, 0xd8, 0xff, 0xe0, 0, 16];
+    bytes.extend(b"JFIF\0\x01\x01\0\0\x01\0\x01\0\0");
+    bytes.extend([0xff, 0xfe, 0, u8::try_from(comment.len() + 2).unwrap()]);
+    bytes.extend(comment.bytes());
+    bytes.extend([0xff, 0xd9]);
+    File { content_type: "image/jpeg", bytes }
+}
+
+pub fn png() -> File {
+    let mut bytes = b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR".to_vec();
+    bytes.extend([0, 0, 0, 1, 0, 0, 0, 1, 8, 0, 0, 0, 0, 0x3a, 0x7e, 0x9b, 0x55]);
+    bytes.extend(b"\0\0\0\0IEND\xaeB`\x82");
+    File { content_type: "image/png", bytes }
+}
+
+pub fn pdf() -> File {
+    let bytes = b"%PDF-1.4\n1 0 obj<</Type/Catalog>>endobj\ntrailer<</Root 1 0 R>>\n%%EOF\n";
+    File { content_type: "application/pdf", bytes: bytes.to_vec() }
+}
+
+impl File {
+    /// What is promised of it.
+    pub fn promise(&self) -> Value {
+        let digest = ring::digest::digest(&ring::digest::SHA256, &self.bytes);
+        let hex: String = digest.as_ref().iter().map(|byte| format!("{byte:02x}")).collect();
+        json!({ "content_type": self.content_type, "size": self.bytes.len(), "sha256": hex })
+    }
+
+    /// The same bytes, promised as another type.
+    pub fn promised_as(self, content_type: &'static str) -> Self {
+        Self { content_type, ..self }
+    }
+}
+
+/// A citizenship certificate with this number, of which the front is promised.
+pub fn submission(number: &str, front: &File) -> Value {
+    json!({ "document_number": number, "documents": { "front": front.promise() } })
+}
+
+impl App {
+    /// A request of a person to `/users/kyc…`.
+    pub fn kyc(&self, user: &User, method: &str, path: &str, body: &Value) -> Request {
+        let request = self.request(method, path).header("content-type", "application/json");
+        request.body(body.to_string()).bearer(&user.access_token)
+    }
+
+    /// `POST /users/kyc`.
+    pub async fn post_kyc(&self, user: &User, body: &Value) -> Answer {
+        let answer = self.kyc(user, "POST", "/users/kyc", body).send().await;
+        answer.documented("POST", "/users/kyc")
+    }
+
+    /// `PATCH /users/kyc`.
+    pub async fn patch_kyc(&self, user: &User, body: &Value) -> Answer {
+        let answer = self.kyc(user, "PATCH", "/users/kyc", body).send().await;
+        answer.documented("PATCH", "/users/kyc")
+    }
+
+    /// `POST /users/kyc/submit`.
+    pub async fn submit_kyc(&self, user: &User) -> Answer {
+        let path = "/users/kyc/submit";
+        let answer = self.request("POST", path).bearer(&user.access_token).send().await;
+        answer.documented("POST", path)
+    }
+
+    /// `GET /users/kyc/status`.
+    pub async fn kyc_status(&self, user: &User) -> Answer {
+        let path = "/users/kyc/status";
+        let answer = self.get(path).bearer(&user.access_token).send().await;
+        answer.documented("GET", path)
+    }
+
+    /// Sends bytes as an upload says: the status that S3 answers.
+    pub async fn send_file(&self, upload: &Value, bytes: &[u8]) -> u16 {
+        let headers: HeaderMap = headers(upload).collect();
+        let request = self.client.put(upload["url"].as_str().unwrap()).headers(headers);
+        request.body(bytes.to_vec()).send().await.unwrap().status().as_u16()
+    }
+
+    /// Sends the files of an answer, in the order of its uploads.
+    pub async fn send_files(&self, answer: &Answer, files: &[&File]) {
+        let uploads = answer.json["uploads"].as_array().unwrap();
+        assert_eq!(uploads.len(), files.len(), "{answer:?}");
+        for (upload, file) in uploads.iter().zip(files) {
+            assert_eq!(self.send_file(upload, &file.bytes).await, 200);
+        }
+    }
+
+    /// Somebody whose document with this number waits for its review.
+    pub async fn pending_user(&self, number: &str) -> User {
+        let (user, front) = (self.register_user().await, jpeg(number));
+        let answer = self.post_kyc(&user, &submission(number, &front)).await;
+        answer.body(201);
+        self.send_files(&answer, &[&front]).await;
+        self.submit_kyc(&user).await.ok();
+        user
+    }
+
+    /// The function's own way to the tables; its calls are not measured and meet no faults.
+    pub fn store(&self) -> Store {
+        Store::new(self.stack().sdk_config(), &self.config())
+    }
+
+    /// The function's own way to the bucket.
+    pub fn documents(&self) -> Documents {
+        Documents::new(self.stack().sdk_config(), &self.config())
+    }
+
+    fn config(&self) -> Config {
+        let settings = local::settings::Settings::default();
+        Config::read(|name| settings.get(name)).unwrap()
+    }
+
+    /// The keys of all objects of a person, sorted.
+    pub async fn objects(&self, user: &User) -> Vec<String> {
+        let client = aws_sdk_s3::Client::new(self.stack().sdk_config());
+        let bucket = self.config().kyc_bucket;
+        let call = client.list_objects_v2().bucket(bucket).prefix(format!("{}/", user.user_id));
+        let listed = call.send().await.unwrap();
+        let mut keys: Vec<_> =
+            listed.contents().iter().map(|object| object.key().unwrap().to_owned()).collect();
+        keys.sort();
+        keys
+    }
+
+    /// The record of a person, as the function reads it.
+    pub async fn submission(&self, user: &User) -> Option<Submission> {
+        self.store().read(kyc::key(id_of(user)).consistent()).await.unwrap()
+    }
+
+    /// Judges a submission as a member of staff.
+    pub async fn review(
+        &self,
+        staff: &User,
+        user: &User,
+        decision: Decision,
+        seen: Option<u64>,
+    ) -> Result<Submission, Problem> {
+        let (store, now) = (self.store(), self.now().await);
+        let by = (id_of(staff), &decision);
+        review::review(&store, id_of(user), by, seen, now, |_, _| Ok(())).await
+    }
+
+    /// Somebody who is staff, as far as transactions look.
+    pub async fn staff_user(&self) -> User {
+        let user = self.register_user().await;
+        let key = format!("USER#{}", user.user_id);
+        self.set("users", &[("pk", &key)], "is_staff", AttributeValue::Bool(true)).await;
+        user
+    }
+}
+
+/// The headers that an upload asks for.
+pub fn headers(upload: &Value) -> impl Iterator<Item = (http::HeaderName, http::HeaderValue)> {
+    let headers = upload["headers"].as_object().unwrap().iter();
+    headers.map(|(name, value)| (name.parse().unwrap(), value.as_str().unwrap().parse().unwrap()))
+}
+
+/// The id of a user.
+pub fn id_of(user: &User) -> UserId {
+    UserId::parse(&user.user_id).unwrap()
+}

@@ -1,0 +1,252 @@
+//! What staff, the sweep and a deletion do to submissions, by the store's own operations.
+
+use serde_json::{Value, json};
+use shared::{
+    problem::Code,
+    table::kyc::{
+        self, KycStatus,
+        queue::{self, Position},
+        review::{self, Decision},
+    },
+};
+
+use crate::harness::{
+    App, Needs, User, at_once,
+    kyc::{id_of, jpeg, submission},
+};
+
+fn rejected(reason: &str) -> Decision {
+    Decision::Reject(reason.to_owned())
+}
+
+#[tokio::test]
+async fn an_approved_identity_is_not_submitted_again() {
+    let Some(app) = App::start(Needs::Own).await else { return };
+    let (user, staff) = (app.pending_user("11-22-33").await, app.staff_user().await);
+    let approved = app.review(&staff, &user, Decision::Approve, None).await.unwrap();
+    assert_eq!(approved.reviewed_by, Some(id_of(&staff)));
+    let status = app.kyc_status(&user).await;
+    assert_eq!(status.ok()["status"], "APPROVED");
+    assert!(!status.text("verified_at").is_empty());
+    assert!(!status.text("submitted_at").is_empty());
+    let front = jpeg("new");
+    app.post_kyc(&user, &submission("11-22-34", &front)).await.problem(409, "kyc_approved");
+    app.patch_kyc(&user, &json!({"document_number": "1234"})).await.problem(409, "kyc_approved");
+    app.patch_kyc(&user, &json!({})).await.problem(409, "kyc_approved");
+    app.submit_kyc(&user).await.problem(409, "kyc_approved");
+    assert_eq!(app.kyc_status(&user).await.ok(), status.ok());
+}
+
+#[tokio::test]
+async fn a_rejected_submission_says_why_and_is_submitted_again() {
+    let Some(app) = App::start(Needs::Own).await else { return };
+    let (user, staff) = (app.pending_user("11-22-33").await, app.staff_user().await);
+    app.review(&staff, &user, rejected("The picture is blurred."), None).await.unwrap();
+    let status = app.kyc_status(&user).await;
+    assert_eq!(status.ok()["status"], "REJECTED");
+    assert_eq!(status.json["rejection_reason"], "The picture is blurred.");
+    app.submit_kyc(&user).await.problem(409, "no_submission");
+    let other = app.register_user().await;
+    let theirs = app.post_kyc(&other, &submission("112233", &jpeg(""))).await;
+    theirs.problem(409, "document_in_use");
+    let front = jpeg("sharper");
+    let changed = app.patch_kyc(&user, &json!({"documents": {"front": front.promise()}})).await;
+    assert_eq!(changed.ok()["rejection_reason"], Value::Null);
+    app.send_files(&changed, &[&front]).await;
+    assert_eq!(app.submit_kyc(&user).await.ok()["status"], "PENDING");
+    app.review(&staff, &user, Decision::Approve, None).await.unwrap();
+}
+
+#[tokio::test]
+async fn only_what_waits_is_judged_by_staff_who_saw_it_and_once() {
+    let Some(app) = App::start(Needs::Own).await else { return };
+    let (user, staff) = (app.register_user().await, app.staff_user().await);
+    let code = async |by: &User, seen| {
+        let judged = app.review(by, &user, Decision::Approve, seen).await;
+        judged.map(|_| ()).map_err(|problem| problem.code())
+    };
+    assert_eq!(code(&staff, None).await, Err(Code::NotFound));
+    let front = jpeg("");
+    let answer = app.post_kyc(&user, &submission("12345", &front)).await;
+    assert_eq!(code(&staff, None).await, Err(Code::KycNotPending));
+    app.send_files(&answer, &[&front]).await;
+    app.submit_kyc(&user).await.ok();
+    for nobody in [&user, &app.register_user().await] {
+        assert_eq!(code(nobody, None).await, Err(Code::Forbidden));
+    }
+    assert_eq!(code(&staff, Some(1)).await, Err(Code::PreconditionFailed));
+    let all = (0..6).map(|number| {
+        let (app, staff, user) = (app.clone(), staff.clone(), user.clone());
+        let decision = if number % 2 == 0 { Decision::Approve } else { rejected("No.") };
+        async move { app.review(&staff, &user, decision, Some(2)).await.is_ok() }
+    });
+    let judged = at_once(all).await;
+    assert_eq!(judged.iter().filter(|judged| **judged).count(), 1);
+    assert_eq!(code(&staff, None).await, Err(Code::KycNotPending));
+}
+
+#[tokio::test]
+async fn staff_free_the_number_of_a_rejected_submission() {
+    let Some(app) = App::start(Needs::Own).await else { return };
+    let (user, staff) = (app.pending_user("11-22-33").await, app.staff_user().await);
+    let other = app.register_user().await;
+    let free = async |by: &User| {
+        let freed = review::free_number(&app.store(), id_of(&user), id_of(by), |_, _| Ok(())).await;
+        freed.map(|_| ()).map_err(|problem| problem.code())
+    };
+    assert_eq!(free(&staff).await, Err(Code::KycNotRejected));
+    app.review(&staff, &user, rejected("Not yours."), None).await.unwrap();
+    assert_eq!(free(&other).await, Err(Code::Forbidden));
+    assert_eq!(free(&staff).await, Ok(()));
+    assert_eq!(free(&staff).await, Ok(()));
+    app.post_kyc(&other, &submission("112233", &jpeg("mine"))).await.body(201);
+    let back = json!({"document_type": "CITIZENSHIP", "documents": {"back": jpeg("b").promise()}});
+    app.patch_kyc(&user, &back).await.problem(409, "document_in_use");
+    assert_eq!(app.kyc_status(&user).await.ok()["status"], "REJECTED");
+}
+
+#[tokio::test]
+async fn the_queue_is_oldest_first_page_by_page_each_once() {
+    let Some(app) = App::start(Needs::Own).await else { return };
+    let mut waiting = Vec::new();
+    for number in 0..9 {
+        waiting.push(id_of(&app.pending_user(&format!("number {number}")).await));
+        app.advance(2).await;
+    }
+    let awaiting = app.register_user().await;
+    app.post_kyc(&awaiting, &submission("awaiting", &jpeg(""))).await.body(201);
+    let store = app.store();
+    for limit in [1, 2, 4, 9, 20] {
+        let (mut found, mut after) = (Vec::new(), None);
+        loop {
+            let page = queue::queue(&store, KycStatus::Pending, after, limit).await.unwrap();
+            assert!(page.0.len() <= limit);
+            assert!(page.0.iter().all(|row| row.submitted_at.is_some()));
+            found.extend(page.0.into_iter().map(|row| row.user_id));
+            let Some(next) = page.1 else { break };
+            assert_eq!(Position::from_bytes(&next.to_bytes()), Some(next));
+            after = Some(next);
+        }
+        assert_eq!(found, waiting, "{limit}");
+    }
+    let of = async |status| {
+        let (rows, _) = queue::queue(&store, status, None, 20).await.unwrap();
+        rows.into_iter().map(|row| row.user_id).collect::<Vec<_>>()
+    };
+    assert_eq!(of(KycStatus::AwaitingDocuments).await, [id_of(&awaiting)]);
+    assert_eq!(of(KycStatus::Approved).await, []);
+}
+
+/// What the sweep does.
+async fn sweep(app: &App) -> usize {
+    let (store, documents, now) = (app.store(), app.documents(), app.now().await);
+    let mut given_up = 0;
+    for submission in queue::abandoned(&store, now, 20).await.unwrap() {
+        let delete = async |keys: &[&str]| documents.delete(keys).await;
+        given_up += usize::from(review::abandon(&store, &submission, now, delete).await.unwrap());
+    }
+    given_up
+}
+
+#[tokio::test]
+async fn files_that_are_awaited_for_a_day_are_given_up_with_the_record_and_the_claim() {
+    let Some(app) = App::start(Needs::Own).await else { return };
+    let (user, front) = (app.register_user().await, jpeg(""));
+    let pending = app.pending_user("other").await;
+    let before = app.rows("kyc").await.len();
+    let answer = app.post_kyc(&user, &submission("12345", &front)).await;
+    app.send_files(&answer, &[&front]).await;
+    app.advance(86_000).await;
+    assert_eq!(sweep(&app).await, 0);
+    app.advance(400).await;
+    assert_eq!(sweep(&app).await, 1);
+    assert_eq!(sweep(&app).await, 0);
+    assert_eq!(app.rows("kyc").await.len(), before);
+    assert_eq!(app.objects(&user).await, Vec::<String>::new());
+    let (user, pending) = (app.again(&user).await, app.again(&pending).await);
+    assert_eq!(app.kyc_status(&user).await.ok()["status"], "NOT_SUBMITTED");
+    let account = app.rows_where("users", "pk", &format!("USER#{}", user.user_id)).await;
+    assert_eq!(account[0]["kyc_status"], "NOT_SUBMITTED");
+    assert_eq!(app.kyc_status(&pending).await.ok()["status"], "PENDING");
+    app.patch_kyc(&user, &json!({})).await.problem(409, "no_submission");
+    app.post_kyc(&user, &submission("12345", &front)).await.body(201);
+}
+
+#[tokio::test]
+async fn a_sweep_that_is_cut_off_is_finished_by_the_next() {
+    let Some(app) = App::start(Needs::Own).await else { return };
+    let (user, front) = (app.register_user().await, jpeg(""));
+    let answer = app.post_kyc(&user, &submission("12345", &front)).await;
+    app.send_files(&answer, &[&front]).await;
+    app.advance(86_400).await;
+    let now = app.now().await;
+    let found = queue::abandoned(&app.store(), now, 20).await.unwrap();
+    let cut_off = async |_: &[&str]| Err(shared::problem::Problem::unavailable("cut off"));
+    review::abandon(&app.store(), &found[0], now, cut_off).await.unwrap_err();
+    let user = app.again(&user).await;
+    assert_eq!(app.kyc_status(&user).await.ok()["status"], "NOT_SUBMITTED");
+    app.submit_kyc(&user).await.problem(409, "no_submission");
+    let stale = async |_: &[&str]| Ok(());
+    assert!(!review::abandon(&app.store(), &found[0], now, stale).await.unwrap());
+    assert_eq!(sweep(&app).await, 1);
+    assert_eq!(app.objects(&user).await, Vec::<String>::new());
+    assert!(app.submission(&user).await.is_none());
+}
+
+/// Somebody submits again while the sweep is at work: their new files and record stay.
+#[tokio::test]
+async fn the_sweep_leaves_alone_what_has_moved_on() {
+    let Some(app) = App::start(Needs::Own).await else { return };
+    let (user, front) = (app.register_user().await, jpeg(""));
+    app.post_kyc(&user, &submission("12345", &front)).await.body(201);
+    app.advance(86_400).await;
+    let (now, user) = (app.now().await, app.again(&user).await);
+    let found = queue::abandoned(&app.store(), now, 20).await.unwrap();
+    let documents = app.documents();
+    let meanwhile = async |keys: &[&str]| {
+        let answer = app.post_kyc(&user, &submission("12345", &front)).await;
+        app.send_files(&answer, &[&front]).await;
+        documents.delete(keys).await
+    };
+    assert!(!review::abandon(&app.store(), &found[0], now, meanwhile).await.unwrap());
+    assert_eq!(app.submit_kyc(&user).await.ok()["status"], "PENDING");
+    assert_eq!(sweep(&app).await, 0);
+}
+
+#[tokio::test]
+async fn a_number_that_was_handed_in_stays_claimed_when_files_are_given_up() {
+    let Some(app) = App::start(Needs::Own).await else { return };
+    let user = app.pending_user("11-22-33").await;
+    app.patch_kyc(&user, &json!({"documents": {"front": jpeg("x").promise()}})).await.ok();
+    app.advance(86_400).await;
+    assert_eq!(sweep(&app).await, 1);
+    assert_eq!(sweep(&app).await, 0);
+    assert_eq!(app.objects(&user).await, Vec::<String>::new());
+    let (user, other) = (app.again(&user).await, app.register_user().await);
+    assert_eq!(app.kyc_status(&user).await.ok()["status"], "NOT_SUBMITTED");
+    let theirs = app.post_kyc(&other, &submission("112233", &jpeg(""))).await;
+    theirs.problem(409, "document_in_use");
+    app.patch_kyc(&user, &json!({"document_type": "PASSPORT"})).await.problem(409, "no_submission");
+    app.post_kyc(&user, &submission("112233", &jpeg("y"))).await.body(201);
+}
+
+#[tokio::test]
+async fn a_deletion_frees_every_number_and_can_be_repeated() {
+    let Some(app) = App::start(Needs::Own).await else { return };
+    let user = app.pending_user("11-22-33").await;
+    let body = submission("44-55-66", &jpeg("y"));
+    app.kyc(&user, "POST", "/users/kyc", &body).key("k").send().await.body(201);
+    app.fault("dynamodb", "DeleteItem", "error_500", 1).await;
+    for _ in 0..2 {
+        kyc::delete_all(&app.store(), id_of(&user)).await.unwrap();
+        app.documents().delete_all(id_of(&user)).await.unwrap();
+    }
+    let left = app.rows("kyc").await;
+    assert!(left.iter().all(|row| row["item_type"] == "idempotency_key"), "{left:?}");
+    assert!(!json!(left).to_string().contains(&user.user_id));
+    assert_eq!(app.objects(&user).await, Vec::<String>::new());
+    let other = app.register_user().await;
+    for number in ["112233", "445566"] {
+        app.post_kyc(&other, &submission(number, &jpeg(""))).await.body(201);
+    }
+}

@@ -1,0 +1,191 @@
+//! The files of a submission: what S3 takes, and what `POST /users/kyc/submit` finds.
+
+use serde_json::{Value, json};
+
+use crate::harness::{
+    Answer, App, Needs, User,
+    kyc::{File, headers, jpeg, pdf, png, submission},
+};
+
+const MAX_BYTES: usize = 10 * 1024 * 1024;
+
+/// A submission of one file, and where it goes.
+async fn promised(app: &App, front: &File) -> (User, Value) {
+    let user = app.register_user().await;
+    let number = format!("{:?}", std::thread::current().id()).replace(['(', ')'], "-");
+    let number = format!("{number}{}", &user.user_id[24..]);
+    let answer = app.post_kyc(&user, &submission(&number, front)).await;
+    (user, answer.body(201)["uploads"][0].clone())
+}
+
+fn refused(answer: &Answer, code: &str, fields: &[&str]) {
+    answer.problem(400, code);
+    assert_eq!(answer.fields(), fields, "{answer:?}");
+}
+
+#[tokio::test]
+async fn every_type_is_taken_up_to_ten_mebibytes() {
+    let Some(app) = App::start(Needs::Codes).await else { return };
+    let mut largest = jpeg("");
+    largest.bytes.resize(MAX_BYTES, 0);
+    for file in [jpeg("x"), png(), pdf(), largest] {
+        let (user, upload) = promised(&app, &file).await;
+        assert_eq!(app.send_file(&upload, &file.bytes).await, 200);
+        assert_eq!(app.submit_kyc(&user).await.ok()["status"], "PENDING");
+    }
+}
+
+#[tokio::test]
+async fn a_file_that_has_not_arrived_is_missing() {
+    let Some(app) = App::start(Needs::Codes).await else { return };
+    let (user, front, back) = (app.register_user().await, jpeg("front"), png());
+    let documents = json!({ "front": front.promise(), "back": back.promise() });
+    let body = json!({ "document_number": "77-777", "documents": documents });
+    let answer = app.post_kyc(&user, &body).await;
+    let missing = app.submit_kyc(&user).await;
+    refused(&missing, "document_missing", &["documents.back", "documents.front"]);
+    assert_eq!(app.send_file(&answer.json["uploads"][1], &back.bytes).await, 200);
+    refused(&app.submit_kyc(&user).await, "document_missing", &["documents.front"]);
+    assert_eq!(app.kyc_status(&user).await.ok()["status"], "AWAITING_DOCUMENTS");
+    assert_eq!(app.send_file(&answer.json["uploads"][0], &front.bytes).await, 200);
+    app.submit_kyc(&user).await.ok();
+}
+
+/// One side missing and one not what was promised: the code says the former, `errors` both.
+#[tokio::test]
+async fn a_missing_file_comes_before_a_wrong_one() {
+    let Some(app) = App::start(Needs::Codes).await else { return };
+    let (user, program) = (app.register_user().await, program());
+    let documents = json!({ "front": program.promise(), "back": png().promise() });
+    let body = json!({ "document_number": "77-778", "documents": documents });
+    let answer = app.post_kyc(&user, &body).await;
+    assert_eq!(app.send_file(&answer.json["uploads"][0], &program.bytes).await, 200);
+    let both = app.submit_kyc(&user).await;
+    refused(&both, "document_missing", &["documents.back", "documents.front"]);
+    let codes: Vec<_> = both.json["errors"].as_array().unwrap().iter().collect();
+    assert_eq!(codes[0]["code"], "document_invalid");
+    assert_eq!(codes[1]["code"], "document_missing");
+}
+
+fn program() -> File {
+    let mut bytes = b"\x7fELF\x02\x01\x01\0\0\0\0\0\0\0\0\0\x02\0\x3e\0".to_vec();
+    bytes.resize(4_096, 0x90);
+    File { content_type: "image/jpeg", bytes }
+}
+
+#[tokio::test]
+async fn asvs_5_2_a_program_that_is_called_a_picture_is_not_taken() {
+    let Some(app) = App::start(Needs::Codes).await else { return };
+    let windows = File { content_type: "image/png", bytes: b"MZ\x90\0\x03\0\0\0\x04\0".to_vec() };
+    let page = File { content_type: "application/pdf", bytes: b"<html><script>".to_vec() };
+    let short = File { content_type: "image/png", bytes: vec![0x89] };
+    let all = [
+        program(),
+        windows,
+        page,
+        short,
+        png().promised_as("image/jpeg"),
+        jpeg("").promised_as("application/pdf"),
+    ];
+    for file in all {
+        let (user, upload) = promised(&app, &file).await;
+        assert_eq!(app.send_file(&upload, &file.bytes).await, 200);
+        refused(&app.submit_kyc(&user).await, "document_invalid", &["documents.front"]);
+        assert_eq!(app.kyc_status(&user).await.ok()["status"], "AWAITING_DOCUMENTS");
+    }
+}
+
+/// What S3 refuses it may keep all the same, here: the function looks at the bytes.
+#[tokio::test]
+async fn asvs_5_2_other_bytes_than_those_promised_are_not_taken() {
+    let Some(app) = App::start(Needs::Codes).await else { return };
+    let file = jpeg("the right one");
+    let other = jpeg("another one, as long");
+    let mut same_length = file.bytes.clone();
+    same_length[25] ^= 1;
+    let mut one_more = file.bytes.clone();
+    one_more.push(0);
+    for bytes in [&other.bytes, &same_length, &one_more, &file.bytes[..20].to_vec()] {
+        let (user, upload) = promised(&app, &file).await;
+        let request = client(&app).put(upload["url"].as_str().unwrap()).body(bytes.clone());
+        let mut request = request.build().unwrap();
+        for (name, value) in headers(&upload).filter(|(name, _)| name != "content-length") {
+            request.headers_mut().insert(name, value);
+        }
+        // A length that is not the body's never leaves an HTTP client.
+        let status = client(&app).execute(request).await.unwrap().status();
+        assert!(status.is_client_error(), "{status}");
+        let answer = app.submit_kyc(&user).await;
+        let code = answer.code_or_none();
+        assert!(["document_invalid", "document_missing"].contains(&&*code), "{answer:?}");
+        assert_eq!(app.send_file(&upload, &file.bytes).await, 200);
+        app.submit_kyc(&user).await.ok();
+    }
+}
+
+fn client(_: &App) -> reqwest::Client {
+    reqwest::Client::new()
+}
+
+#[tokio::test]
+async fn an_upload_with_other_headers_than_those_signed_is_refused() {
+    let Some(app) = App::start(Needs::Codes).await else { return };
+    let (file, other) = (jpeg("x"), jpeg("y"));
+    let (user, upload) = promised(&app, &file).await;
+    let changed = |name: &str, value: Value| {
+        let mut upload = upload.clone();
+        upload["headers"][name] = value;
+        upload
+    };
+    let checksum = promised(&app, &other).await.1["headers"]["x-amz-checksum-sha256"].clone();
+    assert_eq!(app.send_file(&changed("content-type", json!("text/html")), &file.bytes).await, 403);
+    let swapped = changed("x-amz-checksum-sha256", checksum);
+    assert_eq!(app.send_file(&swapped, &other.bytes).await, 403);
+    let mut elsewhere = upload.clone();
+    let url = upload["url"].as_str().unwrap();
+    elsewhere["url"] = json!(url.replace("/front?", "/back?"));
+    assert_eq!(app.send_file(&elsewhere, &file.bytes).await, 403);
+    let mut longer = upload.clone();
+    longer["url"] = json!(url.replace("X-Amz-Expires=600", "X-Amz-Expires=6000"));
+    assert_eq!(app.send_file(&longer, &file.bytes).await, 403);
+    refused(&app.submit_kyc(&user).await, "document_missing", &["documents.front"]);
+    assert_eq!(app.send_file(&upload, &file.bytes).await, 200);
+    app.submit_kyc(&user).await.ok();
+}
+
+#[tokio::test]
+async fn an_upload_lives_ten_minutes_whatever_the_clock() {
+    let Some(app) = App::start(Needs::Own).await else { return };
+    app.advance(40 * 86_400).await;
+    let file = jpeg("");
+    let (_, upload) = promised(&app, &file).await;
+    app.advance(590).await;
+    assert_eq!(app.send_file(&upload, &file.bytes).await, 200);
+    app.advance(20).await;
+    assert_eq!(app.send_file(&upload, &file.bytes).await, 403);
+}
+
+#[tokio::test]
+async fn asvs_5_4_a_view_is_saved_as_the_checked_type_and_lives_a_minute() {
+    let Some(app) = App::start(Needs::Own).await else { return };
+    let user = app.pending_user("5-4-4").await;
+    app.advance(1_000).await;
+    let submission = app.submission(&user).await.unwrap();
+    let (documents, now) = (app.documents(), app.now().await);
+    let view = documents.view(&submission.documents[0], 60, now).await.unwrap();
+    assert_eq!(view.expires_at.as_second() - now.as_second(), 60);
+    assert_eq!((view.method, view.headers.len()), ("GET", 0));
+    let seen = client(&app).get(&view.url).send().await.unwrap();
+    assert_eq!(seen.status(), 200);
+    assert_eq!(seen.headers()["content-disposition"], "attachment; filename=\"front.jpg\"");
+    assert_eq!(seen.headers()["content-type"], "image/jpeg");
+    assert_eq!(seen.bytes().await.unwrap(), jpeg("5-4-4").bytes);
+    let as_page = view.url.replace("image%2Fjpeg", "text%2Fhtml");
+    assert_ne!(as_page, view.url);
+    assert_eq!(client(&app).get(as_page).send().await.unwrap().status(), 403);
+    let (bare, _) = view.url.split_once('?').unwrap();
+    assert_eq!(client(&app).get(bare).send().await.unwrap().status(), 403);
+    app.advance(61).await;
+    assert_eq!(client(&app).get(&view.url).send().await.unwrap().status(), 403);
+    assert!(!format!("{view:?}").contains("http"));
+}
