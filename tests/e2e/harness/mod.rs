@@ -7,6 +7,7 @@ mod data;
 mod people;
 mod request;
 mod service;
+mod staff;
 
 pub use answer::Answer;
 pub use app::{App, Needs};
