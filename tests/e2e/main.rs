@@ -11,6 +11,14 @@
 
 mod harness;
 
+mod admin_adjustments;
+mod admin_audit;
+mod admin_list;
+mod admin_rights;
+mod admin_search;
+mod admin_sessions;
+mod admin_update;
+mod admin_users;
 mod budgets;
 mod credentials;
 mod device;

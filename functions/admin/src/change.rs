@@ -201,7 +201,7 @@ mod tests {
         serde_json::from_value(json!({
             "user_id": user_id, "username": "Sita", "email_verified": true,
             "email": "sita@example.com", "phone_verified": false,
-            "referral_code": ReferralCode::from_random([0; 8]), "status": "ACTIVE",
+            "referral_code": ReferralCode::from_random([0; 5]), "status": "ACTIVE",
             "epoch": 3, "sign_ins": 1, "is_staff": false, "joined_at": 0,
         }))
         .unwrap()

@@ -5,13 +5,10 @@ mod kyc;
 use http::{Method, StatusCode};
 use jiff::{Timestamp, civil::Date};
 use shared::{
-    email::Email,
     id::UserId,
     openapi::{OperationDoc, entry::Entry},
-    phone::PhoneNumber,
     problem::Code,
-    table::{account::AccountStatus, audit::Action, kyc::KycStatus, wallet::Direction},
-    username::Username,
+    table::wallet::Direction,
 };
 use utoipa::ToSchema;
 
@@ -27,19 +24,19 @@ const USER: &str = "/admin/users/{user_id}";
 #[derive(ToSchema)]
 #[allow(dead_code, reason = "only its schema is used")]
 struct UserListing {
-    #[schema(inline)]
-    status: Option<AccountStatus>,
-    #[schema(inline)]
-    kyc_status: Option<KycStatus>,
+    /// Those of this status.
+    #[schema(pattern = "^(ACTIVE|INACTIVE|BANNED)$")]
+    status: Option<String>,
+    /// Those whose identity is so far checked.
+    #[schema(pattern = "^(NOT_SUBMITTED|AWAITING_DOCUMENTS|PENDING|APPROVED|REJECTED)$")]
+    kyc_status: Option<String>,
     /// The one who has verified exactly this address.
-    #[schema(inline)]
-    email: Option<Email>,
+    email: Option<String>,
     /// The one who has verified exactly this number.
-    #[schema(inline)]
-    phone_number: Option<PhoneNumber>,
+    phone_number: Option<String>,
     /// The one of exactly this name, in either case.
-    #[schema(inline)]
-    username: Option<Username>,
+    #[schema(pattern = "^[A-Za-z0-9._-]{3,150}$")]
+    username: Option<String>,
     /// Those whose name begins so, in either case.
     #[schema(pattern = "^[A-Za-z0-9._-]{1,150}$")]
     username_prefix: Option<String>,
@@ -125,13 +122,14 @@ struct Correction {
 #[allow(dead_code, reason = "only its schema is used")]
 struct AuditListing {
     /// Entries about this account.
-    #[schema(inline)]
-    user_id: Option<UserId>,
+    #[schema(format = "uuid")]
+    user_id: Option<String>,
     /// Entries of what this person did, to themselves or to others.
-    #[schema(inline)]
-    actor_id: Option<UserId>,
-    #[schema(inline)]
-    action: Option<Action>,
+    #[schema(format = "uuid")]
+    actor_id: Option<String>,
+    /// Entries of this kind: an `action` as entries have it.
+    #[schema(pattern = "^[a-z_]+$")]
+    action: Option<String>,
     /// Entries of then or later.
     from: Option<Timestamp>,
     /// Earlier entries.
@@ -143,10 +141,10 @@ struct AuditListing {
     cursor: Option<String>,
 }
 
-/// It was done.
+/// Sessions have ended.
 #[derive(ToSchema)]
 #[allow(dead_code, reason = "only its schema is used")]
-struct Done {
+struct Ended {
     /// A sentence for a person.
     message: String,
 }
@@ -212,7 +210,7 @@ fn updating(method: Method, id: &'static str, summary: &'static str) -> Operatio
 fn end_sessions() -> OperationDoc {
     let path = "/admin/users/{user_id}/sessions";
     about_user(Method::DELETE, path, "endUserSessions", "End all sessions of a user")
-        .answers::<Done>(StatusCode::OK, "They have ended, with every token of them.")
+        .answers::<Ended>(StatusCode::OK, "They have ended, with every token of them.")
 }
 
 fn adjust() -> OperationDoc {

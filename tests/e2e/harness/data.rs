@@ -1,6 +1,6 @@
 //! The tables of a test's own stack.
 
-use aws_sdk_dynamodb::types::AttributeValue;
+use aws_sdk_dynamodb::types::{AttributeValue, PutRequest, WriteRequest};
 use serde_json::{Map, Value};
 
 use super::App;
@@ -42,6 +42,22 @@ impl App {
             sizes.push((table, self.rows(table).await.len()));
         }
         sizes
+    }
+
+    /// Puts items into a table.
+    pub async fn put_all(&self, table: &str, rows: &[Value]) {
+        let stack = self.stack();
+        let (client, name) = (stack.dynamodb(), stack.table_name(table));
+        for some in rows.chunks(25) {
+            let puts = some.iter().map(|row| {
+                let item = serde_dynamo::to_item(row).unwrap();
+                let put = PutRequest::builder().set_item(Some(item)).build().unwrap();
+                WriteRequest::builder().put_request(put).build()
+            });
+            let batch = client.batch_write_item().request_items(&name, puts.collect());
+            let left = batch.send().await.unwrap().unprocessed_items.unwrap_or_default();
+            assert!(left.is_empty());
+        }
     }
 
     /// Sets an attribute of an item.

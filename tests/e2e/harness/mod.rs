@@ -8,6 +8,7 @@ pub mod kyc;
 mod people;
 mod request;
 mod service;
+mod staff;
 
 pub use answer::Answer;
 pub use app::{App, Needs};
