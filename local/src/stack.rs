@@ -137,8 +137,9 @@ impl Stack {
             .map_err(StartError::Staff)?;
         staff.promote().await;
 
+        let functions = Functions::start(&environment).await?;
         let gateway = Arc::new(Gateway {
-            functions: Functions::start(&environment).await?,
+            functions: functions.clone(),
             turns: Turns::default(),
             clock: Arc::clone(&clock),
             costs: Arc::clone(&costs),
@@ -154,6 +155,7 @@ impl Stack {
             tables,
             table_prefix: config.table_prefix.clone(),
             buckets,
+            functions,
             resetting: tokio::sync::Mutex::default(),
         });
         let mut api = Servers::new();

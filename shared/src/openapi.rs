@@ -5,6 +5,7 @@
 //! A body's schema is declared together with the parser that reads it, so that a test can hold
 //! one against the other. Compiled with the feature `openapi` alone, which nothing deployed has.
 
+mod entry;
 mod problem;
 mod schema;
 mod value;
@@ -15,7 +16,7 @@ use http::{Method, StatusCode};
 use serde_json::{Map, Value, json};
 use utoipa::{PartialSchema, ToSchema};
 
-pub use self::{problem::components, schema::Schemas};
+pub use self::{entry::WalletEntry, problem::components, schema::Schemas};
 use crate::{
     fields::{Body, Context, Fields},
     operation::{self, Caller, Lookup, Operation},

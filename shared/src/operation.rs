@@ -92,8 +92,8 @@ pub const DEFAULT_FUNCTION: Function = Function::Auth;
 
 /// All operations.
 pub const ALL: &[Operation] = {
-    use Caller::{Anyone, Service, User};
-    use Function::{Analytics, Auth, Otp, Profile, Wallet};
+    use Caller::{Anyone, Service, Staff, User};
+    use Function::{Admin, Analytics, Auth, Otp, Profile, Wallet};
     &[
         Operation::new(Method::POST, "/auth/otp/request", Otp, Anyone),
         Operation::new(Method::POST, "/auth/otp/verify", Otp, Anyone),
@@ -111,6 +111,8 @@ pub const ALL: &[Operation] = {
         Operation::new(Method::DELETE, "/auth/devices/{device_id}", Auth, User),
         Operation::new(Method::GET, "/auth/sessions", Auth, User),
         Operation::new(Method::DELETE, "/auth/sessions/{session_id}", Auth, User),
+        Operation::new(Method::DELETE, "/auth/account", Auth, User),
+        Operation::new(Method::GET, "/auth/account/export", Auth, User),
         Operation::new(Method::GET, "/.well-known/jwks.json", Auth, Anyone),
         Operation::new(Method::GET, "/health", Auth, Anyone),
         Operation::new(Method::GET, "/users/profile", Profile, User),
@@ -121,6 +123,7 @@ pub const ALL: &[Operation] = {
         Operation::new(Method::POST, "/internal/wallet/entries", Wallet, Service),
         Operation::new(Method::GET, "/users/analytics/usage-stats", Analytics, User),
         Operation::new(Method::POST, "/internal/usage-events", Analytics, Service),
+        Operation::new(Method::DELETE, "/admin/users/{user_id}", Admin, Staff),
     ]
 };
 

@@ -46,6 +46,7 @@ codes! {
     BodyTooLarge = "body_too_large", PAYLOAD_TOO_LARGE, "The body is too large";
     Forbidden = "forbidden", FORBIDDEN, "This is not allowed";
     ReauthenticationRequired = "reauthentication_required", FORBIDDEN, "A fresh sign-in is required";
+    OwnAccount = "own_account", FORBIDDEN, "Another member of staff has to do this";
     NotFound = "not_found", NOT_FOUND, "There is nothing here";
     MethodNotAllowed = "method_not_allowed", METHOD_NOT_ALLOWED, "The method is not allowed here";
     AuthenticationRequired = "authentication_required", UNAUTHORIZED, "An access token is required";
@@ -71,6 +72,7 @@ codes! {
     InvalidCredentials = "invalid_credentials", BAD_REQUEST, "The credentials are not valid";
     AccountNotActive = "account_not_active", BAD_REQUEST, "The account is not active";
     InsufficientBalance = "insufficient_balance", BAD_REQUEST, "The balance is too low";
+    WalletNotEmpty = "wallet_not_empty", BAD_REQUEST, "There is money in the wallet";
     Unavailable = "unavailable", SERVICE_UNAVAILABLE, "Try again in a moment";
     Internal = "internal_error", INTERNAL_SERVER_ERROR, "Something went wrong on our side";
 }

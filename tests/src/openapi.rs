@@ -26,6 +26,7 @@ pub fn operations() -> Vec<OperationDoc> {
         profile::openapi::operations,
         wallet::openapi::operations,
         analytics::openapi::operations,
+        admin::openapi::operations,
     ];
     functions.into_iter().flat_map(|operations| operations()).collect()
 }

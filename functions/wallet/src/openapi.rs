@@ -1,10 +1,9 @@
 //! The operations as the OpenAPI document shows them.
 
 use http::{Method, StatusCode};
-use jiff::Timestamp;
 use shared::{
-    id::{EntryId, UserId},
-    openapi::OperationDoc,
+    id::UserId,
+    openapi::{OperationDoc, WalletEntry},
     problem::Code,
     table::wallet::Direction,
 };
@@ -35,60 +34,11 @@ struct NewEntry {
     reason: String,
 }
 
-/// A ledger entry, of money or of points.
-#[derive(ToSchema)]
-#[schema(as = WalletEntry)]
-#[serde(untagged)]
-#[allow(dead_code, reason = "only its schema is used")]
-enum Entry {
-    Money(MoneyEntry),
-    Points(PointsEntry),
-}
-
-/// An entry of money. Amounts are decimal strings in the currency's own digits.
-#[derive(ToSchema)]
-#[allow(dead_code, reason = "only its schema is used")]
-struct MoneyEntry {
-    id: EntryId,
-    #[schema(inline)]
-    direction: Direction,
-    #[schema(pattern = r"^[0-9]+(\.[0-9]+)?$", example = "25.00")]
-    amount: String,
-    #[schema(pattern = "^[A-Z]{3}$", example = "NPR")]
-    currency: String,
-    #[schema(pattern = r"^[0-9]+(\.[0-9]+)?$", example = "100.00")]
-    balance_before: String,
-    #[schema(pattern = r"^[0-9]+(\.[0-9]+)?$", example = "125.00")]
-    balance_after: String,
-    #[schema(example = "rental-7181")]
-    reference: String,
-    #[schema(example = "Rental at Thamel Chowk")]
-    reason: String,
-    created_at: Timestamp,
-}
-
-/// An entry of points.
-#[derive(ToSchema)]
-#[allow(dead_code, reason = "only its schema is used")]
-struct PointsEntry {
-    id: EntryId,
-    #[schema(inline)]
-    direction: Direction,
-    points: i64,
-    balance_before: i64,
-    balance_after: i64,
-    #[schema(example = "referral")]
-    reference: String,
-    #[schema(example = "Somebody registered with your code")]
-    reason: String,
-    created_at: Timestamp,
-}
-
 /// A page of entries.
 #[derive(ToSchema)]
 #[allow(dead_code, reason = "only its schema is used")]
 struct WalletEntryPage {
-    results: Vec<Entry>,
+    results: Vec<WalletEntry>,
     /// Where the list goes on; null at its end. A page may be short, even empty, with a cursor.
     next_cursor: Option<String>,
 }
@@ -134,7 +84,7 @@ fn post_entry() -> OperationDoc {
         )
         .body::<NewEntry, EntryRequest>()
         .exactly_one_of(&["amount", "points"])
-        .answers::<Entry>(StatusCode::CREATED, "The entry.")
+        .answers::<WalletEntry>(StatusCode::CREATED, "The entry.")
         .idempotent()
         .problems(&[Code::InsufficientBalance, Code::NotFound])
 }

@@ -126,8 +126,9 @@ pub async fn post(
         if let Some(record) = record.filter(|record| now < record.expires_at) {
             return replay(posting, record);
         }
-        let balance =
-            balance.ok_or_else(|| Problem::new(Code::NotFound, "There is no such user."))?;
+        let balance = balance
+            .filter(Balance::is_open)
+            .ok_or_else(|| Problem::new(Code::NotFound, "There is no such user."))?;
         let (mut transaction, entry) = transaction(posting, &balance, &record_key, now)?;
         let mut others = Transaction::default();
         beside(&mut others, &entry)?;

@@ -5,12 +5,14 @@ mod app;
 mod control;
 mod data;
 mod people;
+mod person;
 mod request;
 mod service;
 
 pub use answer::Answer;
 pub use app::{App, Needs};
 pub use people::{NewUser, User, random_email, random_phone, random_source, random_username};
+pub use person::Person;
 pub use request::Request;
 pub use service::{money, points};
 
