@@ -58,7 +58,7 @@ async fn sign_ins_begin_no_session_that_survives() {
         let person = app.person().await;
         let sign_in =
             async |app: App, person: Person, _| app.login(&person.user.phone, PASSWORD).await;
-        let answers = race(&app, &person, 12, sign_in).await;
+        let answers = race(&app, &person, 8, sign_in).await;
         only(&answers, &[(200, ""), (400, "invalid_credentials"), (503, "unavailable")]);
         for answer in answers.iter().filter(|answer| answer.status == 200) {
             let refreshed = app.refresh(answer.text("refresh_token")).await;
