@@ -248,8 +248,9 @@ impl Parts {
             })
         };
         let costs = Arc::new(Costs::default());
+        let functions = Functions::start(environment_of).await?;
         let gateway = Arc::new(Gateway {
-            functions: Functions::start(environment_of).await?,
+            functions: functions.clone(),
             turns: Turns::default(),
             clock: Arc::clone(&clock),
             costs: Arc::clone(&costs),
@@ -266,6 +267,7 @@ impl Parts {
             tables,
             table_prefix,
             buckets,
+            functions,
             resetting: tokio::sync::Mutex::default(),
         });
         let gateway = Router::new().fallback(gateway::handle).with_state(gateway);

@@ -12,6 +12,8 @@ pub mod aws;
 pub mod clock;
 pub mod config;
 pub mod cursor;
+#[cfg(feature = "documents")]
+pub mod deletion;
 #[cfg(any(feature = "sms", feature = "mail"))]
 pub mod delivery;
 pub mod document;

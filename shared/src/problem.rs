@@ -45,8 +45,8 @@ codes! {
     UnsupportedMediaType = "unsupported_media_type", UNSUPPORTED_MEDIA_TYPE, "The body must be application/json";
     BodyTooLarge = "body_too_large", PAYLOAD_TOO_LARGE, "The body is too large";
     Forbidden = "forbidden", FORBIDDEN, "This is not allowed";
-    OwnAccount = "own_account", FORBIDDEN, "Another member of staff has to do this";
     ReauthenticationRequired = "reauthentication_required", FORBIDDEN, "A fresh sign-in is required";
+    OwnAccount = "own_account", FORBIDDEN, "Another member of staff has to do this";
     NotFound = "not_found", NOT_FOUND, "There is nothing here";
     MethodNotAllowed = "method_not_allowed", METHOD_NOT_ALLOWED, "The method is not allowed here";
     AuthenticationRequired = "authentication_required", UNAUTHORIZED, "An access token is required";
@@ -80,6 +80,7 @@ codes! {
     KycApproved = "kyc_approved", CONFLICT, "The identity is approved already";
     KycNotPending = "kyc_not_pending", CONFLICT, "The submission does not wait for a review";
     KycNotRejected = "kyc_not_rejected", CONFLICT, "The submission was not rejected";
+    WalletNotEmpty = "wallet_not_empty", BAD_REQUEST, "There is money in the wallet";
     Unavailable = "unavailable", SERVICE_UNAVAILABLE, "Try again in a moment";
     Internal = "internal_error", INTERNAL_SERVER_ERROR, "Something went wrong on our side";
 }

@@ -7,6 +7,7 @@
 
 pub mod account;
 pub mod audit;
+pub mod deletion;
 pub mod device;
 pub mod key;
 pub mod kyc;
@@ -20,6 +21,7 @@ pub mod session;
 pub mod usage;
 pub mod wallet;
 
+mod batch;
 mod failure;
 mod newest;
 mod read;

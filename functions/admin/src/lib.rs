@@ -1,4 +1,4 @@
-//! The `admin` function: what staff do.
+//! The `admin` function: what staff do, and the sweep that EventBridge asks for.
 //!
 //! `list`, `detail`, `create`, `update` and `session` are about users, `wallet` about their
 //! balances, `kyc` about who they are, `audit` about what was done. `change` is a rule without I/O.
@@ -6,12 +6,14 @@
 mod audit;
 mod change;
 mod create;
+mod deletion;
 mod detail;
 mod kyc;
 mod list;
 #[cfg(feature = "openapi")]
 pub mod openapi;
 mod session;
+mod sweep;
 mod update;
 mod wallet;
 
@@ -36,6 +38,8 @@ use shared::{
     token::Claims,
 };
 
+pub use sweep::Sweeper;
+
 /// What the handlers share.
 #[derive(Clone, FromRef)]
 struct App {
@@ -55,7 +59,8 @@ pub async fn router(environment: &Environment) -> Result<Router, StartError> {
     let cursor_keys = MacKeys::load(&store, MacUse::Cursor, clock.now()).await?;
     let documents = Documents::new(&sdk, &config);
     let app = App { config, clock, store, gate, cursor_keys, documents };
-    let user = get(detail::show).put(update::replace).patch(update::merge);
+    let user =
+        get(detail::show).put(update::replace).patch(update::merge).delete(deletion::delete_user);
     let routes = Router::new()
         .route("/admin/users", get(list::list).post(create::create))
         .route("/admin/users/{user_id}", user)

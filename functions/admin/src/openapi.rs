@@ -1,5 +1,6 @@
 //! The operations as the OpenAPI document shows them.
 
+mod deletion;
 mod kyc;
 
 use http::{Method, StatusCode};
@@ -141,10 +142,11 @@ struct AuditListing {
     cursor: Option<String>,
 }
 
-/// Sessions have ended.
+/// It was done.
 #[derive(ToSchema)]
 #[allow(dead_code, reason = "only its schema is used")]
-struct Ended {
+#[schema(as = StaffDone)]
+struct Done {
     /// A sentence for a person.
     message: String,
 }
@@ -163,6 +165,7 @@ pub fn operations() -> Vec<OperationDoc> {
             "A field that is absent stays as it is; null clears a field of the profile. A status \
              other than `ACTIVE`, or a staff right that is taken, ends every session.",
         ),
+        deletion::delete_user(),
         end_sessions(),
         adjust(),
         audit(),
@@ -210,7 +213,7 @@ fn updating(method: Method, id: &'static str, summary: &'static str) -> Operatio
 fn end_sessions() -> OperationDoc {
     let path = "/admin/users/{user_id}/sessions";
     about_user(Method::DELETE, path, "endUserSessions", "End all sessions of a user")
-        .answers::<Ended>(StatusCode::OK, "They have ended, with every token of them.")
+        .answers::<Done>(StatusCode::OK, "They have ended, with every token of them.")
 }
 
 fn adjust() -> OperationDoc {

@@ -24,7 +24,7 @@ use shared::{
 use crate::{
     App,
     body::{ChangePassword, Reauthenticate, ResetPassword},
-    login, strength,
+    login, refused, strength,
 };
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -187,7 +187,9 @@ pub(crate) async fn reset_password(
     let claim = claim.filter(|_| proven).ok_or_else(invalid_token)?;
     let account = app.store.read(account::key(claim.user_id).consistent()).await?;
     let account = account.ok_or_else(invalid_token)?;
-    allowed(app.config.login.policy, &account)?;
+    if let Err(refusal) = allowed(app.config.login.policy, &account) {
+        return Err(refused::audited(app, account.user_id, refusal, source, now).await);
+    }
     let hash = choose(&body.new_password, &account).await?;
     let mut all = Transaction::default();
     otp::consume(&mut all, Write::Token, token, &identifier, purpose, now);

@@ -9,20 +9,21 @@ use jiff::Timestamp;
 use serde::Serialize;
 use serde_json::json;
 use shared::{
-    http::{Json, MaybeIdempotencyKey, PathParameter, Source},
+    deletion::Forfeit,
+    http::{Json, MaybeIdempotencyKey, PathParameter, Query, Source},
     id::{SessionId, UserId},
     metrics::Metric,
     problem::Problem,
     secret::base64url,
-    table::{account, kyc, profile, session::Session, wallet},
+    table::{self, kyc, profile, session::Session, wallet},
     token::Claims,
     view,
 };
 
 use crate::{
-    App, body, credential,
+    App, account, body, credential,
     device::{self, DeviceBody, DeviceView},
-    identifier, login, register, session,
+    export, identifier, login, register, session,
     tokens::Tokens,
 };
 
@@ -116,7 +117,7 @@ pub(crate) async fn me(State(app): State<App>, claims: Claims) -> Result<Respons
     let id = claims.user_id;
     for consistent in [false, true] {
         let reads = (
-            account::key(id).read_consistently(consistent),
+            table::account::key(id).read_consistently(consistent),
             profile::key(id).read_consistently(consistent),
             kyc::key(id).read_consistently(consistent),
             wallet::balance_key(id).read_consistently(consistent),
@@ -270,6 +271,26 @@ pub(crate) async fn end_session(
     let session_id = SessionId::parse(&session_id).map_err(|_| device::not_found())?;
     device::end_session(&app, &claims, session_id, app.clock.now()).await?;
     Ok(Json(json!({ "message": "The session has ended." })))
+}
+
+/// `DELETE /auth/account`.
+pub(crate) async fn delete_account(
+    State(app): State<App>,
+    claims: Claims,
+    source: Source,
+    Query(forfeit): Query<Forfeit>,
+) -> Result<impl IntoResponse, Problem> {
+    let deleted = account::delete(&app, &claims, forfeit, source, app.clock.now()).await?;
+    Ok(Json(deleted))
+}
+
+/// `GET /auth/account/export`.
+pub(crate) async fn export_account(
+    State(app): State<App>,
+    claims: Claims,
+) -> Result<impl IntoResponse, Problem> {
+    let found = export::read(&app, &claims, app.clock.now()).await?;
+    Ok(Json(found.view(app.config.currency)).into_response())
 }
 
 /// `GET /.well-known/jwks.json`: RFC 7517, with the key type of RFC 8037.

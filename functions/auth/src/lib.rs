@@ -1,16 +1,20 @@
 //! The `auth` function: accounts, sessions and tokens. It also answers what no route matches.
 //!
-//! `body` reads requests, `handlers` are the operations at the edge, `register`, `login` and
-//! `session` carry them out, `strength` is a rule without I/O.
+//! `body` reads requests, `handlers` are the operations at the edge, `register`, `login`, `session`,
+//! `credential`, `identifier`, `device`, `account` and `export` carry them out, `strength` is a rule
+//! without I/O.
 
+mod account;
 mod body;
 mod credential;
 mod device;
+mod export;
 mod handlers;
 mod identifier;
 mod login;
 #[cfg(feature = "openapi")]
 pub mod openapi;
+mod refused;
 mod register;
 mod session;
 mod strength;
@@ -26,6 +30,7 @@ use axum::{
 use shared::{
     clock::Clock,
     config::Config,
+    documents::Documents,
     gate::Gate,
     http,
     index::Index,
@@ -52,6 +57,7 @@ struct App {
     sms: Sms,
     mail: Option<Mail>,
     metrics: Metrics,
+    documents: Documents,
 }
 
 /// The function's routes.
@@ -65,7 +71,9 @@ pub async fn router(environment: &Environment) -> Result<Router, StartError> {
     let index = Index::load(&store, now).await?;
     let sms = Sms::new(&sdk);
     let mail = config.otp.email_sender.as_deref().map(|sender| Mail::new(&sdk, sender));
-    let app = App { config, clock, store, index, mint, public_keys, gate, sms, mail, metrics };
+    let documents = Documents::new(&sdk, &config);
+    let app =
+        App { config, clock, store, index, mint, public_keys, gate, sms, mail, metrics, documents };
     let routes = Router::new()
         .route("/auth/register", post(handlers::register))
         .route("/auth/login", post(handlers::login))
@@ -81,6 +89,8 @@ pub async fn router(environment: &Environment) -> Result<Router, StartError> {
         .route("/auth/devices/{device_id}", delete(handlers::unregister_device))
         .route("/auth/sessions", get(handlers::sessions))
         .route("/auth/sessions/{session_id}", delete(handlers::end_session))
+        .route("/auth/account", delete(handlers::delete_account))
+        .route("/auth/account/export", get(handlers::export_account))
         .route("/.well-known/jwks.json", get(handlers::jwks))
         .route("/health", get(handlers::health))
         .with_state(app);

@@ -25,7 +25,7 @@ use shared::{
     },
 };
 
-use crate::{App, body::Login, credential};
+use crate::{App, body::Login, credential, refused};
 
 /// What was presented, and what it is counted against.
 struct Attempt {
@@ -101,7 +101,7 @@ pub(crate) async fn login(
     let is_right = suffices(policy, matched, attempt.token.is_some(), found.token_is_right);
     let account = account.filter(|_| is_right).ok_or_else(invalid_credentials)?;
     if account.status != AccountStatus::Active {
-        return Err(not_active());
+        return Err(refused::audited(app, account.user_id, not_active(), source, now).await);
     }
     let upgraded = match (matched, attempt.password.clone()) {
         (Some(Match::Outdated), Some(password)) => Some(credential::hash(password).await?),
@@ -218,7 +218,7 @@ async fn sign_in(
         if attempt > 0 {
             let [jitter] = secret::random::<1>();
             tokio::time::sleep(Duration::from_millis(u64::from(jitter) * attempt / 8)).await;
-            seen = read_again(app, &seen.0, epoch).await?;
+            seen = read_again(app, admitted, &seen.0, epoch).await?;
         }
         if let Some(session) = try_once(app, admitted, &seen.0, seen.1).await? {
             return Ok(session);
@@ -231,6 +231,7 @@ async fn sign_in(
 /// The account and its sessions as they are now, if what was proven still counts.
 async fn read_again(
     app: &App,
+    &Admitted { source, now, .. }: &Admitted<'_>,
     before: &Account,
     epoch: u32,
 ) -> Result<(Account, Vec<Session>), Problem> {
@@ -238,7 +239,10 @@ async fn read_again(
     let sessions = session::list(&app.store, before.user_id, true);
     let (account, sessions) = tokio::join!(account, sessions);
     match account? {
-        Some(account) if account.status != AccountStatus::Active => Err(not_active()),
+        None => Err(invalid_credentials()),
+        Some(account) if account.status != AccountStatus::Active => {
+            Err(refused::audited(app, account.user_id, not_active(), source, now).await)
+        }
         Some(account) if account.epoch == epoch => Ok((account, sessions?)),
         _ => Err(Problem::unavailable("the account changed while somebody signed in")),
     }

@@ -1,5 +1,7 @@
 //! The operations as the OpenAPI document shows them.
 
+mod account;
+
 use http::{Method, StatusCode};
 use shared::{
     id::SessionId, openapi::OperationDoc, problem::Code, table::device::DeviceType, view::User,
@@ -234,7 +236,8 @@ pub fn operations() -> Vec<OperationDoc> {
     let accounts = [register(), login(), logout(), refresh(), me(), jwks(), health()];
     let credentials = [reauthenticate(), change_password(), reset_password(), change_identifier()];
     let devices = [register_device(), devices(), unregister_device(), sessions(), end_session()];
-    accounts.into_iter().chain(credentials).chain(devices).collect()
+    let data = [account::delete(), account::export()];
+    accounts.into_iter().chain(credentials).chain(devices).chain(data).collect()
 }
 
 fn reauthenticate() -> OperationDoc {

@@ -163,11 +163,11 @@ fn account(applicant: &Applicant, hash: PasswordHash, now: Timestamp) -> Account
     }
 }
 
-/// The inviter's wallet as it is now. One that is gone went with its account.
+/// The inviter's wallet as it is now. One that is closed was closed with its account.
 async fn inviter(app: &App, applicant: &Applicant) -> Result<Option<Balance>, Problem> {
     let Some(inviter) = applicant.inviter else { return Ok(None) };
     let balance = app.store.read(wallet::balance_key(inviter).consistent()).await?;
-    balance.map(Some).ok_or_else(invalid_referral_code)
+    balance.filter(Balance::is_open).map(Some).ok_or_else(invalid_referral_code)
 }
 
 fn transaction(
@@ -194,7 +194,10 @@ fn transaction(
     audit::append(&mut all, Write::Other, id, Action::Registered, source, now)?;
     match inviter {
         Some(wallet) if is_paid => pay_inviter(&mut all, wallet, now)?,
-        Some(wallet) => usage::count_referral(&mut all, Write::Other, wallet.user_id),
+        Some(inviter) => {
+            wallet::must_be_open(&mut all, Write::Inviter, inviter.user_id);
+            usage::count_referral(&mut all, Write::Inviter, inviter.user_id);
+        }
         None => {}
     }
     Ok(all)

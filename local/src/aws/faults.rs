@@ -33,12 +33,14 @@ pub(crate) enum Kind {
     LostResponse,
 }
 
-/// The next `times` calls of a service, or of one of its operations, go wrong.
+/// After `after` calls of a service, or of one of its operations, that go well, the next `times` go
+/// wrong.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Fault {
     pub(crate) service: Service,
     pub(crate) operation: Option<String>,
     pub(crate) kind: Kind,
+    pub(crate) after: u32,
     pub(crate) times: u32,
 }
 
@@ -63,6 +65,10 @@ impl Faults {
             fault.service == call.service && operation.is_none_or(|name| *name == call.operation)
         };
         let position = faults.iter().position(meets)?;
+        if faults[position].after > 0 {
+            faults[position].after -= 1;
+            return None;
+        }
         let kind = faults[position].kind;
         faults[position].times -= 1;
         if faults[position].times == 0 {
@@ -199,6 +205,7 @@ mod tests {
             service: Service::Dynamodb,
             operation: Some("PutItem".to_owned()),
             kind: Kind::Timeout,
+            after: 0,
             times: 2,
         };
         faults.add(fault.clone());
@@ -208,5 +215,19 @@ mod tests {
         assert_eq!(faults.take(&call("GetItem")), None);
         assert_eq!(faults.take(&call("PutItem")), Some(Kind::Timeout));
         assert_eq!(faults.take(&call("PutItem")), None);
+    }
+
+    #[test]
+    fn a_fault_can_wait_for_its_turn() {
+        let faults = Faults::default();
+        faults.add(Fault {
+            service: Service::Dynamodb,
+            operation: None,
+            kind: Kind::Timeout,
+            after: 2,
+            times: 1,
+        });
+        let taken = [(); 4].map(|()| faults.take(&call("GetItem")));
+        assert_eq!(taken, [None, None, Some(Kind::Timeout), None]);
     }
 }

@@ -65,13 +65,17 @@ pub(super) fn fault(body: &[u8]) -> Result<Fault, Problem> {
             .push(("operation", "must be the name of an operation, such as UpdateItem".to_owned()));
         None
     });
+    let after = after(&fields);
+    if after.is_none() {
+        errors.push(("after", format!("must be a whole number from 0 to {MAX_FAULTS}")));
+    }
     let times = times(&fields);
     if times.is_none() {
         errors.push(("times", format!("must be a whole number from 1 to {MAX_FAULTS}")));
     }
-    match (service, kind, times) {
-        (Some(service), Some(kind), Some(times)) if errors.is_empty() => {
-            Ok(Fault { service, operation, kind, times })
+    match (service, kind, after, times) {
+        (Some(service), Some(kind), Some(after), Some(times)) if errors.is_empty() => {
+            Ok(Fault { service, operation, kind, after, times })
         }
         _ => Err(Problem::invalid_fields(&errors)),
     }
@@ -95,6 +99,17 @@ fn operation(fields: &Map<String, Value>) -> Option<Option<String>> {
                 .then(|| Some(name.clone()))
         }
         Some(_) => None,
+    }
+}
+
+/// Absent or null means at once.
+fn after(fields: &Map<String, Value>) -> Option<u32> {
+    match fields.get("after") {
+        None | Some(Value::Null) => Some(0),
+        Some(after) => {
+            let after = after.as_u64().filter(|after| *after <= MAX_FAULTS)?;
+            u32::try_from(after).ok()
+        }
     }
 }
 
@@ -143,9 +158,13 @@ mod tests {
         let good = br#"{"service": "dynamodb", "kind": "error_500", "times": 2}"#;
         let parsed = fault(good).unwrap();
         assert_eq!((parsed.kind, parsed.operation, parsed.times), (Kind::Error500, None, 2));
-        let bad = br#"{"service": "ec2", "operation": "x y", "kind": "fire", "times": 0}"#;
+        assert_eq!(parsed.after, 0);
+        let later = br#"{"service": "s3", "kind": "timeout", "after": 7, "times": 1}"#;
+        assert_eq!(fault(later).unwrap().after, 7);
+        let bad =
+            br#"{"service": "ec2", "operation": "x y", "kind": "fire", "after": -1, "times": 0}"#;
         let problem = fault(bad).unwrap_err();
-        assert_eq!(problem.fields(), ["service", "kind", "operation", "times"]);
+        assert_eq!(problem.fields(), ["service", "kind", "operation", "after", "times"]);
         let conflict = br#"{"service": "sns", "kind": "conflict", "times": 1}"#;
         assert_eq!(fault(conflict).unwrap_err().fields(), ["kind"]);
     }

@@ -5,13 +5,22 @@ use std::{collections::HashMap, convert::Infallible};
 use axum::Router;
 use jiff::Timestamp;
 use lambda_http::{Adapter, Context, LambdaEvent, Service, request::LambdaRequest};
-use shared::{lambda::Environment, operation::Function};
+use shared::{
+    lambda::{self, Environment},
+    operation::Function,
+};
 
 use crate::{aws::REGION, random, stack::StartError};
 
-/// The functions' routers, built once.
+/// The functions' routers, built once, and what one of them does by the clock.
 #[derive(Clone)]
-pub(crate) struct Functions(HashMap<Function, Router>);
+pub(crate) struct Functions {
+    routers: HashMap<Function, Router>,
+    sweeper: Option<admin::Sweeper>,
+}
+
+/// A function that failed, or an event or answer that is none.
+type Failure = lambda_http::Error;
 
 impl Functions {
     /// Starts the seven, each in an environment of its own.
@@ -32,13 +41,14 @@ impl Functions {
             };
             routers.insert(function, router?);
         }
-        Ok(Self(routers))
+        Ok(Self { routers, sweeper: Some(admin::Sweeper::new(environment)) })
     }
 
     /// `router` as each of the seven.
     #[cfg(test)]
     pub(crate) fn all(router: Router) -> Self {
-        Self(Function::ALL.into_iter().map(|function| (function, router.clone())).collect())
+        let routers = Function::ALL.into_iter().map(|function| (function, router.clone()));
+        Self { routers: routers.collect(), sweeper: None }
     }
 
     /// Hands `event` to `function`; answers what it answers, both as JSON.
@@ -47,16 +57,22 @@ impl Functions {
         function: Function,
         event: String,
         wall_now: Timestamp,
-    ) -> impl Future<Output = Result<String, serde_json::Error>> + Send + 'static {
-        let router = self.0.get(&function).cloned().unwrap_or_default();
+    ) -> impl Future<Output = Result<String, Failure>> + Send + 'static {
+        let router = self.routers.get(&function).cloned().unwrap_or_default();
+        let sweeper = self.sweeper.clone().filter(|_| function == Function::Admin);
         let context = context(function, wall_now);
         async move {
+            if let Some(sweeper) = sweeper {
+                let event = LambdaEvent::new(serde_json::from_str(&event)?, context);
+                let answer = lambda::invoke(router, || sweeper.sweep(), event);
+                return Ok(answer.await?.to_string());
+            }
             let request: LambdaRequest = serde_json::from_str(&event)?;
             // The adapter is not `Send`; the future is.
             let answer = Adapter::from(router).call(LambdaEvent::new(request, context));
             let response: Result<_, Infallible> = answer.await;
             let Ok(response) = response;
-            serde_json::to_string(&response)
+            Ok(serde_json::to_string(&response)?)
         }
     }
 }

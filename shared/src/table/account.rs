@@ -234,6 +234,51 @@ pub fn release_claim<L>(
     transaction.delete(label, key, Some("user_id = :user"), values);
 }
 
+/// Deletes an account and frees every name that is its own, if it is still as it was read: nobody
+/// has signed in since, nothing has ended its sessions, and it has the same names and rights.
+pub fn delete<L: Copy>(
+    transaction: &mut Transaction<L>,
+    label: L,
+    account: &Account,
+) -> Result<(), Problem> {
+    let seen = item("account", account)?;
+    let mut conditions = Vec::new();
+    let mut values = Item::new();
+    for name in UNCHANGED {
+        match seen.get(name) {
+            Some(value) => {
+                conditions.push(format!("{name} = :{name}"));
+                values.insert(format!(":{name}"), value.clone());
+            }
+            None => conditions.push(format!("attribute_not_exists({name})")),
+        }
+    }
+    let condition = conditions.join(" AND ");
+    transaction.delete(label, key(account.user_id), Some(&condition), values);
+    let verified = [Kind::Phone, Kind::Email].map(|kind| account.verified_of_kind(kind));
+    let verified = verified.iter().flatten().map(identifier_claim);
+    let names = [username_claim(&account.username), referral_claim(&account.referral_code)];
+    for claim in verified.chain(names) {
+        let values = Item::from([(":user".to_owned(), s(account.user_id.to_string()))]);
+        let is_ours = "attribute_not_exists(pk) OR user_id = :user";
+        transaction.delete(label, claim, Some(is_ours), values);
+    }
+    Ok(())
+}
+
+/// What a deletion rests on. A sign-in changes `sign_ins`; what ends all sessions, the epoch; the
+/// others say which names are the account's, and whether staff may delete it themselves.
+const UNCHANGED: [&str; 8] = [
+    "epoch",
+    "sign_ins",
+    "username",
+    "phone_number",
+    "phone_verified",
+    "email",
+    "email_verified",
+    "is_staff",
+];
+
 /// Sets the verified identifier of its kind, if the account is still active and its identifiers
 /// are those that were read. The claim is the caller's to make.
 pub fn set_identifier<L>(

@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use super::{Store, Table, Transaction, item, seconds};
+use super::{Store, Table, Transaction, from_item, item, seconds};
 use crate::{
     http::Source,
     id::{AuditId, UserId},
@@ -86,6 +86,11 @@ impl Record {
         Self { actor, ..Self::own(subject, action, source) }
     }
 
+    /// Who did it, where it was not the subject.
+    pub fn actor(&self) -> Option<UserId> {
+        self.actor
+    }
+
     /// More about it: a word, an id, a masked value. Nothing secret, nothing personal.
     pub fn with(mut self, name: &'static str, value: impl Into<String>) -> Self {
         self.details.insert(name, value.into());
@@ -158,4 +163,17 @@ pub fn append<L>(
     now: Timestamp,
 ) -> Result<(), Problem> {
     add(transaction, label, &Record::own(subject, action, source), now).map(drop)
+}
+
+/// The newest entries about a user, at most `limit`, and whether these are all.
+pub async fn newest(
+    store: &Store,
+    subject: UserId,
+    limit: usize,
+) -> Result<(Vec<Entry>, bool), Problem> {
+    let subject = subject.to_string();
+    let found =
+        store.newest_rows(Table::Audit, ("subject", &subject), ("entry_id", ""), limit).await?;
+    let entries = found.0.into_iter().map(from_item).collect::<Result<_, _>>()?;
+    Ok((entries, found.1))
 }

@@ -4,6 +4,7 @@
 //! device belongs to the session that registered it last. The session's item says so too, but as
 //! a hint only: what decides is the device's own item.
 
+use futures_util::future::join_all;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
@@ -81,6 +82,9 @@ pub struct TokenClaim {
     pub owner_id: UserId,
     /// The user's device.
     pub owner_device: String,
+    /// When the device goes, and this with it. Also the TTL.
+    #[serde(with = "seconds::required")]
+    pub expires_at: Timestamp,
 }
 
 /// Where a device is.
@@ -185,7 +189,11 @@ fn put_claim(
     token: &Digest,
     before: Option<&TokenClaim>,
 ) -> Result<(), Problem> {
-    let claim = TokenClaim { owner_id: device.user_id, owner_device: device.device_id.clone() };
+    let claim = TokenClaim {
+        owner_id: device.user_id,
+        owner_device: device.device_id.clone(),
+        expires_at: device.expires_at,
+    };
     let mut new = item("token_claim", &claim)?;
     new.extend(claim_key(token).key);
     match before {
@@ -232,4 +240,18 @@ pub async fn release(
     let (condition, values) = still_of(&user_id, device_id);
     all.delete((), claim_key(token), Some(condition), values);
     store.commit(all).await.map(drop)
+}
+
+/// Deletes every device of a user and frees their tokens: a token first, so that a device that is
+/// still there names what is left to do. One that another user has taken over stays theirs.
+pub async fn delete_all(store: &Store, user_id: UserId) -> Result<(), Problem> {
+    let devices = list(store, user_id, true).await?;
+    let claims = devices.iter().map(|device| async {
+        let values = Item::from([(":owner".to_owned(), s(user_id.to_string()))]);
+        let claim = claim_key(&token_digest(&device.fcm_token));
+        store.delete(claim, "owner_id = :owner", values).await.map(drop)
+    });
+    join_all(claims).await.into_iter().collect::<Result<(), _>>()?;
+    let keys: Vec<_> = devices.iter().map(|device| key(user_id, &device.device_id).key).collect();
+    store.delete_keys(Table::Devices, &keys).await
 }

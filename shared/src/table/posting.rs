@@ -168,7 +168,9 @@ pub async fn post(
         if let Some(record) = record.filter(|record| now < record.expires_at) {
             return replay(posting, record);
         }
-        let balance = balance.ok_or_else(|| Problem::new(Code::NotFound, "There is no such user."));
+        let balance = balance
+            .filter(Balance::is_open)
+            .ok_or_else(|| Problem::new(Code::NotFound, "There is no such user."));
         let made = balance.and_then(|balance| transaction(posting, &balance, &place.record, now));
         let (mut transaction, entry) = match made {
             Ok(made) => made,

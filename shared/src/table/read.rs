@@ -3,9 +3,10 @@
 use std::{marker::PhantomData, time::Duration};
 
 use aws_sdk_dynamodb::{operation::query::builders::QueryFluentBuilder, types::KeysAndAttributes};
+use jiff::Timestamp;
 use serde::de::DeserializeOwned;
 
-use super::{Item, Store, Table, failure, from_item, s};
+use super::{Item, Store, Table, failure, from_item, s, time};
 use crate::problem::Problem;
 
 /// Where an item of type `T` is, and how fresh it must be.
@@ -128,7 +129,7 @@ pub(super) struct Page<'a> {
     pub(super) table: Table,
     /// Name and value of the partition key.
     pub(super) partition: (&'a str, &'a str),
-    /// Name of the sort key, and what it begins with.
+    /// Name of the sort key, and what it begins with: with nothing, whatever it is.
     pub(super) sort: (&'a str, &'a str),
     /// The sort key of the last item of the page before.
     pub(super) after: Option<String>,
@@ -156,13 +157,17 @@ impl Store {
             .client
             .query()
             .table_name(self.name(page.table))
-            .key_condition_expression("#pk = :pk AND begins_with(#sk, :sk)")
+            .key_condition_expression("#pk = :pk")
             .expression_attribute_names("#pk", pk)
-            .expression_attribute_names("#sk", sk)
             .expression_attribute_values(":pk", s(of))
-            .expression_attribute_values(":sk", s(prefix))
             .scan_index_forward(!page.newest_first)
             .limit(rows);
+        if !prefix.is_empty() {
+            call = call
+                .key_condition_expression("#pk = :pk AND begins_with(#sk, :sk)")
+                .expression_attribute_names("#sk", sk)
+                .expression_attribute_values(":sk", s(prefix));
+        }
         if let Some((name, value)) = page.only {
             call = call
                 .filter_expression("#only = :only")
@@ -312,6 +317,56 @@ pub(super) enum Span<'a> {
     After(&'a str),
     /// What comes before this sort key.
     Before(&'a str),
+}
+
+impl Store {
+    /// The first items of an index partition whose time is at most `until`, earliest first.
+    pub(super) async fn until(
+        &self,
+        table: Table,
+        index: &str,
+        (pk, of): (&str, &str),
+        (sk, until): (&str, Timestamp),
+        limit: i32,
+    ) -> Result<Vec<Item>, Problem> {
+        let query = self
+            .client
+            .query()
+            .table_name(self.name(table))
+            .index_name(index)
+            .key_condition_expression("#pk = :pk AND #sk <= :until")
+            .expression_attribute_names("#pk", pk)
+            .expression_attribute_names("#sk", sk)
+            .expression_attribute_values(":pk", s(of))
+            .expression_attribute_values(":until", time(until))
+            .limit(limit);
+        let page = query.send().await.map_err(|error| failure::problem("Query", error))?;
+        Ok(page.items.unwrap_or_default())
+    }
+
+    /// The newest items under a partition key whose sort key begins with a prefix, which may be
+    /// empty: at most `limit`, and whether these are all.
+    pub(super) async fn newest_rows(
+        &self,
+        table: Table,
+        partition: (&str, &str),
+        sort: (&str, &str),
+        limit: usize,
+    ) -> Result<(Vec<Item>, bool), Problem> {
+        let (mut items, mut after) = (Vec::new(), None);
+        loop {
+            let limit = limit - items.len();
+            let page =
+                Page { table, partition, sort, after, newest_first: true, only: None, limit };
+            let (more, next) = self.page(page).await?;
+            items.extend(more);
+            match next {
+                None => return Ok((items, true)),
+                Some(_) if items.len() >= limit => return Ok((items, false)),
+                after_these => after = after_these,
+            }
+        }
+    }
 }
 
 /// All pages of a query.

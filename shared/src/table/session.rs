@@ -133,8 +133,23 @@ pub fn create<L>(
 
 /// Removes a session, if it is there.
 pub fn remove<L>(transaction: &mut Transaction<L>, label: L, session: &Session) {
-    let key = key(session.user_id, session.session_id);
-    transaction.delete(label, key, None, Item::new());
+    remove_by_id(transaction, label, session.user_id, session.session_id);
+}
+
+/// Removes the session of that id, if it is there.
+pub fn remove_by_id<L>(
+    transaction: &mut Transaction<L>,
+    label: L,
+    user_id: UserId,
+    session_id: SessionId,
+) {
+    transaction.delete(label, key(user_id, session_id), None, Item::new());
+}
+
+/// Removes every session of a user, without a look at their devices.
+pub async fn delete_all(store: &Store, user_id: UserId) -> Result<(), Problem> {
+    let user_id = user_id.to_string();
+    store.delete_partition(Table::Sessions, ("user_id", &user_id), "session_id").await
 }
 
 /// Ends all sessions of an account, in a transaction that holds its number of sign-ins: those of

@@ -3,7 +3,7 @@
 
 use aws_sdk_dynamodb::types::AttributeValue;
 use jiff::{Timestamp, civil::Date, tz::TimeZone};
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
 use super::{Change, Item, Key, Store, Table, Transaction, from_item, item, n, s, seconds, time};
 use crate::{id::UserId, money::Points, problem::Problem};
@@ -79,8 +79,10 @@ pub fn event_key(user_id: UserId, event_id: &str) -> Key<Counted> {
 
 /// Where a station's state is.
 pub fn station_key(user_id: UserId, station_id: &str) -> Key<Station> {
-    row(user_id, &format!("STATION#{station_id}"))
+    row(user_id, &format!("{STATION}{station_id}"))
 }
+
+const STATION: &str = "STATION#";
 
 fn utc_day(at: Timestamp) -> Date {
     at.to_zoned(TimeZone::UTC).date()
@@ -96,7 +98,8 @@ pub fn month_name(day: Date) -> String {
     day.strftime("%Y-%m").to_string()
 }
 
-/// Counts points that were credited, in all three periods.
+/// Counts points that were credited, in all three periods. The caller's transaction holds the
+/// wallet that they are credited to, and so the account: without one nothing is counted.
 pub fn count_points<L: Copy>(
     transaction: &mut Transaction<L>,
     label: L,
@@ -120,11 +123,11 @@ pub fn count_points<L: Copy>(
     }
 }
 
-/// Counts a referral that paid nothing.
+/// Counts a referral that paid nothing, for a user who still has an account.
 pub fn count_referral<L>(transaction: &mut Transaction<L>, label: L, user_id: UserId) {
-    let update = "ADD total_referrals :one SET item_type = :type, schema_version = :one";
-    let change =
-        Change::new(totals_key(user_id), update).with(":one", n(1)).with(":type", s("usage_total"));
+    let change = Change::new(totals_key(user_id), "ADD total_referrals :one")
+        .only_if("attribute_exists(sk)")
+        .with(":one", n(1));
     transaction.change(label, change);
 }
 
@@ -259,9 +262,53 @@ pub async fn periods(
     let (from, to) = (format!("{prefix}{first}"), format!("{prefix}{last}"));
     let user_id = user_id.to_string();
     let items = store.range(Table::Usage, ("user_id", &user_id), ("sk", &from, &to)).await?;
-    let named = items.into_iter().filter_map(|item| {
-        let sk = item.get("sk")?.as_s().ok()?.strip_prefix(prefix)?.to_owned();
-        Some(from_item(item).map(|period| (sk, period)))
-    });
-    named.collect()
+    items.into_iter().filter_map(|item| named(prefix, item)).collect()
+}
+
+/// A row with what its sort key says after the prefix.
+fn named<T: DeserializeOwned>(prefix: &str, item: Item) -> Option<Result<(String, T), Problem>> {
+    let name = item.get("sk")?.as_s().ok()?.strip_prefix(prefix)?.to_owned();
+    Some(from_item(item).map(|row| (name, row)))
+}
+
+/// Everything that is kept of what a user did, at most `limit` rows of each kind, newest first.
+pub struct History {
+    /// What was counted by UTC day.
+    pub days: Kept<Period>,
+    /// What was counted by month.
+    pub months: Kept<Period>,
+    /// What was last said of each station.
+    pub stations: Kept<Station>,
+}
+
+/// Rows by name, and whether these are all.
+pub type Kept<T> = (Vec<(String, T)>, bool);
+
+/// Reads all that is kept of a user besides the totals.
+pub async fn history(store: &Store, user_id: UserId, limit: usize) -> Result<History, Problem> {
+    let (days, months, stations) = tokio::join!(
+        kept(store, user_id, Granularity::Day.prefix(), limit),
+        kept(store, user_id, Granularity::Month.prefix(), limit),
+        kept(store, user_id, STATION, limit),
+    );
+    Ok(History { days: days?, months: months?, stations: stations? })
+}
+
+async fn kept<T: DeserializeOwned>(
+    store: &Store,
+    user_id: UserId,
+    prefix: &str,
+    limit: usize,
+) -> Result<Kept<T>, Problem> {
+    let user_id = user_id.to_string();
+    let found =
+        store.newest_rows(Table::Usage, ("user_id", &user_id), ("sk", prefix), limit).await?;
+    let named = found.0.into_iter().filter_map(|item| named(prefix, item));
+    Ok((named.collect::<Result<_, _>>()?, found.1))
+}
+
+/// Deletes everything that was counted of a user. Their totals went with their account, so that
+/// nothing is counted of them any more.
+pub async fn delete_all(store: &Store, user_id: UserId) -> Result<(), Problem> {
+    store.delete_partition(Table::Usage, ("user_id", &user_id.to_string()), "sk").await
 }

@@ -7,9 +7,10 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Change, Key, Store, Table, Transaction, from_item, item, n, read::Page, seconds, time,
+    Change, Item, Key, Store, Table, Transaction, from_item, item, n, read::Page, seconds, time,
 };
 use crate::{
+    clock::whole_second,
     id::{EntryId, UserId},
     money::Points,
     problem::Problem,
@@ -33,6 +34,9 @@ pub struct Balance {
     /// When it last changed.
     #[serde(with = "seconds::required")]
     pub updated_at: Timestamp,
+    /// When its account was deleted. A closed wallet takes no entry.
+    #[serde(with = "seconds::optional", skip_serializing_if = "Option::is_none", default)]
+    pub closed_at: Option<Timestamp>,
 }
 
 /// What an entry moves.
@@ -143,7 +147,29 @@ impl Balance {
             revision: 0,
             referrals_paid: 0,
             updated_at: now,
+            closed_at: None,
         }
+    }
+
+    /// Whether it takes entries: its account has not been deleted.
+    pub fn is_open(&self) -> bool {
+        self.closed_at.is_none()
+    }
+
+    /// The entry that takes all the money, if there is any.
+    pub fn forfeit(&self, entry_id: EntryId, actor: String, now: Timestamp) -> Option<Entry> {
+        (self.balance_minor > 0).then(|| Entry {
+            entry_id,
+            asset: Asset::Money,
+            direction: Direction::Debit,
+            quantity: self.balance_minor,
+            balance_before: self.balance_minor,
+            balance_after: 0,
+            reference: "account_deletion".to_owned(),
+            reason: "The account was deleted".to_owned(),
+            actor,
+            created_at: whole_second(now),
+        })
     }
 
     /// Credits points: the balance after, and the entry. `None` beyond what a balance can hold.
@@ -208,6 +234,47 @@ pub fn post<L: Copy>(
         .with(":next", n(revision + 1));
     transaction.change(label, change);
     append(transaction, label, balance.user_id, entry)
+}
+
+/// Closes a wallet that has not changed since it was read, with the entry that empties it.
+pub fn close<L: Copy>(
+    transaction: &mut Transaction<L>,
+    label: L,
+    balance: &Balance,
+    forfeit: Option<&Entry>,
+    now: Timestamp,
+) -> Result<(), Problem> {
+    let revision = i64::try_from(balance.revision).map_err(Problem::internal)?;
+    let money = forfeit.map_or(balance.balance_minor, |entry| entry.balance_after);
+    let update =
+        "SET balance_minor = :money, closed_at = :now, updated_at = :now, revision = :next";
+    let change = Change::new(balance_key(balance.user_id), update)
+        .only_if("revision = :revision AND attribute_not_exists(closed_at)")
+        .with(":money", n(money))
+        .with(":now", time(now))
+        .with(":revision", n(revision))
+        .with(":next", n(revision + 1));
+    transaction.change(label, change);
+    forfeit.map_or(Ok(()), |entry| append(transaction, label, balance.user_id, entry))
+}
+
+/// Lets a transaction through only while the wallet is there and takes entries.
+pub fn must_be_open<L>(transaction: &mut Transaction<L>, label: L, user_id: UserId) {
+    let condition = "attribute_exists(sk) AND attribute_not_exists(closed_at)";
+    transaction.check(label, balance_key(user_id), condition, &[], Item::new());
+}
+
+/// A user's newest entries, at most `limit`, and whether these are all.
+pub async fn newest_entries(
+    store: &Store,
+    user_id: UserId,
+    limit: usize,
+) -> Result<(Vec<Entry>, bool), Problem> {
+    let user_id = user_id.to_string();
+    let found =
+        store.newest_rows(Table::Wallets, ("user_id", &user_id), ("sk", ENTRY), limit).await?;
+    let entries = found.0.into_iter().map(from_item).collect::<Result<_, _>>()?;
+    Ok((entries, found.1))
 }
 
 fn append<L>(

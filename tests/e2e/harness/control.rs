@@ -79,6 +79,17 @@ impl App {
         assert_eq!(self.post("/_local/faults", &fault).send().await.status, 204);
     }
 
+    /// Lets all calls of a service go wrong after the next `after`.
+    pub async fn fault_after(&self, service: &str, after: u32, kind: &str) {
+        let fault = json!({"service": service, "kind": kind, "after": after, "times": 1_000_000});
+        assert_eq!(self.post("/_local/faults", &fault).send().await.status, 204);
+    }
+
+    /// Nothing goes wrong any more.
+    pub async fn clear_faults(&self) {
+        assert_eq!(self.request("DELETE", "/_local/faults").send().await.status, 204);
+    }
+
     /// The messages to somebody, newest first.
     pub async fn messages(&self, to: &str) -> Vec<Value> {
         let path = format!("/_local/messages?to={}", to.replace('+', "%2B"));

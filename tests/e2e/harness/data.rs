@@ -60,6 +60,14 @@ impl App {
         }
     }
 
+    /// Puts an item.
+    pub async fn put_row(&self, table: &str, row: &Value) {
+        let stack = self.stack();
+        let item = serde_dynamo::to_item(row).unwrap();
+        let put = stack.dynamodb().put_item().table_name(stack.table_name(table));
+        put.set_item(Some(item)).send().await.unwrap();
+    }
+
     /// Sets an attribute of an item.
     pub async fn set(&self, table: &str, key: &[(&str, &str)], name: &str, value: AttributeValue) {
         let stack = self.stack();

@@ -6,6 +6,7 @@ mod control;
 mod data;
 pub mod kyc;
 mod people;
+mod person;
 mod request;
 mod service;
 mod staff;
@@ -13,6 +14,7 @@ mod staff;
 pub use answer::Answer;
 pub use app::{App, Needs};
 pub use people::{NewUser, User, random_email, random_phone, random_source, random_username};
+pub use person::Person;
 pub use request::Request;
 pub use service::{money, points};
 

@@ -116,6 +116,17 @@ pub async fn queue(
     Ok((rows, next))
 }
 
+/// How many submissions wait for a review, counted up to 200.
+pub async fn waiting(store: &Store) -> Result<usize, Problem> {
+    let shards = (0..SHARDS).map(async |shard| {
+        let of = partition(KycStatus::Pending, shard);
+        let (partition, sort) = (("status_shard", of.as_str()), ("queued_at_id", Span::After("0")));
+        let rows = store.index_span(Table::Kyc, INDEX, partition, sort, MAX_ROWS).await?;
+        Ok::<_, Problem>(rows.len())
+    });
+    Ok(try_join_all(shards).await?.into_iter().sum())
+}
+
 /// The rows of a span. Where a partition may hold more than it answered, rows after its last are
 /// left out: that one is the horizon.
 async fn merged(

@@ -1,0 +1,53 @@
+//! `DELETE /auth/account`.
+
+use jiff::Timestamp;
+use shared::{
+    deletion::{self, Deleted, Forfeit, Order},
+    gate,
+    http::Source,
+    problem::Problem,
+    table::{
+        account,
+        audit::{Action, Record},
+        deletion::Seen,
+        session, wallet,
+    },
+    token::Claims,
+};
+
+use crate::App;
+
+/// Deletes the caller's own account. A member of staff is not to take the last staff right away
+/// with it: another one makes the account an ordinary one first.
+pub(crate) async fn delete(
+    app: &App,
+    claims: &Claims,
+    forfeit: Forfeit,
+    source: Source,
+    now: Timestamp,
+) -> Result<Deleted, Problem> {
+    let record = Record::own(claims.user_id, Action::AccountDeleted, source);
+    let order = Order { store: &app.store, documents: &app.documents, record, forfeit };
+    deletion::delete(&order, || look(app, claims, source, now), now).await
+}
+
+/// Session, account, wallet and the list of sessions, in one round trip. `None` when they were not
+/// read as of one moment: the session lives, and what belongs to it is gone.
+async fn look(
+    app: &App,
+    claims: &Claims,
+    source: Source,
+    now: Timestamp,
+) -> Result<Option<Seen>, Problem> {
+    let id = claims.user_id;
+    let reads = (account::key(id).consistent(), wallet::balance_key(id).consistent());
+    let sessions = session::list(&app.store, id, true);
+    let (entered, sessions) = tokio::join!(app.gate.enter(claims, reads), sessions);
+    let (principal, (account, balance)) = entered?;
+    gate::require_fresh(claims, now)?;
+    let (Some(account), Some(balance)) = (account, balance) else { return Ok(None) };
+    if account.is_staff || principal.session().is_staff {
+        return Err(deletion::refuse_own(&app.store, id, source, now).await);
+    }
+    Ok(Some(Seen { account, balance, sessions: sessions? }))
+}

@@ -1,0 +1,28 @@
+//! Sign-ins that policy refuses though the credential was right: those are audited. A wrong
+//! credential is not, so that nobody and somebody cost the same.
+
+use jiff::Timestamp;
+use shared::{
+    http::Source,
+    id::UserId,
+    problem::Problem,
+    table::audit::{self, Action, Record},
+};
+
+use crate::App;
+
+/// `refusal`, once it is audited under its code.
+pub(crate) async fn audited(
+    app: &App,
+    user_id: UserId,
+    refusal: Problem,
+    source: Source,
+    now: Timestamp,
+) -> Problem {
+    let record = Record::own(user_id, Action::SignInRefused, source);
+    let record = record.with("reason", refusal.code().as_str());
+    match audit::put(&app.store, &record, now).await {
+        Ok(()) => refusal,
+        Err(problem) => problem,
+    }
+}

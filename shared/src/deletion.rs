@@ -1,0 +1,193 @@
+//! The deletion of an account, by its holder or by staff, and the sweep that finishes what was cut
+//! off.
+//!
+//! One transaction ends the account; see [`crate::table::deletion`]. The clean-up after it takes
+//! away all else that is kept of the person. Each of its steps can be taken again, so the request
+//! takes them first, the sweep takes them where the request failed, and takes them a last time an
+//! hour later, for uploads that were under way.
+
+use std::time::Duration;
+
+use futures_util::future::join_all;
+use jiff::Timestamp;
+use serde::Serialize;
+
+use crate::{
+    documents::Documents,
+    fields::{Body, Fields},
+    http::Source,
+    id::{AuditId, UserId},
+    problem::{Code, Problem},
+    secret,
+    table::{
+        Store,
+        audit::{self, Action, Record},
+        deletion::{self, Deletion, Seen},
+        device, kyc, session, usage,
+    },
+    value::Invalid,
+};
+
+/// Transactions that are tried when the account or its wallet changes meanwhile.
+const ATTEMPTS: u32 = 12;
+/// How long the clean-up may keep the answer back; the sweep has all the time.
+const CLEAN_UP: Duration = Duration::from_secs(8);
+/// Deletions that one sweep looks at, and those among them at a time.
+const SWEPT: i32 = 25;
+const SWEPT_AT_ONCE: usize = 5;
+
+/// What the query of a deletion says.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Forfeit(
+    /// Whether money in the wallet is given up.
+    pub bool,
+);
+
+impl Body for Forfeit {
+    fn read(fields: &mut Fields) -> Option<Self> {
+        let given = fields.optional("forfeit_balance", |text| match text {
+            "true" => Ok(true),
+            "false" => Ok(false),
+            _ => Err(Invalid { code: "wrong_type", detail: "This must be true or false." }),
+        });
+        given.map(|given| Self(given.unwrap_or(false)))
+    }
+}
+
+/// An account was deleted.
+#[derive(Debug, Serialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema), schema(as = DeletedAccount))]
+pub struct Deleted {
+    /// A sentence for a person.
+    message: &'static str,
+    /// The audit entry of the deletion.
+    receipt_id: AuditId,
+}
+
+/// A deletion that is asked for.
+#[derive(Debug)]
+pub struct Order<'a> {
+    /// The tables.
+    pub store: &'a Store,
+    /// The bucket.
+    pub documents: &'a Documents,
+    /// What is noted of it; it says who asks.
+    pub record: Record,
+    /// Whether money in the wallet is given up.
+    pub forfeit: Forfeit,
+}
+
+/// Deletes the account that `look` reads, which also says whether the caller may, and cleans up.
+/// Overtaken by another change, it looks again.
+///
+/// # Errors
+/// Those of `look`, `wallet_not_empty`, 503.
+pub async fn delete<F>(
+    order: &Order<'_>,
+    look: impl Fn() -> F,
+    now: Timestamp,
+) -> Result<Deleted, Problem>
+where
+    F: Future<Output = Result<Option<Seen>, Problem>>,
+{
+    for attempt in 0..ATTEMPTS {
+        if attempt > 0 {
+            let [jitter] = secret::random::<1>();
+            tokio::time::sleep(Duration::from_millis(u64::from(jitter) / 8)).await;
+        }
+        let Some(seen) = look().await? else { continue };
+        if seen.balance.balance_minor > 0 && !order.forfeit.0 {
+            let detail = "Spend the money, or give it up with forfeit_balance=true.";
+            return Err(Problem::new(Code::WalletNotEmpty, detail));
+        }
+        if let Some(deletion) = deletion::begin(order.store, &seen, &order.record, now).await? {
+            finish(order, &deletion, now).await;
+            let message = "The account was deleted.";
+            return Ok(Deleted { message, receipt_id: deletion.receipt_id });
+        }
+    }
+    Err(Problem::unavailable("an account changed too often to be deleted"))
+}
+
+/// Cleans up. The account is gone, so whatever fails here, the answer is that it is: the sweep does
+/// the rest.
+async fn finish(order: &Order<'_>, deletion: &Deletion, now: Timestamp) {
+    let cleaning = clean_up(order.store, order.documents, deletion, now);
+    let cleaned = tokio::time::timeout(CLEAN_UP, cleaning).await;
+    let cause = match cleaned {
+        Ok(Ok(())) => return,
+        Ok(Err(problem)) => problem.cause_chain(),
+        Err(_) => Some("it took too long".to_owned()),
+    };
+    tracing::warn!(receipt_id = %deletion.receipt_id, cause, "a deletion is left to the sweep");
+}
+
+/// Takes away what is kept of a person besides the account: sessions that the transaction had no
+/// room for, devices and their tokens, usage, the identity's check with its documents. One step that
+/// fails does not stop the others.
+async fn clean_up(
+    store: &Store,
+    documents: &Documents,
+    deletion: &Deletion,
+    now: Timestamp,
+) -> Result<(), Problem> {
+    let user_id = deletion.user_id;
+    let (sessions, devices, usage, kyc, documents) = tokio::join!(
+        session::delete_all(store, user_id),
+        device::delete_all(store, user_id),
+        usage::delete_all(store, user_id),
+        kyc::delete_all(store, user_id),
+        documents.delete_all(user_id),
+    );
+    [sessions, devices, usage, kyc, documents].into_iter().collect::<Result<(), _>>()?;
+    deletion::passed(store, deletion, now).await
+}
+
+/// What a sweep has done.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
+pub struct Swept {
+    /// Deletions of which nothing is left to do, or not before their last look.
+    pub deletions: usize,
+    /// Deletions that failed, and are tried again later.
+    pub failed: usize,
+}
+
+/// Finishes the deletions that are due, oldest first, a limited number of them. One that fails is
+/// logged and put off. Two sweeps at once do the same, and no harm.
+///
+/// # Errors
+/// 503 when it is not known which are due.
+pub async fn sweep(store: &Store, documents: &Documents, now: Timestamp) -> Result<Swept, Problem> {
+    let due = deletion::due(store, now, SWEPT).await?;
+    let mut swept = Swept::default();
+    for some in due.chunks(SWEPT_AT_ONCE) {
+        let cleaned = some.iter().map(|deletion| clean_up(store, documents, deletion, now));
+        for (deletion, cleaned) in some.iter().zip(join_all(cleaned).await) {
+            match cleaned {
+                Ok(()) => swept.deletions += 1,
+                Err(problem) => {
+                    swept.failed += 1;
+                    put_off(store, deletion, &problem, now).await;
+                }
+            }
+        }
+    }
+    Ok(swept)
+}
+
+async fn put_off(store: &Store, deletion: &Deletion, problem: &Problem, now: Timestamp) {
+    let (receipt_id, cause) = (deletion.receipt_id, problem.cause_chain());
+    tracing::error!(%receipt_id, cause, "a deletion was not finished");
+    if let Err(problem) = deletion::put_off(store, deletion, now).await {
+        tracing::error!(%receipt_id, cause = problem.cause_chain(), "nor was it put off");
+    }
+}
+
+/// 403, audited: what a member of staff asked to do to themselves, only another may.
+pub async fn refuse_own(store: &Store, staff: UserId, source: Source, now: Timestamp) -> Problem {
+    let record = Record::own(staff, Action::OwnAccountRefused, source);
+    match audit::put(store, &record.with("operation", "delete"), now).await {
+        Ok(()) => Problem::new(Code::OwnAccount, "Ask another member of staff."),
+        Err(problem) => problem,
+    }
+}

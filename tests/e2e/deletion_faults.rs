@@ -1,0 +1,118 @@
+//! A deletion that is cut off at any call: what is left of it is finished, and nobody can use the
+//! account in between.
+
+use crate::harness::{Answer, App, Needs, PASSWORD, Person};
+
+/// More calls than a deletion of a whole person makes to DynamoDB.
+const CALLS: u32 = 18;
+
+/// After a deletion that met faults: either all is as before, and it can be asked for again, or the
+/// account is gone, and two sweeps take away the rest.
+async fn is_whole_or_gone(app: &App, person: &Person, answer: &Answer) -> bool {
+    let token = &person.user.access_token;
+    let me = app.me(token).await;
+    let is_whole = me.status == 200;
+    if is_whole {
+        answer.problem(503, "unavailable");
+        app.login(&person.email, PASSWORD).await.ok();
+        assert_eq!(me.json["profile"]["full_name"], person.full_name.as_str());
+        assert_eq!(me.json["wallet_balance"]["balance"], "75.50");
+        let devices = app.get("/auth/devices").bearer(token).send().await;
+        assert_eq!(devices.ok()["results"].as_array().unwrap().len(), 1);
+        app.delete_account(token, "?forfeit_balance=true").await.ok();
+    }
+    app.me(token).await.problem(401, "session_ended");
+    app.refresh(&person.user.refresh_token).await.problem(401, "invalid_refresh_token");
+    app.login(&person.email, PASSWORD).await.problem(400, "invalid_credentials");
+    app.put_device(person).await.problem(401, "session_ended");
+    app.advance(60).await;
+    assert_eq!(app.sweep().await.1, 0);
+    assert!(app.traces(person).await.len() <= 1, "{:?}", app.traces(person).await);
+    app.advance(3_600).await;
+    assert_eq!(app.sweep().await, (1, 0));
+    assert_eq!(app.traces(person).await, Vec::<String>::new());
+    let receipts = app.rows_where("audit", "subject", &person.user.user_id).await;
+    let receipts = receipts.iter().filter(|row| row["action"] == "account_deleted").count();
+    assert_eq!(receipts, 1);
+    is_whole
+}
+
+/// From each call on, all of them go wrong in this way.
+async fn cut_off_after_each_call(kind: &str, documents: bool) {
+    let Some(app) = App::start(Needs::Own).await else { return };
+    let mut whole = 0;
+    for after in 0..CALLS {
+        let person = app.person().await;
+        app.fault_after("dynamodb", after, kind).await;
+        if documents {
+            app.fault_after("s3", after.saturating_sub(3), kind).await;
+        }
+        let answer = app.delete_account(&person.user.access_token, "?forfeit_balance=true").await;
+        assert!([200, 503].contains(&answer.status), "{answer:?}");
+        app.clear_faults().await;
+        whole += u32::from(is_whole_or_gone(&app, &person, &answer).await);
+    }
+    // Two reads come first, and then the transaction.
+    assert!((2..=3).contains(&whole), "{whole}");
+}
+
+#[tokio::test]
+async fn errors_from_any_call_on_are_finished_by_the_sweep() {
+    cut_off_after_each_call("error_500", true).await;
+}
+
+#[tokio::test]
+async fn calls_that_never_arrive_from_any_call_on_are_finished_by_the_sweep() {
+    cut_off_after_each_call("timeout", true).await;
+}
+
+#[tokio::test]
+async fn answers_that_are_lost_from_any_call_on_are_finished_by_the_sweep() {
+    cut_off_after_each_call("lost_response", false).await;
+}
+
+#[tokio::test]
+async fn documents_that_cannot_be_deleted_keep_nothing_else() {
+    let Some(app) = App::start(Needs::Own).await else { return };
+    for after in 0..2 {
+        let person = app.person().await;
+        app.fault_after("s3", after, "error_500").await;
+        app.delete_account(&person.user.access_token, "?forfeit_balance=true").await.ok();
+        app.clear_faults().await;
+        assert_eq!(app.traces(&person).await.len(), 3, "the record and two documents");
+        app.advance(60).await;
+        app.sweep().await;
+        assert_eq!(app.objects().await, Vec::<String>::new());
+    }
+}
+
+#[tokio::test]
+async fn any_one_fault_is_met_inside() {
+    let Some(app) = App::start(Needs::Own).await else { return };
+    let calls = [
+        ("dynamodb", "BatchGetItem"),
+        ("dynamodb", "Query"),
+        ("dynamodb", "TransactWriteItems"),
+        ("dynamodb", "DeleteItem"),
+        ("dynamodb", "BatchWriteItem"),
+        ("dynamodb", "UpdateItem"),
+        ("s3", "ListObjectsV2"),
+        ("s3", "DeleteObjects"),
+    ];
+    for (service, operation) in calls {
+        for kind in ["throttle", "conflict", "timeout", "error_500", "lost_response"] {
+            let writes = ["TransactWriteItems", "DeleteItem", "UpdateItem"];
+            if kind == "conflict" && !writes.contains(&operation) {
+                continue;
+            }
+            let person = app.person().await;
+            app.fault(service, operation, kind, 1).await;
+            let deleted =
+                app.delete_account(&person.user.access_token, "?forfeit_balance=true").await;
+            deleted.ok();
+            app.clear_faults().await;
+            let left = app.traces(&person).await;
+            assert_eq!(left.len(), 1, "{operation} {kind}: {left:?}");
+        }
+    }
+}

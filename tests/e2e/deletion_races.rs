@@ -1,0 +1,234 @@
+//! A deletion and something else at once: one of them came first, and nothing of the person is left
+//! whichever it was.
+
+use serde_json::{Value, json};
+
+use crate::harness::{Answer, App, Needs, PASSWORD, Person, at_once, money};
+
+/// Deletes with a given-up balance, as often as 503 tells to.
+async fn delete(app: App, access_token: String) -> Answer {
+    loop {
+        let answer = app.delete_account(&access_token, "?forfeit_balance=true").await;
+        if answer.status != 503 {
+            return answer;
+        }
+    }
+}
+
+/// Runs `other` so many times at once with a deletion, and then both sweeps: the answers of
+/// `other`. Nothing of the person is left.
+async fn race<F>(
+    app: &App,
+    person: &Person,
+    times: usize,
+    other: impl Fn(App, Person, usize) -> F,
+) -> Vec<Answer>
+where
+    F: Future<Output = Answer> + Send + 'static,
+{
+    let deletion = tokio::spawn(delete(app.clone(), person.user.access_token.clone()));
+    let others = (0..times).map(|number| other(app.clone(), person.clone(), number));
+    let answers = at_once(others).await;
+    deletion.await.unwrap().ok();
+    is_gone(app, person).await;
+    answers
+}
+
+async fn is_gone(app: &App, person: &Person) {
+    app.me(&person.user.access_token).await.problem(401, "session_ended");
+    app.advance(3_600).await;
+    assert_eq!(app.sweep().await, (1, 0));
+    assert_eq!(app.traces(person).await, Vec::<String>::new());
+}
+
+/// Every answer is one of these.
+#[track_caller]
+fn only(answers: &[Answer], expected: &[(u16, &str)]) {
+    for answer in answers {
+        let found = (answer.status, answer.code_or_none());
+        let is_known = expected.iter().any(|(status, code)| found == (*status, (*code).to_owned()));
+        assert!(is_known, "{answer:?}");
+    }
+}
+
+#[tokio::test]
+async fn sign_ins_begin_no_session_that_survives() {
+    let Some(app) = App::start(Needs::Own).await else { return };
+    for _ in 0..3 {
+        let person = app.person().await;
+        let sign_in =
+            async |app: App, person: Person, _| app.login(&person.user.phone, PASSWORD).await;
+        let answers = race(&app, &person, 8, sign_in).await;
+        only(&answers, &[(200, ""), (400, "invalid_credentials"), (503, "unavailable")]);
+        for answer in answers.iter().filter(|answer| answer.status == 200) {
+            let refreshed = app.refresh(answer.text("refresh_token")).await;
+            refreshed.problem(401, "invalid_refresh_token");
+        }
+    }
+}
+
+#[tokio::test]
+async fn refreshes_keep_no_session() {
+    let Some(app) = App::start(Needs::Own).await else { return };
+    for _ in 0..3 {
+        let person = app.person().await;
+        let refresh =
+            async |app: App, person: Person, _| app.refresh(&person.user.refresh_token).await;
+        let answers = race(&app, &person, 12, refresh).await;
+        only(&answers, &[(200, ""), (401, "invalid_refresh_token")]);
+    }
+}
+
+#[tokio::test]
+async fn devices_and_profiles_are_not_written_again() {
+    let Some(app) = App::start(Needs::Own).await else { return };
+    for _ in 0..3 {
+        let person = app.person().await;
+        let write = async |app: App, person: Person, number: usize| match number % 2 {
+            0 => app.put_device(&person).await,
+            _ => app.put_profile(&person).await,
+        };
+        let answers = race(&app, &person, 12, write).await;
+        only(&answers, &[(200, ""), (401, "session_ended"), (503, "unavailable")]);
+    }
+}
+
+#[tokio::test]
+async fn usage_events_recreate_nothing() {
+    let Some(app) = App::start(Needs::Own).await else { return };
+    for _ in 0..3 {
+        let person = app.person().await;
+        let ride =
+            async |app: App, person: Person, number| app.ride(&person, &format!("r{number}")).await;
+        let answers = race(&app, &person, 12, ride).await;
+        only(&answers, &[(200, ""), (503, "unavailable")]);
+    }
+}
+
+#[tokio::test]
+async fn registrations_with_their_code_pay_a_living_inviter_or_are_refused() {
+    let Some(app) = App::start(Needs::Own).await else { return };
+    for referrals_paid in ["1", "50"] {
+        let person = app.person().await;
+        let key = [("user_id", person.user.user_id.as_str()), ("sk", "BALANCE")];
+        let paid = aws_sdk_dynamodb::types::AttributeValue::N(referrals_paid.to_owned());
+        app.set("wallets", &key, "referrals_paid", paid).await;
+        let mut friends = Vec::new();
+        for _ in 0..8 {
+            let friend = app.new_user().await;
+            friends.push(friend.with("referral_code", person.referral_code.as_str()));
+        }
+        let register = |app: App, _, number: usize| {
+            let friend: crate::harness::NewUser = friends[number].clone();
+            async move { app.register(&friend).await }
+        };
+        let answers = race(&app, &person, friends.len(), register).await;
+        only(&answers, &[(201, ""), (400, "invalid_referral_code"), (503, "unavailable")]);
+        sums_up(&app, &person).await;
+    }
+}
+
+#[tokio::test]
+async fn a_code_of_somebody_who_is_gone_is_not_valid() {
+    let Some(app) = App::start(Needs::Own).await else { return };
+    let person = app.person().await;
+    app.delete_account(&person.user.access_token, "?forfeit_balance=true").await.ok();
+    let friend = app.new_user().await.with("referral_code", person.referral_code.as_str());
+    app.register(&friend).await.problem(400, "invalid_referral_code");
+}
+
+/// The sum of the entries of each asset is the balance, and the wallet is closed.
+async fn sums_up(app: &App, person: &Person) {
+    let rows = app.rows_where("wallets", "user_id", &person.user.user_id).await;
+    let sum = |asset: &str| -> i64 {
+        let of_asset = rows.iter().filter(|row| row.get("asset") == Some(&json!(asset)));
+        let signed = of_asset.map(|row| {
+            let quantity = row["quantity"].as_i64().unwrap();
+            if row["direction"] == "CREDIT" { quantity } else { -quantity }
+        });
+        signed.sum()
+    };
+    let balance = rows.iter().find(|row| row["sk"] == "BALANCE").unwrap();
+    assert_eq!((sum("MONEY"), &balance["balance_minor"]), (0, &json!(0)));
+    assert_eq!(json!(sum("POINTS")), balance["points"]);
+    assert!(balance["closed_at"].is_u64(), "{balance:?}");
+    let after_closing = rows.iter().filter(|row| {
+        row["item_type"] == "entry" && row["created_at"].as_i64() > balance["closed_at"].as_i64()
+    });
+    let after_closing: Vec<Value> = after_closing.map(|row| json!(row)).collect();
+    assert_eq!(after_closing, Vec::<Value>::new());
+}
+
+#[tokio::test]
+async fn two_hundred_credits_are_each_in_the_sum_or_refused() {
+    let Some(app) = App::start(Needs::Own).await else { return };
+    let person = app.person().await;
+    let credit = async |app: App, person: Person, number: usize| {
+        let body = match number % 4 {
+            0 => crate::harness::points(&person.user, "CREDIT", 3),
+            _ => money(&person.user, "CREDIT", "1.00"),
+        };
+        app.post_entry_persistently(format!("k{number}"), body).await
+    };
+    let answers = race(&app, &person, 200, credit).await;
+    only(&answers, &[(201, ""), (404, "not_found")]);
+    sums_up(&app, &person).await;
+}
+
+#[tokio::test]
+async fn of_many_deletions_at_once_one_has_a_receipt() {
+    let Some(app) = App::start(Needs::Own).await else { return };
+    let person = app.person().await;
+    let token = &person.user.access_token;
+    let answers = at_once((0..10).map(|_| delete(app.clone(), token.clone()))).await;
+    only(&answers, &[(200, ""), (401, "session_ended")]);
+    assert_eq!(answers.iter().filter(|answer| answer.status == 200).count(), 1);
+    let audit = app.rows_where("audit", "action", "account_deleted").await;
+    assert_eq!(audit.len(), 1);
+    is_gone(&app, &person).await;
+}
+
+#[tokio::test]
+async fn an_identifier_that_is_added_meanwhile_is_free_afterwards() {
+    let Some(app) = App::start(Needs::Own).await else { return };
+    for _ in 0..5 {
+        let person = app.person().await;
+        let new = crate::harness::random_phone();
+        let verification = app.verified(&new, "CHANGE_IDENTIFIER").await;
+        let body = json!({"identifier": new, "verification_token": verification});
+        let change = |app: App, person: Person, _| {
+            let body = body.clone();
+            async move {
+                let token = &person.user.access_token;
+                app.post("/auth/identifier", &body).bearer(token).send().await
+            }
+        };
+        let answers = race(&app, &person, 1, change).await;
+        only(
+            &answers,
+            &[
+                (200, ""),
+                (401, "session_ended"),
+                (400, "invalid_verification_token"),
+                (503, "unavailable"),
+            ],
+        );
+        let claims = app.rows_where("users", "pk", &format!("PHONE#{new}")).await;
+        assert_eq!(claims, Vec::new());
+    }
+}
+
+#[tokio::test]
+async fn a_token_that_another_took_over_stays_theirs() {
+    let Some(app) = App::start(Needs::Own).await else { return };
+    let (person, other) = (app.person().await, app.register_user().await);
+    let body = json!({
+        "device_id": "theirs", "fcm_token": person.fcm_token, "device_type": "IOS",
+    });
+    let taken = app.post("/auth/device", &body).bearer(&other.access_token).send().await;
+    taken.ok();
+    app.delete_account(&person.user.access_token, "?forfeit_balance=true").await.ok();
+    let devices = app.get("/auth/devices").bearer(&other.access_token).send().await;
+    assert_eq!(devices.ok()["results"][0]["device_id"], "theirs");
+    assert_eq!(app.rows("devices").await.len(), 2, "the device, and its token's claim");
+}

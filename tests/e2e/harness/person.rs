@@ -1,0 +1,202 @@
+//! Somebody of whom everything is kept, and what of it is left after a deletion.
+
+use aws_sdk_dynamodb::types::AttributeValue;
+use aws_sdk_s3::primitives::ByteStream;
+use serde_json::json;
+
+use super::{Answer, App, PASSWORD, User, money, random_email, random_username};
+
+/// Somebody with an account, and all that can hang on one.
+#[derive(Debug, Clone)]
+pub struct Person {
+    pub user: User,
+    pub email: String,
+    pub full_name: String,
+    pub fcm_token: String,
+    pub device_id: String,
+    pub document_number: String,
+    pub referral_code: String,
+}
+
+impl App {
+    /// Somebody with a number and an address, a profile, a device, two sessions, money, points, a
+    /// referral, usage, a submission and its documents.
+    pub async fn person(&self) -> Person {
+        let user = self.register_user().await;
+        let person = Person {
+            email: random_email(),
+            full_name: format!("Sita {}", random_username()),
+            fcm_token: format!("token-{}", random_username()),
+            device_id: format!("device-{}", random_username()),
+            document_number: format!("number-{}", random_username()),
+            referral_code: self.me(&user.access_token).await.text("referral_code").to_owned(),
+            user,
+        };
+        self.add_identifier(&person).await;
+        self.put_profile(&person).await.ok();
+        self.put_device(&person).await.ok();
+        self.login(&person.user.phone, PASSWORD).await.ok();
+        let friend = self.new_user().await.with("referral_code", person.referral_code.as_str());
+        self.register(&friend).await.body(201);
+        self.post_entry("first", &money(&person.user, "CREDIT", "75.50")).await.body(201);
+        self.ride(&person, "first").await;
+        self.submit(&person).await;
+        person
+    }
+
+    async fn add_identifier(&self, Person { user, email, .. }: &Person) {
+        let token = self.verified(email, "CHANGE_IDENTIFIER").await;
+        let body = json!({"identifier": email, "verification_token": token});
+        self.post("/auth/identifier", &body).bearer(&user.access_token).send().await.ok();
+    }
+
+    /// `PUT /users/profile`.
+    pub async fn put_profile(&self, Person { user, full_name, .. }: &Person) -> Answer {
+        let body = json!({
+            "full_name": full_name, "date_of_birth": "1990-01-31", "address": "Thamel 7",
+        });
+        let request = self.request("PUT", "/users/profile").bearer(&user.access_token);
+        request.header("content-type", "application/json").body(body.to_string()).send().await
+    }
+
+    /// `POST /auth/device`.
+    pub async fn put_device(&self, person: &Person) -> Answer {
+        let body = json!({
+            "device_id": person.device_id, "fcm_token": person.fcm_token,
+            "device_type": "ANDROID", "device_name": person.full_name,
+        });
+        self.post("/auth/device", &body).bearer(&person.user.access_token).send().await
+    }
+
+    /// A rental and a favourite station of theirs.
+    pub async fn ride(&self, Person { user, .. }: &Person, name: &str) -> Answer {
+        let now = self.now().await;
+        let of = |id: &str| format!("{name}-{id}");
+        self.usage_events(&json!([
+            {
+                "event_id": of("rental"), "user_id": user.user_id, "occurred_at": now,
+                "type": "RENTAL_COMPLETED", "amount": "25.00", "on_time": true,
+            },
+            {
+                "event_id": of("station"), "user_id": user.user_id, "occurred_at": now,
+                "type": "STATION_FAVORITED", "station_id": of("thamel-chowk"),
+            },
+        ]))
+        .await
+    }
+
+    /// A submission with its number's claim and two documents, as the tables and the bucket have
+    /// them.
+    async fn submit(&self, person: &Person) {
+        let claim = format!("NUMBER#{}", random_username());
+        let pk = format!("USER#{}", person.user.user_id);
+        let item = json!({
+            "pk": pk, "user_id": person.user.user_id, "item_type": "submission",
+            "schema_version": 1, "status": "PENDING", "document_type": "PASSPORT",
+            "document_number": person.document_number, "number_claim": claim,
+            "submitted_at": self.now().await.as_second(),
+        });
+        self.put_row("kyc", &item).await;
+        let claim = json!({
+            "pk": claim, "user_id": person.user.user_id, "item_type": "number_claim",
+            "schema_version": 1,
+        });
+        self.put_row("kyc", &claim).await;
+        for side in ["front", "back"] {
+            self.upload(&person.user, side).await;
+        }
+    }
+
+    /// Puts a document of theirs into the bucket.
+    pub async fn upload(&self, user: &User, side: &str) {
+        let key = format!("{}/upload-1/{side}", user.user_id);
+        let put = self.s3().put_object().bucket(self.stack().table_name("kyc")).key(key);
+        put.body(ByteStream::from_static(b"a document")).send().await.unwrap();
+    }
+
+    fn s3(&self) -> aws_sdk_s3::Client {
+        aws_sdk_s3::Client::new(self.stack().sdk_config())
+    }
+
+    /// The keys of all documents.
+    pub async fn objects(&self) -> Vec<String> {
+        let list = self.s3().list_objects_v2().bucket(self.stack().table_name("kyc"));
+        let listed = list.send().await.unwrap();
+        listed.contents().iter().filter_map(|object| object.key().map(str::to_owned)).collect()
+    }
+
+    /// Where something of a person is still found: the wallet's rows and the audit trail may name
+    /// their id, and nothing else of them; everything else not even that.
+    pub async fn traces(&self, person: &Person) -> Vec<String> {
+        let Person { user, email, full_name, .. } = person;
+        let names = [
+            &user.phone,
+            &user.phone[4..],
+            &user.username,
+            email,
+            full_name,
+            &person.fcm_token,
+            &person.device_id,
+            &person.document_number,
+            &person.referral_code,
+        ];
+        let mut traces = Vec::new();
+        let tables = [
+            "users", "sessions", "devices", "profiles", "kyc", "wallets", "usage", "otp", "audit",
+            "keys",
+        ];
+        for table in tables {
+            let may_have_id = ["wallets", "audit"].contains(&table);
+            for row in self.rows(table).await {
+                let text = json!(row).to_string();
+                let has_name = names.iter().any(|name| text.contains(*name));
+                if has_name || (!may_have_id && text.contains(&user.user_id)) {
+                    traces.push(format!("{table}: {text}"));
+                }
+            }
+        }
+        let objects = self.objects().await;
+        traces.extend(objects.into_iter().filter(|key| key.contains(&user.user_id)));
+        traces
+    }
+
+    /// `DELETE /auth/account` with this query.
+    pub async fn delete_account(&self, access_token: &str, query: &str) -> Answer {
+        let path = format!("/auth/account{query}");
+        let answer = self.request("DELETE", &path).bearer(access_token).send().await;
+        answer.documented("DELETE", "/auth/account")
+    }
+
+    /// `DELETE /admin/users/{user_id}` with this query.
+    pub async fn delete_user(&self, access_token: &str, user_id: &str, query: &str) -> Answer {
+        let path = format!("/admin/users/{user_id}");
+        let request = self.request("DELETE", &format!("{path}{query}")).bearer(access_token);
+        request.send().await.documented("DELETE", &path)
+    }
+
+    /// A sweep: how many deletions it looked at with success, and how many failed.
+    pub async fn sweep(&self) -> (u64, u64) {
+        let swept = self.post("/_local/sweep", &json!({})).send().await;
+        let count = |name: &str| swept.ok()[name].as_u64().unwrap();
+        (count("deletions"), count("failed"))
+    }
+
+    /// Somebody who has registered, and is staff.
+    pub async fn register_staff(&self) -> User {
+        let user = self.register_user().await;
+        self.set_staff(&user, true).await;
+        for session in self.rows_where("sessions", "user_id", &user.user_id).await {
+            let session_id = session["session_id"].as_str().unwrap();
+            let key = [("user_id", user.user_id.as_str()), ("session_id", session_id)];
+            self.set("sessions", &key, "is_staff", AttributeValue::Bool(true)).await;
+        }
+        user
+    }
+
+    /// Whether the account is one of staff; its sessions stay as they are.
+    pub async fn set_staff(&self, user: &User, is_staff: bool) {
+        let key = format!("USER#{}", user.user_id);
+        let is_staff = AttributeValue::Bool(is_staff);
+        self.set("users", &[("pk", &key)], "is_staff", is_staff).await;
+    }
+}

@@ -1,0 +1,142 @@
+//! The sweep: what a scheduled invocation finishes.
+
+use aws_sdk_dynamodb::types::AttributeValue;
+use serde_json::json;
+
+use crate::harness::{App, Needs, Person};
+
+/// Deletes somebody while nothing after the transaction works: what is left is the sweep's.
+async fn delete_half(app: &App, person: &Person) {
+    app.fault_after("dynamodb", 3, "error_500").await;
+    app.fault_after("s3", 0, "error_500").await;
+    app.delete_account(&person.user.access_token, "?forfeit_balance=true").await.ok();
+    app.clear_faults().await;
+}
+
+#[tokio::test]
+async fn with_nothing_to_do_it_does_nothing() {
+    let Some(app) = App::start(Needs::Own).await else { return };
+    app.person().await;
+    let sizes = app.sizes().await;
+    let swept = app.post("/_local/sweep", &json!({})).send().await;
+    assert_eq!(swept.ok(), &json!({"deletions": 0, "failed": 0}));
+    assert_eq!(app.sizes().await, sizes);
+}
+
+#[tokio::test]
+async fn a_deletion_that_was_cut_off_is_finished_after_a_minute() {
+    let Some(app) = App::start(Needs::Own).await else { return };
+    let person = app.person().await;
+    delete_half(&app, &person).await;
+    assert!(app.traces(&person).await.len() > 5);
+    // The request itself has a minute.
+    assert_eq!(app.sweep().await, (0, 0));
+    app.advance(60).await;
+    assert_eq!(app.sweep().await, (1, 0));
+    assert_eq!(app.traces(&person).await.len(), 1, "the record alone");
+    app.advance(3_540).await;
+    assert_eq!(app.sweep().await, (1, 0));
+    assert_eq!(app.traces(&person).await, Vec::<String>::new());
+}
+
+#[tokio::test]
+async fn one_that_is_found_after_an_hour_is_finished_at_once() {
+    let Some(app) = App::start(Needs::Own).await else { return };
+    let person = app.person().await;
+    delete_half(&app, &person).await;
+    app.advance(3_600).await;
+    assert_eq!(app.sweep().await, (1, 0));
+    assert_eq!(app.traces(&person).await, Vec::<String>::new());
+}
+
+#[tokio::test]
+async fn the_last_look_takes_away_an_upload_that_arrived_after_the_deletion() {
+    let Some(app) = App::start(Needs::Own).await else { return };
+    let person = app.person().await;
+    app.delete_account(&person.user.access_token, "?forfeit_balance=true").await.ok();
+    assert_eq!(app.objects().await, Vec::<String>::new());
+    app.upload(&person.user, "front").await;
+    app.advance(3_599).await;
+    assert_eq!(app.sweep().await, (0, 0));
+    assert_eq!(app.objects().await.len(), 1);
+    app.advance(1).await;
+    assert_eq!(app.sweep().await, (1, 0));
+    assert_eq!(app.objects().await, Vec::<String>::new());
+    assert_eq!(app.traces(&person).await, Vec::<String>::new());
+}
+
+#[tokio::test]
+async fn two_sweeps_at_once_do_no_harm() {
+    let Some(app) = App::start(Needs::Own).await else { return };
+    let (one, other) = (app.person().await, app.person().await);
+    for person in [&one, &other] {
+        delete_half(&app, person).await;
+    }
+    for seconds in [60, 3_600] {
+        app.advance(seconds).await;
+        let (first, second) = tokio::join!(app.sweep(), app.sweep());
+        assert!(first.0 + second.0 >= 2 && first.1 + second.1 == 0, "{first:?} {second:?}");
+    }
+    assert_eq!(app.sweep().await, (0, 0));
+    for person in [&one, &other] {
+        assert_eq!(app.traces(person).await, Vec::<String>::new());
+    }
+}
+
+#[tokio::test]
+async fn one_that_fails_is_put_off_and_the_others_are_finished() {
+    let Some(app) = App::start(Needs::Own).await else { return };
+    let (one, other) = (app.person().await, app.person().await);
+    for person in [&one, &other] {
+        delete_half(&app, person).await;
+    }
+    app.advance(60).await;
+    // The claim of a number is a text. Nothing can be done about one that is not, until somebody
+    // looks at it.
+    let pk = format!("USER#{}", one.user.user_id);
+    let claim = app.rows_where("kyc", "pk", &pk).await[0]["number_claim"].clone();
+    let set = async |claim| app.set("kyc", &[("pk", &pk)], "number_claim", claim).await;
+    set(AttributeValue::N("7".to_owned())).await;
+    assert_eq!(app.sweep().await, (1, 1));
+    assert_eq!(app.traces(&other).await.len(), 1, "the record alone");
+    assert_eq!(app.objects().await, Vec::<String>::new(), "all other steps were taken");
+    set(AttributeValue::S(claim.as_str().unwrap().to_owned())).await;
+    assert_eq!(app.sweep().await, (0, 0), "not at once");
+    app.advance(600).await;
+    assert_eq!(app.sweep().await.1, 0);
+    app.advance(3_600).await;
+    app.sweep().await;
+    for person in [&one, &other] {
+        assert_eq!(app.traces(person).await, Vec::<String>::new());
+    }
+}
+
+#[tokio::test]
+async fn the_oldest_come_first_and_one_sweep_is_limited() {
+    let Some(app) = App::start(Needs::Own).await else { return };
+    let now = app.now().await.as_second() - 7_200;
+    for number in 0..30 {
+        let id = format!("01998f6e-5c1b-7d34-9a44-0f4f2f1c8b{number:02}");
+        let row = json!({
+            "pk": format!("DELETED#{id}"), "item_type": "deletion", "schema_version": 1,
+            "deletion": "PENDING", "user_id": id, "receipt_id": id,
+            "deleted_at": now + number, "due_at": now + number,
+        });
+        app.put_row("users", &row).await;
+    }
+    assert_eq!(app.sweep().await, (25, 0));
+    let mut left = app.rows_where("users", "item_type", "deletion").await;
+    left.sort_by_key(|row| row["due_at"].as_i64());
+    assert_eq!((left.len(), &left[0]["due_at"]), (5, &json!(now + 25)));
+    assert_eq!(app.sweep().await, (5, 0));
+}
+
+#[tokio::test]
+async fn what_is_due_must_be_known() {
+    let Some(app) = App::start(Needs::Own).await else { return };
+    app.fault("dynamodb", "Query", "error_500", 5).await;
+    let failed = app.post("/_local/sweep", &json!({})).send().await;
+    assert_eq!(failed.status, 500, "{failed:?}");
+    app.clear_faults().await;
+    assert_eq!(app.sweep().await, (0, 0));
+}
