@@ -21,6 +21,7 @@ use crate::{
     id::{SubmissionId, UserId},
     problem::Problem,
     secret::Digest,
+    value::Invalid,
 };
 
 /// Where the check of a person's identity stands.
@@ -49,6 +50,13 @@ impl KycStatus {
         Self::Approved,
         Self::Rejected,
     ];
+
+    /// Reads its name.
+    pub fn parse(text: &str) -> Result<Self, Invalid> {
+        const INVALID: Invalid =
+            Invalid { code: "invalid_kyc_status", detail: "This is no status of a submission." };
+        Self::ALL.into_iter().find(|status| status.as_str() == text).ok_or(INVALID)
+    }
 
     /// Its name in answers and items.
     pub fn as_str(self) -> &'static str {
