@@ -1,6 +1,7 @@
 //! The product's time: the wall clock and an offset that only a developer moves.
 //!
-//! SigV4 and S3 expiry stay on the wall clock, which both ends share.
+//! Signatures of requests to AWS stay on the wall clock, which both ends share. Presigned requests are
+//! signed by the product's clock, and expire by it (see `service/s3.rs`).
 
 use std::{
     fs, io,

@@ -4,10 +4,7 @@
 //! are found without the table. Files do not pass through here on their way in or out: clients
 //! send and fetch them with presigned requests, which say whose, what and until when.
 
-use std::{
-    sync::Arc,
-    time::{Duration, SystemTime},
-};
+use std::{sync::Arc, time::Duration};
 
 use aws_config::{SdkConfig, retry::RetryConfig, timeout::TimeoutConfig};
 use aws_sdk_s3::{
@@ -224,9 +221,8 @@ fn is_missing(error: &SdkError<GetObjectError>) -> bool {
 /// Valid from `now` on the clock that was handed in.
 fn presigning(seconds: i64, now: Timestamp) -> Result<PresigningConfig, Problem> {
     let seconds = u64::try_from(seconds).map_err(Problem::internal)?;
-    let config = PresigningConfig::builder()
-        .start_time(SystemTime::from(now))
-        .expires_in(Duration::from_secs(seconds));
+    let config =
+        PresigningConfig::builder().start_time(now.into()).expires_in(Duration::from_secs(seconds));
     config.build().map_err(Problem::internal)
 }
 

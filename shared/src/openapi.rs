@@ -162,6 +162,21 @@ impl OperationDoc {
         self
     }
 
+    /// This field of the body must be there exactly where `decider` has `value`, which it has in the
+    /// example.
+    pub fn needed_with(
+        mut self,
+        decider: &str,
+        value: &str,
+        field: &'static [&'static str; 1],
+    ) -> Self {
+        if let Some(body) = &mut self.body {
+            self.schemas.require_with(&body.schema, decider, value, field[0]);
+            body.alternatives.push(field);
+        }
+        self
+    }
+
     /// A segment of the path.
     pub fn path_parameter<T: PartialSchema>(self, name: &str, description: &str) -> Self {
         self.parameter::<T>("path", name, description)

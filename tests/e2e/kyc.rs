@@ -134,13 +134,13 @@ async fn a_change_keeps_what_it_does_not_name_and_sets_the_review_back() {
     app.submit_kyc(&user).await.problem(400, "document_missing");
     app.send_files(&changed, &[&back]).await;
     app.submit_kyc(&user).await.ok();
-    assert_eq!(app.objects(&user).await.len(), 2);
+    assert_eq!(app.files_of(&user).await.len(), 2);
     let without = app.patch_kyc(&user, &json!({"documents": {"back": null}})).await;
     assert_eq!(without.ok()["uploads"], json!([]));
     app.submit_kyc(&user).await.ok();
     let after = app.submission(&user).await.unwrap();
     assert_eq!(after.documents, before.documents);
-    assert_eq!(app.objects(&user).await, [before.documents[0].key.as_str()]);
+    assert_eq!(app.files_of(&user).await, [before.documents[0].key.as_str()]);
 }
 
 #[tokio::test]
@@ -164,14 +164,14 @@ async fn a_change_of_nothing_answers_new_uploads_and_counts_for_nothing() {
 async fn a_new_submission_replaces_the_one_before_with_its_files() {
     let Some(app) = App::start(Needs::Own).await else { return };
     let user = app.pending_user("11-111").await;
-    let old = app.objects(&user).await;
+    let old = app.files_of(&user).await;
     let front = jpeg("another");
     let answer = app.post_kyc(&user, &submission("11-111", &front)).await;
     assert_eq!(answer.body(201)["status"], "AWAITING_DOCUMENTS");
     assert_eq!(app.kyc_status(&user).await.ok()["submitted_at"], Value::Null);
     app.send_files(&answer, &[&front]).await;
     app.submit_kyc(&user).await.ok();
-    let new = app.objects(&user).await;
+    let new = app.files_of(&user).await;
     assert_eq!(new.len(), 1);
     assert_ne!(new, old);
     assert_eq!(app.submission(&user).await.unwrap().replaced, Vec::<String>::new());

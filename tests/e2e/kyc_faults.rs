@@ -169,15 +169,15 @@ async fn a_fault_of_the_bucket_never_passes_a_file_nor_loses_one() {
 async fn replaced_files_that_could_not_be_deleted_are_deleted_the_next_time() {
     let Some(app) = App::start(Needs::Own).await else { return };
     let user = app.pending_user("1-2-3-4").await;
-    let (old, front) = (app.objects(&user).await, jpeg("new"));
+    let (old, front) = (app.files_of(&user).await, jpeg("new"));
     let made = app.post_kyc(&user, &submission("1234", &front)).await;
     app.send_files(&made, &[&front]).await;
     app.fault("s3", "DeleteObjects", "error_500", 4).await;
     app.submit_kyc(&user).await.ok();
-    assert_eq!(app.objects(&user).await.len(), 2);
+    assert_eq!(app.files_of(&user).await.len(), 2);
     assert_eq!(app.submission(&user).await.unwrap().replaced, old);
     app.patch_kyc(&user, &json!({"document_type": "PASSPORT"})).await.ok();
-    assert_eq!(app.objects(&user).await.len(), 1);
+    assert_eq!(app.files_of(&user).await.len(), 1);
     assert_eq!(app.submission(&user).await.unwrap().replaced, Vec::<String>::new());
 }
 

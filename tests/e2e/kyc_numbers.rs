@@ -129,5 +129,5 @@ async fn a_number_is_in_the_clear_in_its_record_alone() {
         }
     }
     assert_eq!(records, 1);
-    assert!(!app.objects(&user).await.join(" ").contains(number));
+    assert!(!app.files_of(&user).await.join(" ").contains(number));
 }

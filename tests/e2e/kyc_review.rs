@@ -162,7 +162,7 @@ async fn files_that_are_awaited_for_a_day_are_given_up_with_the_record_and_the_c
     assert_eq!(sweep(&app).await, 1);
     assert_eq!(sweep(&app).await, 0);
     assert_eq!(app.rows("kyc").await.len(), before);
-    assert_eq!(app.objects(&user).await, Vec::<String>::new());
+    assert_eq!(app.files_of(&user).await, Vec::<String>::new());
     let (user, pending) = (app.again(&user).await, app.again(&pending).await);
     assert_eq!(app.kyc_status(&user).await.ok()["status"], "NOT_SUBMITTED");
     let account = app.rows_where("users", "pk", &format!("USER#{}", user.user_id)).await;
@@ -189,7 +189,7 @@ async fn a_sweep_that_is_cut_off_is_finished_by_the_next() {
     let stale = async |_: &[&str]| Ok(());
     assert!(!review::abandon(&app.store(), &found[0], now, stale).await.unwrap());
     assert_eq!(sweep(&app).await, 1);
-    assert_eq!(app.objects(&user).await, Vec::<String>::new());
+    assert_eq!(app.files_of(&user).await, Vec::<String>::new());
     assert!(app.submission(&user).await.is_none());
 }
 
@@ -221,7 +221,7 @@ async fn a_number_that_was_handed_in_stays_claimed_when_files_are_given_up() {
     app.advance(86_400).await;
     assert_eq!(sweep(&app).await, 1);
     assert_eq!(sweep(&app).await, 0);
-    assert_eq!(app.objects(&user).await, Vec::<String>::new());
+    assert_eq!(app.files_of(&user).await, Vec::<String>::new());
     let (user, other) = (app.again(&user).await, app.register_user().await);
     assert_eq!(app.kyc_status(&user).await.ok()["status"], "NOT_SUBMITTED");
     let theirs = app.post_kyc(&other, &submission("112233", &jpeg(""))).await;
@@ -244,7 +244,7 @@ async fn a_deletion_frees_every_number_and_can_be_repeated() {
     let left = app.rows("kyc").await;
     assert!(left.iter().all(|row| row["item_type"] == "idempotency_key"), "{left:?}");
     assert!(!json!(left).to_string().contains(&user.user_id));
-    assert_eq!(app.objects(&user).await, Vec::<String>::new());
+    assert_eq!(app.files_of(&user).await, Vec::<String>::new());
     let other = app.register_user().await;
     for number in ["112233", "445566"] {
         app.post_kyc(&other, &submission(number, &jpeg(""))).await.body(201);

@@ -58,33 +58,26 @@ pub(crate) async fn check(documents: &Documents, submission: &Submission) -> Res
         Ok::<_, Problem>(fault(document, arrived.as_ref()))
     });
     let looks: Result<Vec<_>, _> = join_all(looks).await.into_iter().collect();
-    let mut faults: Vec<_> = looks?.into_iter().flatten().collect();
-    let Some(code) = faults.iter().map(|(_, code)| *code).min_by_key(|code| *code != MISSING)
-    else {
-        return Ok(());
-    };
-    faults.sort_by_key(|(side, _)| side.as_str() != Side::Front.as_str());
-    let errors = faults.into_iter().map(|(side, code)| FieldError {
-        field: side.field().into(),
-        code: code.as_str(),
-        detail: if code == MISSING {
-            "This has not arrived."
-        } else {
-            "This is not what was promised."
-        }
-        .into(),
-    });
-    Err(Problem::fields(code, errors.collect()))
+    let faults: Vec<FieldError> = looks?.into_iter().flatten().collect();
+    let is_missing = |fault: &FieldError| fault.code == Code::DocumentMissing.as_str();
+    match (faults.is_empty(), faults.iter().any(is_missing)) {
+        (true, _) => Ok(()),
+        (false, true) => Err(Problem::fields(Code::DocumentMissing, faults)),
+        (false, false) => Err(Problem::fields(Code::DocumentInvalid, faults)),
+    }
 }
 
-const MISSING: Code = Code::DocumentMissing;
-
-fn fault(document: &Document, arrived: Option<&Arrived>) -> Option<(Side, Code)> {
-    match arrived {
-        None => Some((document.side, MISSING)),
-        Some(arrived) if arrived.keeps(document) && is_of_its_type(document, arrived) => None,
-        Some(_) => Some((document.side, Code::DocumentInvalid)),
-    }
+/// What is wrong with a file, if anything.
+fn fault(document: &Document, arrived: Option<&Arrived>) -> Option<FieldError> {
+    let (code, detail) = match arrived {
+        None => (Code::DocumentMissing, "This has not arrived."),
+        Some(arrived) if arrived.keeps(document) && is_of_its_type(document, arrived) => {
+            return None;
+        }
+        Some(_) => (Code::DocumentInvalid, "This is not what was promised."),
+    };
+    let field = document.side.field().into();
+    Some(FieldError { field, code: code.as_str(), detail: detail.into() })
 }
 
 /// What the first bytes say, whatever type was promised and stored.

@@ -186,3 +186,119 @@ impl Numbers {
         Ok(Self { is_firm, earlier, released: None })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use shared::document::{ContentType, DocumentNumber, DocumentType, FileDigest};
+
+    use super::*;
+
+    fn at(time: &str) -> Timestamp {
+        time.parse().unwrap()
+    }
+
+    fn number(name: u8) -> Digest {
+        Digest::from_bytes([name; 32])
+    }
+
+    fn promise(name: u8) -> Promise {
+        let sha256 = FileDigest::from_bytes([name; 32]);
+        Promise { content_type: ContentType::Jpeg, size: 7, sha256 }
+    }
+
+    fn upload(name: u8) -> UploadId {
+        UploadId::new(at("2026-01-31T00:00:00Z"), [name; 10])
+    }
+
+    /// With one file and the number 1, which was typed and not handed in.
+    fn submission() -> Submission {
+        let now = at("2026-01-31T10:00:00Z");
+        let user_id = UserId::new(now, [1; 10]);
+        Submission {
+            user_id,
+            submission_id: SubmissionId::new(now, [2; 10]),
+            document_type: DocumentType::Passport,
+            document_number: DocumentNumber::parse("PA0123456").unwrap(),
+            number_digest: number(1),
+            is_number_firm: false,
+            earlier_numbers: Vec::new(),
+            status: KycStatus::AwaitingDocuments,
+            documents: vec![Document::promised(user_id, upload(1), Side::Front, promise(1))],
+            replaced: Vec::new(),
+            submitted_at: None,
+            verified_at: None,
+            rejection_reason: None,
+            reviewed_by: None,
+            attempts_day: "2026-01-31".parse().unwrap(),
+            attempts: 4,
+            revision: 1,
+            created_at: now,
+            updated_at: now,
+        }
+    }
+
+    #[test]
+    fn the_sixth_attempt_of_a_utc_day_waits_for_the_next() {
+        let before = submission();
+        let late = at("2026-01-31T23:59:58.5Z");
+        assert_eq!(attempt(Some(&before), late).unwrap(), (before.attempts_day, 5));
+        let used_up = Submission { attempts: 5, ..before };
+        let refused = attempt(Some(&used_up), late).unwrap_err();
+        assert_eq!(refused.code(), Code::TooManyRequests);
+        assert_eq!(refused.render("r").headers()["retry-after"], "2");
+        let (day, attempts) = attempt(Some(&used_up), at("2026-02-01T00:00:00Z")).unwrap();
+        assert_eq!((day.to_string().as_str(), attempts), ("2026-02-01", 1));
+        assert_eq!(attempt(None, late).unwrap().1, 1);
+    }
+
+    #[test]
+    fn a_typed_number_is_given_up_and_a_handed_in_one_is_kept() {
+        let typed = submission();
+        let same = Numbers::after(Some(&typed), number(1)).unwrap();
+        assert_eq!((same.is_firm, same.earlier.len(), same.released), (false, 0, None));
+        let other = Numbers::after(Some(&typed), number(2)).unwrap();
+        assert_eq!((other.is_firm, other.earlier.len()), (false, 0));
+        assert_eq!(other.released, Some(number(1)));
+        let handed_in = hand_in(typed, at("2026-01-31T11:00:00Z"));
+        let other = Numbers::after(Some(&handed_in), number(2)).unwrap();
+        assert_eq!((other.is_firm, other.released), (false, None));
+        assert_eq!(other.earlier, [number(1)]);
+        let next = Submission {
+            number_digest: number(2),
+            is_number_firm: other.is_firm,
+            earlier_numbers: other.earlier,
+            ..handed_in
+        };
+        let back = Numbers::after(Some(&next), number(1)).unwrap();
+        assert_eq!((back.is_firm, back.earlier.len()), (true, 0));
+        assert_eq!(back.released, Some(number(2)));
+    }
+
+    #[test]
+    fn the_eleventh_number_that_is_handed_in_is_one_too_many() {
+        let mut held = Submission { is_number_firm: true, ..submission() };
+        for name in 2..=10 {
+            let numbers = Numbers::after(Some(&held), number(name)).unwrap();
+            held.earlier_numbers = numbers.earlier;
+            held.number_digest = number(name);
+        }
+        let refused = Numbers::after(Some(&held), number(11)).err().unwrap();
+        assert_eq!(refused.code(), Code::TooManyDocuments);
+        assert!(Numbers::after(Some(&held), number(5)).unwrap().is_firm);
+    }
+
+    #[test]
+    fn a_file_that_is_promised_again_is_the_same_file() {
+        let before = submission();
+        let edits = |front, back| Edits { document_type: None, document_number: None, front, back };
+        let after = |edits: &Edits| documents_after(&before, edits, upload(9));
+        assert_eq!(after(&edits(None, Edit::Keep)), before.documents);
+        assert_eq!(after(&edits(Some(promise(1)), Edit::Clear)), before.documents);
+        let with_back = after(&edits(None, Edit::Set(promise(2))));
+        assert_eq!(with_back[0], before.documents[0]);
+        assert_eq!((with_back.len(), with_back[1].side), (2, Side::Back));
+        let replaced = after(&edits(Some(promise(3)), Edit::Keep));
+        assert_ne!(replaced[0].key, before.documents[0].key);
+        assert!(!replaced[0].is_checked);
+    }
+}

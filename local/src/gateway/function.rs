@@ -41,7 +41,8 @@ impl Functions {
             };
             routers.insert(function, router?);
         }
-        Ok(Self { routers, sweeper: Some(admin::Sweeper::new(environment)) })
+        let sweeper = admin::Sweeper::new(&environment_of(Function::Admin)?);
+        Ok(Self { routers, sweeper: Some(sweeper) })
     }
 
     /// `router` as each of the seven.

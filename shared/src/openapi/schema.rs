@@ -65,6 +65,16 @@ impl Schemas {
         self.require("oneOf", name, fields);
     }
 
+    /// Adds to the schema `name` that `field` must be there exactly where `decider` has `value`.
+    pub(super) fn require_with(&mut self, name: &str, decider: &str, value: &str, field: &str) {
+        let Some(schema) = self.0.get_mut(name) else { return };
+        schema["if"] =
+            json!({ "required": [decider], "properties": { decider: { "const": value } } });
+        schema["then"] =
+            json!({ "required": [field], "properties": { field: { "not": { "type": "null" } } } });
+        schema["else"] = json!({ "properties": { field: { "type": "null" } } });
+    }
+
     fn require(&mut self, how_many: &str, name: &str, fields: &[&str]) {
         let Some(schema) = self.0.get_mut(name) else { return };
         let present = |field: &&str| {

@@ -41,15 +41,6 @@ pub enum KycStatus {
 }
 
 impl KycStatus {
-    /// All of them.
-    pub const ALL: [Self; 5] = [
-        Self::NotSubmitted,
-        Self::AwaitingDocuments,
-        Self::Pending,
-        Self::Approved,
-        Self::Rejected,
-    ];
-
     /// Its name in answers and items.
     pub fn as_str(self) -> &'static str {
         match self {

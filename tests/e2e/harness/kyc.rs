@@ -6,6 +6,7 @@ use serde_json::{Value, json};
 use shared::{
     config::Config,
     documents::Documents,
+    etag::{ETag, IfMatch},
     id::UserId,
     problem::Problem,
     table::{
@@ -142,7 +143,7 @@ impl App {
     }
 
     /// The keys of all objects of a person, sorted.
-    pub async fn objects(&self, user: &User) -> Vec<String> {
+    pub async fn files_of(&self, user: &User) -> Vec<String> {
         let client = aws_sdk_s3::Client::new(self.stack().sdk_config());
         let bucket = self.config().kyc_bucket;
         let call = client.list_objects_v2().bucket(bucket).prefix(format!("{}/", user.user_id));
@@ -168,7 +169,10 @@ impl App {
     ) -> Result<Submission, Problem> {
         let (store, now) = (self.store(), self.now().await);
         let by = (id_of(staff), &decision);
-        review::review(&store, id_of(user), by, seen, now, |_, _| Ok(())).await
+        let if_match = seen.map_or(IfMatch::Absent, |revision| {
+            IfMatch::OneOf(vec![ETag::of_revision(revision).to_string()])
+        });
+        review::review(&store, id_of(user), by, &if_match, now, |_, _| Ok(())).await
     }
 
     /// Somebody who is staff, as far as transactions look.

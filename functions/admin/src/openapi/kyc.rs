@@ -61,6 +61,7 @@ fn review() -> OperationDoc {
              the tag is that of the documents.",
         )
         .body::<Decision, Judgement>()
+        .needed_with("decision", "REJECT", &["rejection_reason"])
         .answers::<ReviewedView>(StatusCode::OK, "The submission as it is now.")
         .if_match()
         .problems(&[Code::KycNotPending, Code::OwnAccount])
