@@ -151,7 +151,8 @@ impl Documents {
 
     /// Looks at what arrived for a file, if anything did. Length and digest are those of the bytes
     /// themselves, read through piece by piece: not what the bucket says of them. Of a file that is
-    /// longer than promised no more is read than shows that.
+    /// longer than promised no more is read than shows that. S3 only says that an object is not
+    /// there to who may list the bucket: to others it is `AccessDenied`, a fault of ours.
     pub async fn inspect(&self, document: &Document) -> Result<Option<Arrived>, Problem> {
         let call = self.client.get_object().bucket(&*self.bucket).key(&document.key).send().await;
         let object = match call {

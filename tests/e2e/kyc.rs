@@ -235,16 +235,27 @@ async fn kyc_status_1_hop_1_5_rru_and_what_changes_it() {
     app.kyc_status(&user).await.ok();
     let body = submission("12345", &front);
     app.post_kyc(&user, &body).await.body(201);
-    within(&app, "POST /users/kyc", (2, 2.0, 8.0, 0)).await;
-    app.kyc(&user, "POST", "/users/kyc", &body).key("k").send().await.body(201);
-    app.kyc(&user, "POST", "/users/kyc", &body).key("k").send().await.body(201);
-    within(&app, "POST /users/kyc", (2, 3.0, 12.0, 0)).await;
+    app.advance(2).await;
+    app.post_kyc(&user, &body).await.body(201);
+    within(&app, "POST /users/kyc", (2, 2.0, 9.0, 0)).await;
+    for _ in 0..2 {
+        app.advance(2).await;
+        app.kyc(&user, "POST", "/users/kyc", &body).key("k").send().await.body(201);
+        within(&app, "POST /users/kyc", (3, 3.0, 11.0, 0)).await;
+    }
+    app.advance(2).await;
     let changed = app.patch_kyc(&user, &json!({"document_number": "54321"})).await;
     changed.ok();
-    within(&app, "PATCH /users/kyc", (3, 2.0, 12.0, 0)).await;
+    within(&app, "PATCH /users/kyc", (3, 2.0, 11.0, 0)).await;
     app.send_files(&changed, &[&front]).await;
+    app.advance(2).await;
     app.submit_kyc(&user).await.ok();
-    within(&app, "POST /users/kyc/submit", (3, 2.0, 12.0, 0)).await;
+    within(&app, "POST /users/kyc/submit", (3, 2.0, 9.0, 0)).await;
+    assert_eq!(app.costs("POST /users/kyc/submit").await.hops, 3);
+    app.advance(2).await;
+    let back = json!({"documents": {"back": png().promise()}});
+    app.patch_kyc(&user, &back).await.ok();
+    within(&app, "PATCH /users/kyc", (3, 2.0, 11.0, 0)).await;
     app.kyc_status(&user).await.ok();
     within(&app, "GET /users/kyc/status", (1, 1.5, 0.0, 0)).await;
     app.me(&user.access_token).await.ok();

@@ -85,6 +85,36 @@ async fn only_what_waits_is_judged_by_staff_who_saw_it_and_once() {
     assert_eq!(code(&staff, None).await, Err(Code::KycNotPending));
 }
 
+/// What is approved is what was seen: a change comes before the review or not at all.
+#[tokio::test]
+async fn of_a_change_and_a_review_at_once_one_comes_first() {
+    let Some(app) = App::start(Needs::Own).await else { return };
+    let staff = app.staff_user().await;
+    for number in 0..6 {
+        let user = app.pending_user(&format!("number {number}")).await;
+        let change = {
+            let (app, user) = (app.clone(), user.clone());
+            tokio::spawn(async move {
+                app.patch_kyc(&user, &json!({"document_type": "PASSPORT"})).await
+            })
+        };
+        let judged = app.review(&staff, &user, Decision::Approve, None).await;
+        let changed = change.await.unwrap();
+        let record = app.submission(&user).await.unwrap();
+        match judged {
+            Ok(_) => {
+                changed.problem(409, "kyc_approved");
+                assert_eq!(record.status, KycStatus::Approved);
+            }
+            Err(problem) => {
+                assert_eq!(problem.code(), Code::KycNotPending);
+                assert_eq!(changed.ok()["status"], "AWAITING_DOCUMENTS");
+                assert_eq!(record.status, KycStatus::AwaitingDocuments);
+            }
+        }
+    }
+}
+
 #[tokio::test]
 async fn staff_free_the_number_of_a_rejected_submission() {
     let Some(app) = App::start(Needs::Own).await else { return };
