@@ -220,3 +220,16 @@ async fn a_cursor_that_was_altered_or_is_of_another_query_or_person_is_refused()
     let list = format!("/admin/users?cursor={cursor}");
     app.admin_get(&staff, &list).await.problem(400, "invalid_cursor");
 }
+
+#[tokio::test]
+async fn a_search_comes_through_what_fails_once() {
+    let Some(app) = App::start(Needs::Own).await else { return };
+    let staff = app.staff().await;
+    for kind in ["throttle", "timeout", "error_500", "lost_response"] {
+        for operation in ["Query", "BatchGetItem"] {
+            app.fault("dynamodb", operation, kind, 1).await;
+            let found = search(&app, &staff, &format!("actor_id={}", staff.user_id)).await;
+            assert_eq!(actions(&found), ["registered"]);
+        }
+    }
+}

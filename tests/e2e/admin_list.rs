@@ -73,10 +73,10 @@ async fn a_name_that_is_asked_for_exactly_finds_its_one_holder_if_all_else_is_me
             now + jiff::SignedDuration::from_secs(1)
         ),
     ] {
-        assert_eq!(listed(&app, &staff, &query).await, [one.user_id.clone()], "{query}");
+        assert_eq!(listed(&app, &staff, &query).await, [&*one.user_id], "{query}");
     }
-    assert_eq!(listed(&app, &staff, "email=gita@example.com").await, [made.clone()]);
-    assert_eq!(listed(&app, &staff, "email=GITA@example.com&status=ACTIVE").await, [made]);
+    assert_eq!(listed(&app, &staff, "email=gita@example.com").await, [&*made]);
+    assert_eq!(listed(&app, &staff, "email=GITA@example.com&status=ACTIVE").await, [&*made]);
     for query in [
         format!("username={}&phone_number={phone}", other.username),
         format!("username={upper}&status=BANNED"),
@@ -98,9 +98,9 @@ async fn a_username_is_found_by_its_present_beginning() {
     let Some(app) = App::start(Needs::Own).await else { return };
     let (staff, user) = (app.staff().await, app.register_user().await);
     app.change_user(&staff, &user.user_id, &json!({"username": "Renamed.One"})).await.ok();
-    assert_eq!(listed(&app, &staff, "username_prefix=renamed.").await, [user.user_id.clone()]);
-    assert_eq!(listed(&app, &staff, "username=renamed.one").await, [user.user_id.clone()]);
-    assert_eq!(listed(&app, &staff, "username_prefix=user-").await, [staff.user_id.clone()]);
+    assert_eq!(listed(&app, &staff, "username_prefix=renamed.").await, [&*user.user_id]);
+    assert_eq!(listed(&app, &staff, "username=renamed.one").await, [&*user.user_id]);
+    assert_eq!(listed(&app, &staff, "username_prefix=user-").await, [&*staff.user_id]);
     assert!(listed(&app, &staff, &format!("username={}", user.username)).await.is_empty());
 }
 
@@ -162,7 +162,7 @@ async fn a_list_comes_through_what_fails_once() {
     for kind in ["throttle", "timeout", "error_500", "lost_response"] {
         for operation in ["Query", "BatchGetItem"] {
             app.fault("dynamodb", operation, kind, 1).await;
-            assert_eq!(listed(&app, &staff, "limit=5").await, [staff.user_id.clone()]);
+            assert_eq!(listed(&app, &staff, "limit=5").await, [&*staff.user_id]);
         }
     }
 }

@@ -5,10 +5,10 @@ use aws_sdk_dynamodb::types::AttributeValue;
 use super::{Account, key, username_claim};
 use crate::table::{Change, Item, Transaction, n, s};
 
-/// Makes an account what `after` says: its username, status, staff right and verified flags, its
-/// epoch, and, where that is said, whether its profile is complete. Only while all that, its identifiers and its number
-/// of sign-ins are what `before` says: so the sessions that were listed beside it are all that
-/// there are. Claims and sessions are the caller's to change.
+/// Makes an account what `after` says: its username, status, staff right, verified flags and
+/// epoch, and, where that is said, whether its profile is complete. Only while all but the last,
+/// its identifiers and its number of sign-ins are what `before` says: so the sessions that were
+/// listed beside it are all that there are. Claims and sessions are the caller's to change.
 pub fn edit<L>(
     transaction: &mut Transaction<L>,
     label: L,
@@ -19,10 +19,9 @@ pub fn edit<L>(
     let set_complete =
         if is_profile_complete.is_some() { ", is_profile_complete = :complete" } else { "" };
     let update = format!(
-        "SET username = :new_username, username_key = :username_key, \
-                  #status = :new_status, is_staff = :new_staff, \
-                  email_verified = :new_email_verified, phone_verified = :new_phone_verified, \
-                  epoch = :new_epoch{set_complete}"
+        "SET username = :new_username, username_key = :username_key, #status = :new_status, \
+         is_staff = :new_staff, email_verified = :new_email_verified, \
+         phone_verified = :new_phone_verified, epoch = :new_epoch{set_complete}"
     );
     let mut condition = "epoch = :epoch AND sign_ins = :sign_ins AND username = :username \
                          AND #status = :status AND is_staff = :staff \
