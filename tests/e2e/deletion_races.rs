@@ -230,5 +230,7 @@ async fn a_token_that_another_took_over_stays_theirs() {
     app.delete_account(&person.user.access_token, "?forfeit_balance=true").await.ok();
     let devices = app.get("/auth/devices").bearer(&other.access_token).send().await;
     assert_eq!(devices.ok()["results"][0]["device_id"], "theirs");
-    assert_eq!(app.rows("devices").await.len(), 2, "the device, and its token's claim");
+    let rows = app.rows("devices").await;
+    assert_eq!(rows.len(), 2, "the device, and its token's claim");
+    assert_eq!(rows[0]["expires_at"], rows[1]["expires_at"], "they go together");
 }

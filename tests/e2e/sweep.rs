@@ -56,10 +56,10 @@ async fn the_last_look_takes_away_an_upload_that_arrived_after_the_deletion() {
     app.delete_account(&person.user.access_token, "?forfeit_balance=true").await.ok();
     assert_eq!(app.objects().await, Vec::<String>::new());
     app.upload(&person.user, "front").await;
-    app.advance(3_599).await;
+    app.advance(3_000).await;
     assert_eq!(app.sweep().await, (0, 0));
     assert_eq!(app.objects().await.len(), 1);
-    app.advance(1).await;
+    app.advance(600).await;
     assert_eq!(app.sweep().await, (1, 0));
     assert_eq!(app.objects().await, Vec::<String>::new());
     assert_eq!(app.traces(&person).await, Vec::<String>::new());

@@ -47,7 +47,13 @@ fn put_in_transaction(pk: &str) -> TransactWriteItem {
 }
 
 fn fault(kind: Kind, operation: &str) -> Fault {
-    Fault { service: Service::Dynamodb, operation: Some(operation.to_owned()), kind, times: 1 }
+    Fault {
+        service: Service::Dynamodb,
+        operation: Some(operation.to_owned()),
+        kind,
+        after: 0,
+        times: 1,
+    }
 }
 
 #[tokio::test]
