@@ -39,8 +39,9 @@ async fn a_ban_takes_effect_at_the_next_request_of_every_session() {
         is_out(&app, &user.user_id, &access, &refresh).await;
         assert!(app.rows("devices").await.is_empty());
         app.login(&user.phone, PASSWORD).await.problem(400, "account_not_active");
-        let entry = app.audited(&user.user_id).await.remove(0);
-        assert_eq!(entry, ("user_updated".to_owned(), json!({"status": status})));
+        let trail = app.audited(&user.user_id).await;
+        assert_eq!(trail[0].0, "sign_in_refused");
+        assert_eq!(trail[1], ("user_updated".to_owned(), json!({"status": status})));
 
         app.change_user(&staff, &user.user_id, &json!({"status": "ACTIVE"})).await.ok();
         is_out(&app, &user.user_id, &access, &refresh).await;

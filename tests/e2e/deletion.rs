@@ -180,7 +180,7 @@ async fn a_balance_that_was_spent_needs_nothing_to_be_said() {
 #[tokio::test]
 async fn staff_delete_others_and_the_audit_says_who() {
     let Some(app) = App::start(Needs::Own).await else { return };
-    let (staff, person) = (app.register_staff().await, app.person().await);
+    let (staff, person) = (app.staff().await, app.person().await);
     let id = person.user.user_id.as_str();
     let stale = app.delete_user(&staff.access_token, id, "").await;
     stale.problem(400, "wallet_not_empty");
@@ -205,7 +205,7 @@ async fn staff_delete_others_and_the_audit_says_who() {
 #[tokio::test]
 async fn a_member_of_staff_cannot_delete_themselves_and_that_is_audited() {
     let Some(app) = App::start(Needs::Own).await else { return };
-    let (staff, other) = (app.register_staff().await, app.register_staff().await);
+    let (staff, other) = (app.staff().await, app.staff().await);
     app.delete_account(&staff.access_token, "").await.problem(403, "own_account");
     let own = app.delete_user(&staff.access_token, &staff.user_id, "").await;
     own.problem(403, "own_account");
@@ -221,7 +221,7 @@ async fn a_member_of_staff_cannot_delete_themselves_and_that_is_audited() {
 async fn of_two_members_of_staff_who_delete_each_other_one_stays() {
     let Some(app) = App::start(Needs::Own).await else { return };
     for _ in 0..5 {
-        let (a, b) = (app.register_staff().await, app.register_staff().await);
+        let (a, b) = (app.staff().await, app.staff().await);
         let (first, second) = tokio::join!(
             app.delete_user(&a.access_token, &b.user_id, ""),
             app.delete_user(&b.access_token, &a.user_id, ""),
@@ -249,7 +249,7 @@ async fn strangers_are_401_and_ordinary_users_403() {
     }
     assert_eq!(audited(&app, &user.user_id, "staff_refused").await.len(), 4);
     // A right that was lost meanwhile counts for nothing, whatever the session says.
-    let former = app.register_staff().await;
+    let former = app.staff().await;
     app.set_staff(&former, false).await;
     let refused = app.delete_user(&former.access_token, &other.user_id, "").await;
     refused.problem(503, "unavailable");
@@ -259,8 +259,7 @@ async fn strangers_are_401_and_ordinary_users_403() {
 #[tokio::test]
 async fn the_budget_of_a_deletion_and_of_a_sweep() {
     let Some(app) = App::start(Needs::Own).await else { return };
-    let (staff, user, person) =
-        (app.register_staff().await, app.register_user().await, app.person().await);
+    let (staff, user, person) = (app.staff().await, app.register_user().await, app.person().await);
     // Steps of the clean-up go side by side; where they interleave, they count as two hops more.
     app.delete_account(&user.access_token, "").await.ok();
     within(&app, OWN, (7, 8.0, 28.0, 0)).await;
@@ -273,10 +272,10 @@ async fn the_budget_of_a_deletion_and_of_a_sweep() {
     app.delete_user(&staff.access_token, &other.user.user_id, query).await.ok();
     within(&app, STAFF, (8, 8.0, 45.0, 0)).await;
     app.sweep().await;
-    within(&app, "sweep", (1, 0.5, 0.0, 0)).await;
+    within(&app, "sweep", (1, 4.5, 0.0, 0)).await;
     app.advance(3_600).await;
     assert_eq!(app.sweep().await, (3, 0));
-    within(&app, "sweep", (5, 12.5, 6.0, 0)).await;
+    within(&app, "sweep", (5, 16.5, 6.0, 0)).await;
 }
 
 #[tokio::test]

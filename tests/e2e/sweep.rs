@@ -19,7 +19,7 @@ async fn with_nothing_to_do_it_does_nothing() {
     app.person().await;
     let sizes = app.sizes().await;
     let swept = app.post("/_local/sweep", &json!({})).send().await;
-    assert_eq!(swept.ok(), &json!({"deletions": 0, "failed": 0}));
+    assert_eq!(swept.ok(), &json!({"deletions": 0, "submissions": 0, "failed": 0}));
     assert_eq!(app.sizes().await, sizes);
 }
 
@@ -56,10 +56,10 @@ async fn the_last_look_takes_away_an_upload_that_arrived_after_the_deletion() {
     app.delete_account(&person.user.access_token, "?forfeit_balance=true").await.ok();
     assert_eq!(app.objects().await, Vec::<String>::new());
     app.upload(&person.user, "front").await;
-    app.advance(3_599).await;
+    app.advance(3_000).await;
     assert_eq!(app.sweep().await, (0, 0));
     assert_eq!(app.objects().await.len(), 1);
-    app.advance(1).await;
+    app.advance(600).await;
     assert_eq!(app.sweep().await, (1, 0));
     assert_eq!(app.objects().await, Vec::<String>::new());
     assert_eq!(app.traces(&person).await, Vec::<String>::new());
@@ -91,16 +91,15 @@ async fn one_that_fails_is_put_off_and_the_others_are_finished() {
         delete_half(&app, person).await;
     }
     app.advance(60).await;
-    // The claim of a number is a text. Nothing can be done about one that is not, until somebody
+    // The number of a document is a text. Nothing can be done about one that is not, until somebody
     // looks at it.
     let pk = format!("USER#{}", one.user.user_id);
-    let claim = app.rows_where("kyc", "pk", &pk).await[0]["number_claim"].clone();
-    let set = async |claim| app.set("kyc", &[("pk", &pk)], "number_claim", claim).await;
+    let set = async |number| app.set("kyc", &[("pk", &pk)], "document_number", number).await;
     set(AttributeValue::N("7".to_owned())).await;
     assert_eq!(app.sweep().await, (1, 1));
     assert_eq!(app.traces(&other).await.len(), 1, "the record alone");
     assert_eq!(app.objects().await, Vec::<String>::new(), "all other steps were taken");
-    set(AttributeValue::S(claim.as_str().unwrap().to_owned())).await;
+    set(AttributeValue::S(one.document_number.clone())).await;
     assert_eq!(app.sweep().await, (0, 0), "not at once");
     app.advance(600).await;
     assert_eq!(app.sweep().await.1, 0);
@@ -134,7 +133,7 @@ async fn the_oldest_come_first_and_one_sweep_is_limited() {
 #[tokio::test]
 async fn what_is_due_must_be_known() {
     let Some(app) = App::start(Needs::Own).await else { return };
-    app.fault("dynamodb", "Query", "error_500", 5).await;
+    app.fault("dynamodb", "Query", "error_500", 100).await;
     let failed = app.post("/_local/sweep", &json!({})).send().await;
     assert_eq!(failed.status, 500, "{failed:?}");
     app.clear_faults().await;

@@ -4,7 +4,11 @@ use aws_sdk_dynamodb::types::AttributeValue;
 use aws_sdk_s3::primitives::ByteStream;
 use serde_json::json;
 
-use super::{Answer, App, PASSWORD, User, money, random_email, random_username};
+use super::{
+    Answer, App, PASSWORD, User,
+    kyc::{jpeg, png},
+    money, random_email, random_username,
+};
 
 /// Somebody with an account, and all that can hang on one.
 #[derive(Debug, Clone)]
@@ -85,26 +89,18 @@ impl App {
         .await
     }
 
-    /// A submission with its number's claim and two documents, as the tables and the bucket have
-    /// them.
-    async fn submit(&self, person: &Person) {
-        let claim = format!("NUMBER#{}", random_username());
-        let pk = format!("USER#{}", person.user.user_id);
-        let item = json!({
-            "pk": pk, "user_id": person.user.user_id, "item_type": "submission",
-            "schema_version": 1, "status": "PENDING", "document_type": "PASSPORT",
-            "document_number": person.document_number, "number_claim": claim,
-            "submitted_at": self.now().await.as_second(),
+    /// A submission with two documents, handed in.
+    async fn submit(&self, Person { user, document_number, .. }: &Person) {
+        let (front, back) = (jpeg(document_number), png());
+        let body = json!({
+            "document_type": "PASSPORT",
+            "document_number": document_number,
+            "documents": {"front": front.promise(), "back": back.promise()},
         });
-        self.put_row("kyc", &item).await;
-        let claim = json!({
-            "pk": claim, "user_id": person.user.user_id, "item_type": "number_claim",
-            "schema_version": 1,
-        });
-        self.put_row("kyc", &claim).await;
-        for side in ["front", "back"] {
-            self.upload(&person.user, side).await;
-        }
+        let answer = self.post_kyc(user, &body).await;
+        answer.body(201);
+        self.send_files(&answer, &[&front, &back]).await;
+        self.submit_kyc(user).await.ok();
     }
 
     /// Puts a document of theirs into the bucket.
@@ -179,18 +175,6 @@ impl App {
         let swept = self.post("/_local/sweep", &json!({})).send().await;
         let count = |name: &str| swept.ok()[name].as_u64().unwrap();
         (count("deletions"), count("failed"))
-    }
-
-    /// Somebody who has registered, and is staff.
-    pub async fn register_staff(&self) -> User {
-        let user = self.register_user().await;
-        self.set_staff(&user, true).await;
-        for session in self.rows_where("sessions", "user_id", &user.user_id).await {
-            let session_id = session["session_id"].as_str().unwrap();
-            let key = [("user_id", user.user_id.as_str()), ("session_id", session_id)];
-            self.set("sessions", &key, "is_staff", AttributeValue::Bool(true)).await;
-        }
-        user
     }
 
     /// Whether the account is one of staff; its sessions stay as they are.
