@@ -145,7 +145,10 @@ async fn files_that_were_not_handed_in_are_not_shown() {
     let answer = app.post_kyc(&user, &submission("1234", &front)).await;
     app.send_files(&answer, &[&front]).await;
     let seen = app.look(&staff, &user).await;
-    assert_eq!((&seen.ok()["status"], &seen.json["documents"]), (&json!("AWAITING_DOCUMENTS"), &json!([])));
+    assert_eq!(
+        (&seen.ok()["status"], &seen.json["documents"]),
+        (&json!("AWAITING_DOCUMENTS"), &json!([]))
+    );
 }
 
 #[tokio::test]

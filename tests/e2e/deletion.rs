@@ -58,6 +58,29 @@ async fn the_receipt_is_the_audit_entry_and_holds_nothing_of_the_person() {
 }
 
 #[tokio::test]
+async fn sessions_that_are_too_many_for_the_transaction_go_with_the_rest() {
+    let Some(app) = App::start(Needs::Own).await else { return };
+    let (staff, by_staff, own) =
+        (app.staff().await, app.register_user().await, app.register_user().await);
+    for user in [&by_staff, &own] {
+        let mut rows = app.rows_where("sessions", "user_id", &user.user_id).await;
+        let row = rows.remove(0);
+        let more = (0..100).map(|number| {
+            let mut row = row.clone();
+            let id = format!("01998f6e-5c1b-7d34-9a44-0f4f2f1c8{number:03}");
+            row.insert("session_id".to_owned(), json!(id));
+            json!(row)
+        });
+        app.put_all("sessions", &more.collect::<Vec<_>>()).await;
+    }
+    app.delete_user(&staff.access_token, &by_staff.user_id, "").await.ok();
+    app.delete_account(&own.access_token, "").await.ok();
+    for user in [&by_staff, &own] {
+        assert!(app.rows_where("sessions", "user_id", &user.user_id).await.is_empty());
+    }
+}
+
+#[tokio::test]
 async fn asvs_7_4_2_every_token_of_every_session_is_refused_at_once() {
     let Some(app) = App::start(Needs::Own).await else { return };
     let person = app.person().await;

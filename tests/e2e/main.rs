@@ -13,6 +13,7 @@ mod harness;
 
 mod admin_adjustments;
 mod admin_audit;
+mod admin_kyc;
 mod admin_list;
 mod admin_rights;
 mod admin_search;
@@ -38,6 +39,7 @@ mod kyc_faults;
 mod kyc_numbers;
 mod kyc_review;
 mod kyc_upload;
+mod life;
 mod login;
 mod login_limits;
 mod logout;

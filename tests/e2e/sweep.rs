@@ -3,7 +3,10 @@
 use aws_sdk_dynamodb::types::AttributeValue;
 use serde_json::json;
 
-use crate::harness::{App, Needs, Person};
+use crate::harness::{
+    App, Needs, Person, User,
+    kyc::{jpeg, submission},
+};
 
 /// Deletes somebody while nothing after the transaction works: what is left is the sweep's.
 async fn delete_half(app: &App, person: &Person) {
@@ -11,6 +14,15 @@ async fn delete_half(app: &App, person: &Person) {
     app.fault_after("s3", 0, "error_500").await;
     app.delete_account(&person.user.access_token, "?forfeit_balance=true").await.ok();
     app.clear_faults().await;
+}
+
+impl App {
+    /// The status in the record: the person's session may have ended by then.
+    async fn kyc_status_of(&self, user: &User) -> String {
+        let pk = format!("USER#{}", user.user_id);
+        let rows = self.rows_where("kyc", "pk", &pk).await;
+        rows[0]["status"].as_str().unwrap().to_owned()
+    }
 }
 
 #[tokio::test]
@@ -138,4 +150,30 @@ async fn what_is_due_must_be_known() {
     assert_eq!(failed.status, 500, "{failed:?}");
     app.clear_faults().await;
     assert_eq!(app.sweep().await, (0, 0));
+}
+
+#[tokio::test]
+async fn files_that_nobody_hands_in_are_given_up_after_a_day() {
+    let Some(app) = App::start(Needs::Own).await else { return };
+    let (user, waiting) = (app.register_user().await, app.pending_user("5678").await);
+    let front = jpeg("front");
+    let answer = app.post_kyc(&user, &submission("1234", &front)).await;
+    app.send_files(&answer, &[&front]).await;
+    app.advance(86_400 - 60).await;
+    app.sweep().await;
+    assert_eq!(app.kyc_status_of(&user).await, "AWAITING_DOCUMENTS");
+    app.advance(60).await;
+    // The first attempt finds the bucket shut; the record stays where the next sweep finds it.
+    app.fault("s3", "DeleteObjects", "error_500", 100).await;
+    assert_eq!(app.sweep().await, (0, 1));
+    app.clear_faults().await;
+    let swept = app.post("/_local/sweep", &json!({})).send().await;
+    assert_eq!(swept.ok(), &json!({"deletions": 0, "submissions": 1, "failed": 0}));
+    assert_eq!(app.files_of(&user).await, Vec::<String>::new());
+    assert_eq!(app.rows("kyc").await.len(), 2, "the one that waits, and its number");
+    assert_eq!(app.files_of(&waiting).await.len(), 1);
+    let metrics = app.get("/_local/metrics").send().await;
+    let last = |name: &str| metrics.json["metrics"][name]["last"].clone();
+    assert_eq!((last("KycPending"), last("SweepFailed")), (json!(1), json!(0)));
+    assert_eq!(metrics.json["metrics"]["SweepFailed"]["sum"], 1);
 }
