@@ -13,13 +13,15 @@ use std::{
     sync::{LazyLock, Mutex},
 };
 
-use serde::Deserialize;
 use serde_json::{Map, Value};
 use shared::operation::Function;
 
 pub(crate) use access::{Access, Schema};
 
-use crate::{sync::lock, tables::TEMPLATE};
+use crate::{
+    sync::lock,
+    tables::{TEMPLATE, Template},
+};
 
 /// What a function may do, statement by statement.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -41,20 +43,6 @@ struct Grant {
 #[derive(Debug, Clone, thiserror::Error)]
 #[error("template.yaml: {0}")]
 pub struct PermissionError(String);
-
-#[derive(Deserialize)]
-#[serde(rename_all = "PascalCase")]
-struct Template {
-    resources: BTreeMap<String, Resource>,
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "PascalCase")]
-struct Resource {
-    r#type: String,
-    #[serde(default)]
-    properties: serde_yaml_ng::Value,
-}
 
 impl Permissions {
     /// What the template grants `function`.

@@ -43,17 +43,19 @@ pub struct Table {
     pub ttl_attribute: Option<String>,
 }
 
+/// The template, as far as it is read here.
 #[derive(Deserialize)]
 #[serde(rename_all = "PascalCase")]
-struct Template {
-    resources: BTreeMap<String, Resource>,
+pub(crate) struct Template {
+    pub(crate) resources: BTreeMap<String, Resource>,
 }
 
 #[derive(Deserialize)]
 #[serde(rename_all = "PascalCase")]
-struct Resource {
-    r#type: String,
-    properties: serde_yaml_ng::Value,
+pub(crate) struct Resource {
+    pub(crate) r#type: String,
+    #[serde(default)]
+    pub(crate) properties: serde_yaml_ng::Value,
 }
 
 impl Table {
