@@ -7,7 +7,7 @@
 mod access;
 
 use std::{
-    collections::{BTreeMap, BTreeSet},
+    collections::BTreeSet,
     io::Write,
     path::Path,
     sync::{LazyLock, Mutex},

@@ -16,6 +16,11 @@ impl ETag {
     pub fn of_revision(revision: u64) -> Self {
         Self(format!("\"{revision}\""))
     }
+
+    /// The tag of a revision of what has this id, where another one may come in its place.
+    pub fn of(id: impl fmt::Display, revision: u64) -> Self {
+        Self(format!("\"{id}.{revision}\""))
+    }
 }
 
 impl fmt::Display for ETag {
@@ -41,6 +46,18 @@ impl IfMatch {
         match self {
             Self::Absent | Self::Any => true,
             Self::OneOf(tags) => tags.contains(&current.0),
+        }
+    }
+
+    /// The same, where a request must say it.
+    ///
+    /// # Errors
+    /// `validation_failed` that names the header.
+    pub fn required(self) -> Result<Self, Problem> {
+        const MISSING: Invalid = Invalid { code: "required", detail: "Send an If-Match header." };
+        match self {
+            Self::Absent => Err(Problem::invalid("If-Match", MISSING)),
+            said => Ok(said),
         }
     }
 

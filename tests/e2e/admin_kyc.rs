@@ -13,9 +13,22 @@ use crate::{
 const REVIEW: &str = "POST /admin/kyc/{user_id}/review";
 
 impl App {
-    async fn judge(&self, staff: &User, user: &User, body: &Value) -> Answer {
+    /// A decision, whatever the state is.
+    pub async fn judge(&self, staff: &User, user: &User, body: &Value) -> Answer {
+        self.judge_as_seen(staff, user, "*", body).await
+    }
+
+    /// A decision on the state that has this tag.
+    pub async fn judge_as_seen(
+        &self,
+        staff: &User,
+        user: &User,
+        tag: &str,
+        body: &Value,
+    ) -> Answer {
         let path = format!("/admin/kyc/{}/review", user.user_id);
-        self.admin(staff, "POST", &path, Some(body)).await
+        let request = self.post(&path, body).bearer(&staff.access_token).header("if-match", tag);
+        request.send().await.documented("POST", &path)
     }
 
     async fn look(&self, staff: &User, user: &User) -> Answer {
@@ -51,7 +64,8 @@ async fn who_is_approved_is_told_and_the_trail_says_by_whom() {
     assert_eq!(seen.ok()["kyc"]["status"], "APPROVED");
     let listed = app.all_results(&staff, "/admin/users?kyc_status=APPROVED").await;
     assert_eq!(listed.len(), 1);
-    let details = json!({"decision": "APPROVE", "submission_id": judged.text("id")});
+    let id = judged.text("id");
+    let details = json!({"decision": "APPROVE", "submission_id": id, "revision": "3"});
     assert_eq!(app.audited(&user.user_id).await[0], ("kyc_reviewed".to_owned(), details));
     assert_eq!(app.rows_where("audit", "actor", &staff.user_id).await.len(), 1);
 }
@@ -106,11 +120,9 @@ async fn what_changed_after_it_was_looked_at_is_not_judged_unseen() {
     let changed = app.patch_kyc(&user, &json!({"documents": {"front": front.promise()}})).await;
     app.send_files(&changed, &[&front]).await;
     app.submit_kyc(&user).await.ok();
+    let judge = async |tag: &str| app.judge_as_seen(&staff, &user, tag, &approve()).await;
     let path = format!("/admin/kyc/{}/review", user.user_id);
-    let judge = async |tag: &str| {
-        let request = app.post(&path, &approve()).bearer(&staff.access_token);
-        request.header("if-match", tag).send().await.documented("POST", &path)
-    };
+    app.admin(&staff, "POST", &path, Some(&approve())).await.refuses(&["If-Match"]);
     judge(&tag).await.problem(412, "precondition_failed");
     let tag = app.look(&staff, &user).await.header("etag").unwrap().to_owned();
     judge(&tag).await.ok();
@@ -198,6 +210,38 @@ async fn a_number_that_staff_freed_is_another_accounts_to_hand_in() {
     app.free(&staff, &staff.clone()).await.problem(403, "own_account");
     let nobody = User { user_id: "nobody".to_owned(), ..other };
     app.free(&staff, &nobody).await.problem(404, "not_found");
+}
+
+#[tokio::test]
+async fn a_number_that_was_replaced_or_given_up_can_be_freed() {
+    let Some(app) = App::start(Needs::Own).await else { return };
+    let staff = app.staff().await;
+    let is_free = async |number: &str| {
+        let next = app.register_user().await;
+        let theirs = submission(number, &jpeg("theirs"));
+        app.post_kyc(&next, &theirs).await.status == 201
+    };
+    // Handed in with a number that was not theirs, and approved with another.
+    let user = app.pending_user("11-11-11").await;
+    app.patch_kyc(&user, &json!({"document_number": "22-22-22"})).await.ok();
+    app.submit_kyc(&user).await.ok();
+    app.judge(&staff, &user, &approve()).await.ok();
+    assert!(!is_free("11-11-11").await);
+    app.free(&staff, &user).await.ok();
+    assert!(is_free("11-11-11").await && !is_free("22-22-22").await);
+    app.free(&staff, &user).await.problem(409, "kyc_not_rejected");
+    assert_eq!(app.kyc_status(&user).await.ok()["status"], "APPROVED");
+
+    // Handed in, replaced, and given up.
+    let user = app.pending_user("33-33-33").await;
+    let front = jpeg("never sent");
+    app.patch_kyc(&user, &json!({"documents": {"front": front.promise()}})).await.ok();
+    app.advance(86_400).await;
+    app.sweep().await;
+    assert!(!is_free("33-33-33").await);
+    let staff = app.staff().await;
+    app.free(&staff, &user).await.ok();
+    assert!(is_free("33-33-33").await);
 }
 
 #[tokio::test]

@@ -4,7 +4,7 @@ use serde_json::json;
 
 use crate::{
     budgets::within,
-    harness::{App, Needs, PASSWORD, User, at_once},
+    harness::{App, Needs, PASSWORD, User, at_once, random_email},
 };
 
 const OPERATION: &str = "PATCH /admin/users/{user_id}";
@@ -223,4 +223,78 @@ async fn a_ban_of_one_with_twenty_sessions_2_hops() {
     }
     app.change_user(&staff, &user.user_id, &json!({"status": "BANNED"})).await.ok();
     within(&app, OPERATION, (2, 9.0, 52.0, 0)).await;
+}
+
+#[tokio::test]
+async fn a_right_that_was_just_taken_is_not_used_by_what_is_under_way() {
+    let Some(app) = App::start(Needs::Own).await else { return };
+    let (staff, user) = (app.staff().await, app.register_user().await);
+    // As when somebody takes the right after the session was read.
+    app.set_staff(&staff, false).await;
+    let sizes = app.sizes().await;
+    let adjusted = app.adjust(&staff, &user.user_id, "k", &App::correction("CREDIT", "9.00")).await;
+    adjusted.problem(403, "forbidden");
+    app.end_sessions(&staff, &user.user_id).await.problem(403, "forbidden");
+    let new = json!({"username": "somebody.new", "phone_number": "9841234567"});
+    let made = app.admin(&staff, "POST", "/admin/users", Some(&new)).await;
+    made.problem(403, "forbidden");
+    let banned = app.change_user(&staff, &user.user_id, &json!({"status": "BANNED"})).await;
+    banned.problem(403, "forbidden");
+    app.delete_user(&staff.access_token, &user.user_id, "").await.problem(403, "forbidden");
+    assert_eq!(app.sizes().await, sizes);
+    app.me(&user.access_token).await.ok();
+}
+
+#[tokio::test]
+async fn staff_do_not_vouch_for_their_own_identifiers() {
+    let Some(app) = App::start(Needs::Own).await else { return };
+    let staff = app.staff().await;
+    for edit in [json!({"phone_verified": false}), json!({"phone_verified": false, "address": "x"})]
+    {
+        app.change_user(&staff, &staff.user_id, &edit).await.problem(403, "own_account");
+    }
+    app.change_user(&staff, &staff.user_id, &json!({"phone_verified": true})).await.ok();
+    app.login(&staff.phone, PASSWORD).await.ok();
+}
+
+#[tokio::test]
+async fn somebody_who_signs_in_all_the_time_can_be_banned() {
+    let Some(app) = App::start(Needs::Own).await else { return };
+    let (staff, user) = (app.staff().await, app.register_user().await);
+    for _ in 0..45 {
+        app.login(&user.phone, PASSWORD).await.ok();
+    }
+    assert_eq!(app.rows_where("sessions", "user_id", &user.user_id).await.len(), 20);
+    let pk = format!("USER#{}", user.user_id);
+    let account = app.rows_where("users", "pk", &pk).await.remove(0);
+    assert!(account["recent_sessions"].as_array().unwrap().len() <= 40);
+    app.end_sessions(&staff, &user.user_id).await.ok();
+    app.login(&user.phone, PASSWORD).await.ok();
+    app.change_user(&staff, &user.user_id, &json!({"status": "BANNED"})).await.ok();
+    assert!(app.rows_where("sessions", "user_id", &user.user_id).await.is_empty());
+}
+
+#[tokio::test]
+async fn an_address_that_is_verified_and_replaced_at_once_leaves_no_claim() {
+    let Some(app) = App::start(Needs::Own).await else { return };
+    let staff = app.staff().await;
+    for _ in 0..8 {
+        let (old, new) = (random_email(), random_email());
+        let registered = app.register(&app.new_user().await.with("email", old.as_str())).await;
+        let (user_id, access) = (registered.text("user_id"), registered.text("access_token"));
+        let token = app.verified(&new, "CHANGE_IDENTIFIER").await;
+        let body = json!({"identifier": new, "verification_token": token});
+        let change = app.post("/auth/identifier", &body).bearer(access).send();
+        let verified = json!({"email_verified": true});
+        let (changed, vouched) = tokio::join!(change, app.change_user(&staff, user_id, &verified));
+        assert!([200, 503].contains(&changed.status), "{changed:?}");
+        assert!([200, 503].contains(&vouched.status), "{vouched:?}");
+        let email = app.me(access).await.json["email"].clone();
+        for row in app.rows_where("users", "user_id", user_id).await {
+            let pk = row["pk"].as_str().unwrap();
+            assert!(
+                !pk.starts_with("EMAIL#") || *pk == format!("EMAIL#{}", email.as_str().unwrap())
+            );
+        }
+    }
 }

@@ -68,10 +68,10 @@ async fn two_hops_and_units_by_the_sessions() {
     let Some(app) = App::start(Needs::Own).await else { return };
     let (staff, user) = (app.staff().await, app.register_user().await);
     app.end_sessions(&staff, &user.user_id).await.ok();
-    within(&app, OPERATION, (2, 3.0, 8.0, 0)).await;
+    within(&app, OPERATION, (2, 3.0, 9.0, 0)).await;
     for _ in 0..20 {
         app.login(&user.phone, PASSWORD).await.ok();
     }
     app.end_sessions(&staff, &user.user_id).await.ok();
-    within(&app, OPERATION, (2, 5.0, 48.0, 0)).await;
+    within(&app, OPERATION, (2, 5.0, 50.0, 0)).await;
 }

@@ -275,7 +275,7 @@ async fn strangers_are_401_and_ordinary_users_403() {
     let former = app.staff().await;
     app.set_staff(&former, false).await;
     let refused = app.delete_user(&former.access_token, &other.user_id, "").await;
-    refused.problem(503, "unavailable");
+    refused.problem(403, "forbidden");
     app.me(&other.access_token).await.ok();
 }
 

@@ -145,3 +145,26 @@ async fn an_export_2_hops() {
     export(&app, &person.user.access_token).await.ok();
     within(&app, OPERATION, (2, 14.0, 0.0, 0)).await;
 }
+
+#[tokio::test]
+async fn the_longest_fits_into_an_answer() {
+    let Some(app) = App::start(Needs::Own).await else { return };
+    let user = app.register_user().await;
+    let (words, at) = ("न".repeat(200), app.now().await.as_second());
+    let row = |number: u64| {
+        let id = format!("0192f0c8-0000-7000-8000-{number:012x}");
+        json!({
+            "user_id": user.user_id, "sk": format!("ENTRY#{id}"), "entry_id": id, "asset": "MONEY",
+            "direction": "CREDIT", "quantity": 1, "balance_before": number,
+            "balance_after": number + 1, "reference": words, "reason": words, "actor": "a",
+            "created_at": at, "item_type": "entry", "schema_version": 1,
+        })
+    };
+    app.put_all("wallets", &(0..2_500).map(row).collect::<Vec<_>>()).await;
+    let answer = export(&app, &user.access_token).await;
+    let entries = &answer.ok()["wallet"]["entries"];
+    let shown = entries["results"].as_array().unwrap().len();
+    assert_eq!((shown, &entries["is_complete"]), (2_000, &json!(false)));
+    // Lambda's limit.
+    assert!(answer.bytes.len() < 6 * 1024 * 1024, "{} bytes", answer.bytes.len());
+}

@@ -261,3 +261,18 @@ async fn kyc_status_1_hop_1_5_rru_and_what_changes_it() {
     app.me(&user.access_token).await.ok();
     within(&app, "GET /auth/me", (1, 3.0, 0.0, 0)).await;
 }
+
+#[tokio::test]
+async fn a_repeated_key_never_answers_another_submission() {
+    let Some(app) = App::start(Needs::Own).await else { return };
+    let user = app.register_user().await;
+    let (first, second) = (submission("1111", &jpeg("1")), submission("2222", &jpeg("2")));
+    let post = async |key: &str, body: &Value| {
+        let request = app.kyc(&user, "POST", "/users/kyc", body).key(key);
+        request.send().await.documented("POST", "/users/kyc")
+    };
+    let made = post("k1", &first).await;
+    assert_eq!(post("k1", &first).await.body(201)["id"], made.json["id"]);
+    post("k2", &second).await.body(201);
+    post("k1", &first).await.problem(409, "no_submission");
+}

@@ -42,9 +42,8 @@ async fn prove_identity(app: &App, staff: &User, user: &User) {
 
     let queue = app.admin_get(staff, "/admin/kyc?status=PENDING").await;
     assert_eq!(queue.ok()["results"][0]["user_id"], user.user_id.as_str());
-    let review = format!("/admin/kyc/{}/review", user.user_id);
     let reject = json!({"decision": "REJECT", "rejection_reason": "The front cannot be read."});
-    app.admin(staff, "POST", &review, Some(&reject)).await.ok();
+    app.judge(staff, user, &reject).await.ok();
     let status = app.kyc_status(user).await;
     assert_eq!(status.ok()["rejection_reason"], "The front cannot be read.");
 
@@ -56,7 +55,8 @@ async fn prove_identity(app: &App, staff: &User, user: &User) {
     let seen = app.admin_get(staff, &format!("/admin/kyc/{}/documents", user.user_id)).await;
     let url = seen.ok()["documents"][0]["url"].as_str().unwrap();
     assert_eq!(reqwest::get(url).await.unwrap().bytes().await.unwrap(), sharper.bytes);
-    app.admin(staff, "POST", &review, Some(&json!({"decision": "APPROVE"}))).await.ok();
+    let tag = seen.header("etag").unwrap();
+    app.judge_as_seen(staff, user, tag, &json!({"decision": "APPROVE"})).await.ok();
     assert_eq!(app.kyc_status(user).await.ok()["status"], "APPROVED");
 }
 

@@ -110,7 +110,8 @@ pub(crate) struct Effects {
     pub(crate) claims: Vec<Identifier>,
     /// Identifiers to free.
     pub(crate) releases: Vec<Identifier>,
-    /// Whether it may sign in, or is staff, changes: that is for another to do, who is staff still.
+    /// Whether it may sign in, and with what, or is staff, changes: that is for another to do, who is
+    /// staff still.
     pub(crate) is_for_another: bool,
     /// A right is taken away: every session ends.
     pub(crate) ends_sessions: bool,
@@ -121,7 +122,7 @@ impl Effects {
     pub(crate) fn of(before: &Account, profile: &Profile, after: &After) -> Self {
         let account = &after.account;
         let username = before.username != account.username;
-        let is_for_another = before.status != account.status || before.is_staff != account.is_staff;
+        let right = before.status != account.status || before.is_staff != account.is_staff;
         let is_shut = before.status != account.status && account.status != AccountStatus::Active;
         let ends_sessions = is_shut || (before.is_staff && !account.is_staff);
         let (mut claims, mut releases) = (Vec::new(), Vec::new());
@@ -132,8 +133,9 @@ impl Effects {
                 _ => {}
             }
         }
+        let is_for_another = right || !claims.is_empty() || !releases.is_empty();
         Self {
-            account: username || is_for_another || !claims.is_empty() || !releases.is_empty(),
+            account: username || is_for_another,
             profile: *profile != after.profile,
             renames: before.username.key() != account.username.key(),
             claims,
@@ -255,5 +257,6 @@ mod tests {
         let unverified = Account { email_verified: false, ..account() };
         let claimed = effects(&unverified, |account| account.email_verified = true);
         assert_eq!((claimed.releases.len(), claimed.claims.len()), (0, 1));
+        assert!(released.is_for_another && claimed.is_for_another);
     }
 }

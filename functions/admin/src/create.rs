@@ -27,7 +27,7 @@ use shared::{
     value::Invalid,
 };
 
-use crate::{App, detail::Person};
+use crate::{App, detail::Person, no_longer_staff};
 
 /// Transactions that are tried when referral codes collide.
 const ATTEMPTS: usize = 4;
@@ -65,6 +65,7 @@ enum Write {
     Username,
     Identifier,
     ReferralCode,
+    Actor,
     Other,
 }
 
@@ -131,6 +132,7 @@ fn transaction(
         .with("username", body.username.masked())
         .with(body.identifier.kind().field(), body.identifier.masked());
     audit::add(&mut all, Write::Other, &record, now)?;
+    account::must_be_staff(&mut all, Write::Actor, staff.user_id());
     Ok((all, opened))
 }
 
@@ -169,6 +171,9 @@ impl NewUser {
     /// What stood against the transaction: a problem, or something to try again with.
     fn judge(&self, refusals: &[Refusal<Write>]) -> Result<(), Problem> {
         let refused = |label| refusals.iter().any(|refusal| refusal.label == label);
+        if refused(Write::Actor) {
+            return Err(no_longer_staff());
+        }
         self.must_be_free(refused(Write::Username), refused(Write::Identifier))?;
         match refused(Write::ReferralCode) {
             true => Ok(()),

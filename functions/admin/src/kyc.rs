@@ -11,13 +11,13 @@ use serde_json::json;
 use shared::{
     cursor::{self, Limit, QueryBinding},
     document::{ContentType, Document, DocumentType, Side},
-    etag::{ETag, IfMatch},
+    etag::IfMatch,
     fields::{self, Body, Fields},
     http::{Json, PathParameter, Query, Source},
     id::{SubmissionId, UserId},
     problem::{Code, Problem},
     table::{
-        audit::{self, Action},
+        audit::{self, Action, Record},
         kyc::{
             self, KycStatus, Submission,
             queue::{self, Position, Row},
@@ -153,9 +153,9 @@ pub(crate) async fn documents(
     let submission = submission.filter(|found| found.status != KycStatus::NotSubmitted);
     let submission = submission.ok_or_else(nothing)?;
     let record = staff.record(user_id, Action::DocumentsViewed);
-    let record = record.with("submission_id", submission.submission_id.to_string());
+    let record = of_submission(record, &submission);
     audit::put(&app.store, &record, now).await?;
-    let etag = ETag::of_revision(submission.revision).to_string();
+    let etag = submission.etag().to_string();
     Ok(([(header::ETAG, etag)], Json(files(&app, submission, now).await?)).into_response())
 }
 
@@ -241,11 +241,11 @@ pub(crate) async fn review(
     let (user_id, now) = (app.subject(&claims, source, &user_id).await?, app.clock.now());
     let (staff, ()) = app.gate.enter_staff(&claims, source, ()).await?;
     app.gate.must_be_another(&staff, user_id).await?;
+    let if_match = if_match.required()?;
     let by = (staff.user_id(), &decision);
     let judged = review::review(&app.store, user_id, by, &if_match, now, |all, submission| {
-        let record = staff.record(user_id, Action::KycReviewed);
+        let record = of_submission(staff.record(user_id, Action::KycReviewed), submission);
         let record = record.with("decision", decision.as_str());
-        let record = record.with("submission_id", submission.submission_id.to_string());
         audit::add(all, (), &record, now).map(drop)
     });
     let judged = judged.await?;
@@ -269,12 +269,17 @@ pub(crate) async fn free_number(
     let (staff, ()) = app.gate.enter_staff(&claims, source, ()).await?;
     app.gate.must_be_another(&staff, user_id).await?;
     let freed = review::free_number(&app.store, user_id, staff.user_id(), |all, submission| {
-        let record = staff.record(user_id, Action::DocumentNumberFreed);
-        let record = record.with("submission_id", submission.submission_id.to_string());
+        let record = of_submission(staff.record(user_id, Action::DocumentNumberFreed), submission);
         audit::add(all, (), &record, now).map(drop)
     });
     freed.await?;
     Ok(Json(json!({ "message": "The number is free for another account." })))
+}
+
+/// Says which submission it was, and which state of it.
+fn of_submission(record: Record, submission: &Submission) -> Record {
+    let record = record.with("submission_id", submission.submission_id.to_string());
+    record.with("revision", submission.revision.to_string())
 }
 
 fn nothing() -> Problem {

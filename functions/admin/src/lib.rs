@@ -93,6 +93,11 @@ impl App {
     }
 }
 
+/// 403: of two who take each other's right one keeps it.
+fn no_longer_staff() -> Problem {
+    Problem::new(Code::Forbidden, "Somebody has just taken your right to do this.")
+}
+
 /// 404.
 fn nobody() -> Problem {
     Problem::new(Code::NotFound, "There is no such user.")

@@ -14,10 +14,16 @@ use shared::{
     token::Claims,
 };
 
-use crate::{App, nobody, update::pause};
+use crate::{App, no_longer_staff, nobody, update::pause};
 
 /// How often it is tried again when somebody signs in at the same time.
 const ATTEMPTS: u32 = 12;
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Write {
+    Account,
+    Actor,
+}
 
 /// `DELETE /admin/users/{user_id}/sessions`: one transaction raises the epoch and ends them all.
 pub(crate) async fn end_all(
@@ -36,12 +42,19 @@ pub(crate) async fn end_all(
         let ((staff, account), sessions) = (entered?, sessions?);
         let account = account.ok_or_else(nobody)?;
         let mut all = Transaction::default();
-        account::set_epoch(&mut all, (), &account);
-        session::remove_all(&mut all, (), &account, &sessions, now);
-        audit::add(&mut all, (), &staff.record(user_id, Action::SessionsEnded), now)?;
-        if app.store.commit(all).await?.is_ok() {
+        account::set_epoch(&mut all, Write::Account, &account);
+        session::remove_all(&mut all, Write::Account, &account, &sessions, now);
+        let record = staff.record(user_id, Action::SessionsEnded);
+        audit::add(&mut all, Write::Account, &record, now)?;
+        if staff.user_id() != user_id {
+            account::must_be_staff(&mut all, Write::Actor, staff.user_id());
+        }
+        let Err(refusals) = app.store.commit(all).await? else {
             release_devices(&app.store, &sessions).await;
             return Ok(Json(json!({ "message": "All sessions of the user have ended." })));
+        };
+        if refusals.iter().any(|refusal| refusal.label == Write::Actor) {
+            return Err(no_longer_staff());
         }
     }
     Err(Problem::unavailable("too many signed in to one account at once"))

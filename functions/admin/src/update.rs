@@ -13,7 +13,7 @@ use shared::{
     http::{Json, PathParameter, Source},
     id::UserId,
     identifier::Kind,
-    problem::{Code, Problem},
+    problem::Problem,
     secret,
     table::{
         Refusal, Transaction,
@@ -28,7 +28,7 @@ use crate::{
     App,
     change::{Absent, After, Edits, Effects, describe},
     detail::{self, Person},
-    nobody,
+    no_longer_staff, nobody,
     session::release_devices,
 };
 
@@ -174,8 +174,7 @@ fn transaction(
 fn judge(refusals: &[Refusal<Write>]) -> Result<(), Problem> {
     let refused = |label| refusals.iter().any(|refusal| refusal.label == label);
     if refused(Write::Actor) {
-        let detail = "Somebody has just taken your right to do this.";
-        return Err(Problem::new(Code::Forbidden, detail));
+        return Err(no_longer_staff());
     }
     // The account as it is now says whose the claims are.
     if refused(Write::Account) {

@@ -11,6 +11,7 @@ use shared::{
     ledger::{self, Movement},
     problem::Problem,
     table::{
+        account,
         audit::{self, Action},
         posting::{self, Place, Posting},
         wallet::{Direction, Entry},
@@ -58,6 +59,7 @@ pub(crate) async fn adjust(
             .with("entry_id", entry.entry_id.to_string())
             .with("direction", direction(entry))
             .with("asset", entry.asset.as_str());
+        account::must_be_staff(all, (), staff.user_id());
         audit::add(all, (), &record, now).map(drop)
     });
     let posted = posted.await?;

@@ -29,8 +29,9 @@ use shared::{
 
 use crate::{App, device::DeviceView};
 
-/// Rows of one kind that an export has at most, but for the audit trail.
-const MAX_ROWS: usize = 5_000;
+/// Rows of one kind that an export has at most, but for the audit trail: an answer of a function may
+/// be 6 MB long.
+const MAX_ROWS: usize = 2_000;
 const MAX_AUDIT_ROWS: usize = 1_000;
 /// How long a file can be fetched, seconds.
 const VIEW_SECONDS: i64 = 10 * 60;

@@ -261,9 +261,11 @@ async fn try_once(
     let session = Session::begin(user_id, session_id, slot, account.is_staff, now);
     let mut transaction = Transaction::default();
     let upgraded = upgraded.as_ref();
-    account::sign_in(&mut transaction, Write::Account, account, session_id, upgraded, now);
-    session::create(&mut transaction, Write::Other, &session)?;
     let displaced = displaced(sessions, account.recent_sessions(now), now);
+    let ended: Vec<_> = displaced.iter().map(|session| session.session_id).collect();
+    let begun = (session_id, ended.as_slice());
+    account::sign_in(&mut transaction, Write::Account, account, begun, upgraded, now);
+    session::create(&mut transaction, Write::Other, &session)?;
     for displaced in &displaced {
         session::remove(&mut transaction, Write::Other, displaced);
     }

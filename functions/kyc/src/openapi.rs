@@ -90,7 +90,7 @@ fn create() -> OperationDoc {
         .answers::<SubmissionView>(StatusCode::CREATED, "The submission, and where its files go.")
         .replayable()
         .problems(&CONFLICTS)
-        .problems(&[Code::TooManyRequests])
+        .problems(&[Code::TooManyRequests, Code::NoSubmission])
 }
 
 fn change() -> OperationDoc {

@@ -44,8 +44,9 @@ pub(crate) async fn create(
                 let detail = "Use a new Idempotency-Key for a new request.";
                 return Err(Problem::new(Code::IdempotencyKeyReused, detail));
             }
-            let before = before.ok_or_else(no_submission)?;
-            return Ok((before, true));
+            // Another may have come in its place.
+            let made = before.filter(|found| found.submission_id == record.submission_id);
+            return Ok((made.ok_or_else(no_submission)?, true));
         }
         let before = match refuse_approved(before)? {
             Some(before) => Some(cleaned(app, before).await),

@@ -169,20 +169,21 @@ pub fn claim_for<L>(
 }
 
 /// Notes a sign-in, if the account is still active and nobody has signed in and nothing has ended
-/// its sessions since it was read. `upgraded` replaces a password hash whose parameters are out of date.
+/// its sessions since it was read: the session that begins, and those that end for it. `upgraded` replaces a password hash whose parameters are out of date.
 pub fn sign_in<L>(
     transaction: &mut Transaction<L>,
     label: L,
     account: &Account,
-    session_id: SessionId,
+    (session_id, ended): (SessionId, &[SessionId]),
     upgraded: Option<&PasswordHash>,
     now: Timestamp,
 ) {
     let set_hash = if upgraded.is_some() { ", password_hash = :hash" } else { "" };
     let update =
         format!("SET last_login_at = :now, sign_ins = :next, recent_sessions = :recent{set_hash}");
-    let recent = account.recent_sessions(now).chain([session_id]);
-    let recent = recent.map(|id| s(id.to_string())).collect();
+    let recent = account.recent_sessions(now).filter(|id| !ended.contains(id));
+    let mut recent: Vec<_> = recent.chain([session_id]).map(|id| s(id.to_string())).collect();
+    recent.drain(..recent.len().saturating_sub(MAX_RECENT_SESSIONS));
     // `status` is a reserved word.
     let mut change = Change::new(key(account.user_id), update)
         .only_if("#status = :active AND epoch = :epoch AND sign_ins = :seen")
@@ -200,6 +201,8 @@ pub fn sign_in<L>(
 }
 
 const RECENT_SECONDS: i64 = 60;
+/// So many at most are named by the account: who ends them all does so in one transaction.
+const MAX_RECENT_SESSIONS: usize = 40;
 
 impl Account {
     /// The sessions that began in the minute before `now`.
@@ -279,22 +282,22 @@ const UNCHANGED: [&str; 8] = [
     "is_staff",
 ];
 
-/// Sets the verified identifier of its kind, if the account is still active and its identifiers
-/// are those that were read. The claim is the caller's to make.
+/// Sets the verified identifier of its kind, if the account is still active and what it has of that
+/// kind, and whether that is verified, is what was read. The claim is the caller's to make.
 pub fn set_identifier<L>(
     transaction: &mut Transaction<L>,
     label: L,
     account: &Account,
     identifier: &Identifier,
 ) {
-    let (name, verified, before) = match identifier.kind() {
+    let (name, verified, before, was_verified) = match identifier.kind() {
         Kind::Phone => {
             let before = account.phone_number.as_ref().map(|phone| phone.as_str());
-            ("phone_number", "phone_verified", before)
+            ("phone_number", "phone_verified", before, account.phone_verified)
         }
         Kind::Email => {
             let before = account.email.as_ref().map(|email| email.as_str());
-            ("email", "email_verified", before)
+            ("email", "email_verified", before, account.email_verified)
         }
     };
     let unchanged = match before {
@@ -303,9 +306,10 @@ pub fn set_identifier<L>(
     };
     let update = format!("SET {name} = :new, {verified} = :true");
     let mut change = Change::new(key(account.user_id), update)
-        .only_if(format!("#status = :active AND {unchanged}"))
+        .only_if(format!("#status = :active AND {unchanged} AND {verified} = :verified"))
         .name("#status", "status")
         .with(":active", s("ACTIVE"))
+        .with(":verified", AttributeValue::Bool(was_verified))
         .with(":new", s(identifier.as_str()))
         .with(":true", AttributeValue::Bool(true));
     if let Some(before) = before {

@@ -19,7 +19,7 @@ use super::{
 use crate::{
     id::{AuditId, EntryId, SessionId, UserId},
     otp::after,
-    problem::Problem,
+    problem::{Code, Problem},
     secret,
 };
 
@@ -80,11 +80,20 @@ fn key(user_id: UserId) -> Key<Deletion> {
     Key::new(Table::Users, &[("pk", &format!("DELETED#{user_id}"))])
 }
 
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Write {
+    Seen,
+    Actor,
+}
+
 /// Deletes an account in one transaction, if it is as it was read: the account, its claims, its
 /// sessions, its profile and its usage totals go, its wallet is closed and what was in it given up,
 /// and `record` is noted. Where `record` has an actor, they must still be staff.
 ///
 /// `None` when something changed since it was read.
+///
+/// # Errors
+/// `forbidden` for an actor who no longer is, 503.
 pub async fn begin(
     store: &Store,
     seen: &Seen,
@@ -93,25 +102,28 @@ pub async fn begin(
 ) -> Result<Option<Deletion>, Problem> {
     let user_id = seen.account.user_id;
     let mut all = Transaction::default();
-    account::delete(&mut all, (), &seen.account)?;
+    account::delete(&mut all, Write::Seen, &seen.account)?;
     for session_id in seen.sessions() {
-        session::remove_by_id(&mut all, (), user_id, session_id);
+        session::remove_by_id(&mut all, Write::Seen, user_id, session_id);
     }
-    all.delete((), profile::key(user_id), None, Item::new());
-    all.delete((), usage::totals_key(user_id), None, Item::new());
+    all.delete(Write::Seen, profile::key(user_id), None, Item::new());
+    all.delete(Write::Seen, usage::totals_key(user_id), None, Item::new());
     let forfeit = forfeit(&seen.balance, record, now);
-    wallet::close(&mut all, (), &seen.balance, forfeit.as_ref(), now)?;
+    wallet::close(&mut all, Write::Seen, &seen.balance, forfeit.as_ref(), now)?;
     if let Some(actor) = record.actor() {
-        account::must_be_staff(&mut all, (), actor);
+        account::must_be_staff(&mut all, Write::Actor, actor);
     }
     let forfeited = if forfeit.is_some() { "true" } else { "false" };
     let record = record.clone().with("balance_forfeited", forfeited);
-    let receipt_id = audit::add(&mut all, (), &record, now)?;
+    let receipt_id = audit::add(&mut all, Write::Seen, &record, now)?;
     let due_at = after(now, FIRST_DUE_SECONDS);
     let deletion = Deletion { user_id, receipt_id, deleted_at: now, due_at };
     put(&mut all, &deletion)?;
     match store.commit(all).await {
         Ok(Ok(())) => Ok(Some(deletion)),
+        Ok(Err(refusals)) if refusals.iter().any(|refusal| refusal.label == Write::Actor) => {
+            Err(Problem::new(Code::Forbidden, "Somebody has just taken your right to do this."))
+        }
         Ok(Err(_)) => Ok(None),
         // Only its answers may have been lost.
         Err(problem) => match store.read(key(user_id).consistent()).await {
@@ -127,11 +139,11 @@ fn forfeit(balance: &Balance, record: &Record, now: Timestamp) -> Option<Entry> 
     balance.forfeit(EntryId::new(now, secret::random()), actor, now)
 }
 
-fn put(all: &mut Transaction<()>, deletion: &Deletion) -> Result<(), Problem> {
+fn put(all: &mut Transaction<Write>, deletion: &Deletion) -> Result<(), Problem> {
     let mut new = item("deletion", deletion)?;
     new.extend(key(deletion.user_id).key);
     new.insert("deletion".to_owned(), s(PENDING));
-    all.create((), Table::Users, "pk", new);
+    all.create(Write::Seen, Table::Users, "pk", new);
     Ok(())
 }
 

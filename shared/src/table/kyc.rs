@@ -18,6 +18,7 @@ use serde::{Deserialize, Serialize};
 use super::{Item, Key, Store, Table, Transaction, digest, item, n, s, seconds};
 use crate::{
     document::{Document, DocumentNumber, DocumentType},
+    etag::ETag,
     id::{SubmissionId, UserId},
     problem::Problem,
     secret::Digest,
@@ -117,6 +118,11 @@ impl fmt::Debug for Submission {
 }
 
 impl Submission {
+    /// The tag of its state.
+    pub fn etag(&self) -> ETag {
+        ETag::of(self.submission_id, self.revision)
+    }
+
     /// The same, as the next change of it is to be saved.
     pub fn revised(self) -> Self {
         Self { revision: self.revision + 1, ..self }

@@ -142,11 +142,12 @@ enum Write {
 }
 
 /// Posts an entry at a place of its user's wallet. `beside` adds what is to be written in the same
-/// transaction. What the caller has seen already, perhaps a moment old, is tried first; nothing but
+/// transaction, and may hold that who asks still has the right to. What the caller has seen already, perhaps a moment old, is tried first; nothing but
 /// a repeated key is answered on its word.
 ///
 /// # Errors
-/// `not_found` without such a wallet, `insufficient_balance`, `idempotency_key_reused`, 503.
+/// `not_found` without such a wallet, `insufficient_balance`, `idempotency_key_reused`, `forbidden`
+/// where what is beside it was refused, 503.
 pub async fn post(
     store: &Store,
     posting: &Posting,
@@ -183,7 +184,7 @@ pub async fn post(
         match store.commit(transaction).await? {
             Ok(()) => return Ok(Posted { entry, is_replayed: false }),
             Err(refusals) if refusals.iter().any(|refusal| refusal.label == Write::Beside) => {
-                return Err(Problem::unavailable("what belongs to an entry was refused"));
+                return Err(Problem::new(Code::Forbidden, "The right to do this has just ended."));
             }
             Err(_) => {}
         }

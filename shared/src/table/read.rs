@@ -355,9 +355,9 @@ impl Store {
     ) -> Result<(Vec<Item>, bool), Problem> {
         let (mut items, mut after) = (Vec::new(), None);
         loop {
-            let limit = limit - items.len();
+            let left = limit - items.len();
             let page =
-                Page { table, partition, sort, after, newest_first: true, only: None, limit };
+                Page { table, partition, sort, after, newest_first: true, only: None, limit: left };
             let (more, next) = self.page(page).await?;
             items.extend(more);
             match next {

@@ -169,9 +169,11 @@ impl App {
     ) -> Result<Submission, Problem> {
         let (store, now) = (self.store(), self.now().await);
         let by = (id_of(staff), &decision);
-        let if_match = seen.map_or(IfMatch::Absent, |revision| {
-            IfMatch::OneOf(vec![ETag::of_revision(revision).to_string()])
-        });
+        let submission_id = self.submission(user).await.map(|found| found.submission_id);
+        let if_match = match (seen, submission_id) {
+            (Some(revision), Some(id)) => IfMatch::OneOf(vec![ETag::of(id, revision).to_string()]),
+            _ => IfMatch::Any,
+        };
         review::review(&store, id_of(user), by, &if_match, now, |_, _| Ok(())).await
     }
 

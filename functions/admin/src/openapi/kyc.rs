@@ -57,13 +57,13 @@ fn review() -> OperationDoc {
     let path = "/admin/kyc/{user_id}/review";
     about_user(Method::POST, path, "reviewKyc", "Judge the documents of a user")
         .description(
-            "Only what waits for a review can be judged. With `If-Match` only what was looked at: \
-             the tag is that of the documents.",
+            "Only what waits for a review can be judged, and only what was looked at: `If-Match` is \
+             the tag of the documents.",
         )
         .body::<Decision, Judgement>()
         .needed_with("decision", "REJECT", &["rejection_reason"])
         .answers::<ReviewedView>(StatusCode::OK, "The submission as it is now.")
-        .if_match()
+        .needs_if_match()
         .problems(&[Code::KycNotPending, Code::OwnAccount])
 }
 
@@ -71,8 +71,8 @@ fn free_number() -> OperationDoc {
     let path = "/admin/kyc/{user_id}/document-number";
     about_user(Method::DELETE, path, "freeDocumentNumber", "Free the number of a rejected document")
         .description(
-            "A number belongs to the account that handed it in, even where it was rejected. \
-             Freed, another account can hand it in.",
+            "A number belongs to the account that handed it in, even where it was rejected or \
+             given up. Freed, another account can hand it in.",
         )
         .answers::<Done>(StatusCode::OK, "It is free.")
         .problems(&[Code::KycNotRejected, Code::OwnAccount])

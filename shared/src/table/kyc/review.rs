@@ -10,7 +10,7 @@ use super::{
 };
 use crate::{
     clock::whole_second,
-    etag::{ETag, IfMatch},
+    etag::IfMatch,
     id::UserId,
     problem::{Code, Problem},
     secret,
@@ -68,8 +68,8 @@ enum Write {
     Beside,
 }
 
-/// Judges the submission of `user_id`, which must be `PENDING`. `if_match` names the revision that
-/// the member of staff looked at, if they say: another one is not judged. `beside` adds what is to be
+/// Judges the submission of `user_id`, which must be `PENDING`. `if_match` names the state that
+/// the member of staff looked at: another one is not judged. `beside` adds what is to be
 /// written in the same transaction, which holds that `reviewer` is staff.
 ///
 /// # Errors
@@ -84,11 +84,14 @@ pub async fn review(
     beside: impl Fn(&mut Transaction<()>, &Submission) -> Result<(), Problem>,
 ) -> Result<Submission, Problem> {
     change(store, user_id, reviewer, beside, |before| {
+        if before.status == KycStatus::NotSubmitted {
+            return Err(nothing());
+        }
         if before.status != KycStatus::Pending {
             let detail = "Only a submission that waits for a review can be judged.";
             return Err(Problem::new(Code::KycNotPending, detail));
         }
-        if !if_match.allows(&ETag::of_revision(before.revision)) {
+        if !if_match.allows(&before.etag()) {
             let detail = "The submission has changed since it was looked at. Look again.";
             return Err(Problem::new(Code::PreconditionFailed, detail));
         }
@@ -97,12 +100,12 @@ pub async fn review(
     .await
 }
 
-/// Frees the number of a rejected submission, and those that were handed in before it: another
-/// account may claim them. `beside` adds what is to be written in the same transaction, which
-/// holds that `actor` is staff. Freed numbers can be freed again.
+/// Frees the numbers that were handed in and are not the present submission's any more, and its own
+/// unless it waits for a review or was approved: another account may claim them. `beside` adds what
+/// is to be written in the same transaction, which holds that `actor` is staff.
 ///
 /// # Errors
-/// `not_found`, `kyc_not_rejected`, `forbidden`, 503.
+/// `not_found`, `kyc_not_rejected` where there is nothing to free, `forbidden`, 503.
 pub async fn free_number(
     store: &Store,
     user_id: UserId,
@@ -110,18 +113,19 @@ pub async fn free_number(
     beside: impl Fn(&mut Transaction<()>, &Submission) -> Result<(), Problem>,
 ) -> Result<Submission, Problem> {
     change(store, user_id, actor, beside, |before| {
-        if before.status != KycStatus::Rejected {
-            let detail = "Only the number of a rejected submission can be freed.";
+        let is_in_use = matches!(before.status, KycStatus::Pending | KycStatus::Approved);
+        if is_in_use && before.earlier_numbers.is_empty() {
+            let detail = "There is no number of a submission that was rejected or given up.";
             return Err(Problem::new(Code::KycNotRejected, detail));
         }
         let mut releases = Transaction::default();
         // A number that was freed before may be another's by now.
-        let firm = before.is_number_firm.then_some(&before.number_digest);
-        for number in before.earlier_numbers.iter().chain(firm) {
+        let own = (before.is_number_firm && !is_in_use).then_some(&before.number_digest);
+        for number in before.earlier_numbers.iter().chain(own) {
             claim::release(&mut releases, Write::Claim, number, user_id);
         }
-        let freed =
-            Submission { is_number_firm: false, earlier_numbers: Vec::new(), ..before.clone() };
+        let is_number_firm = before.is_number_firm && is_in_use;
+        let freed = Submission { is_number_firm, earlier_numbers: Vec::new(), ..before.clone() };
         Ok((freed, releases))
     })
     .await
@@ -139,11 +143,9 @@ async fn change(
     if actor == user_id {
         return Err(not_staff());
     }
-    let nothing = || Problem::new(Code::NotFound, "There is no such submission.");
     for attempt in 0..ATTEMPTS {
         pause(attempt).await;
         let before = store.read(key(user_id).consistent()).await?;
-        let before = before.filter(|found| found.status != KycStatus::NotSubmitted);
         let (after, mut all) = decide(&before.ok_or_else(nothing)?)?;
         let after = after.revised();
         put(&mut all, Write::Submission, &after)?;
@@ -165,6 +167,10 @@ async fn change(
         }
     }
     Err(Problem::unavailable("a submission changed too often"))
+}
+
+fn nothing() -> Problem {
+    Problem::new(Code::NotFound, "There is no such submission.")
 }
 
 async fn pause(attempt: u32) {
