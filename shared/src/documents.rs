@@ -166,18 +166,25 @@ impl Documents {
     /// Deletes every object of a person. Nothing to delete is success: the same call finishes what
     /// a failed one began.
     pub async fn delete_all(&self, user_id: UserId) -> Result<(), Problem> {
-        let prefix = prefix(user_id);
+        self.delete_all_but(user_id, &[]).await
+    }
+
+    /// Deletes every object of a person but those of these keys. It can be repeated.
+    pub async fn delete_all_but(&self, user_id: UserId, kept: &[&str]) -> Result<(), Problem> {
+        let (prefix, mut after) = (prefix(user_id), None);
         loop {
             let call = self.client.list_objects_v2().bucket(&*self.bucket).prefix(&prefix);
-            let listed = call.send().await.map_err(|error| problem("ListObjectsV2", error))?;
+            let listed = call.set_start_after(after).send().await;
+            let listed = listed.map_err(|error| problem("ListObjectsV2", error))?;
             let keys: Vec<_> = listed.contents().iter().filter_map(|object| object.key()).collect();
-            if keys.is_empty() {
-                return Ok(());
+            let going: Vec<_> = keys.iter().copied().filter(|key| !kept.contains(key)).collect();
+            if !going.is_empty() {
+                self.delete(&going).await?;
             }
-            self.delete(&keys).await?;
             if listed.is_truncated() != Some(true) {
                 return Ok(());
             }
+            after = keys.last().map(|key| (*key).to_owned());
         }
     }
 

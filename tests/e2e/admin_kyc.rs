@@ -245,6 +245,28 @@ async fn a_number_that_was_replaced_or_given_up_can_be_freed() {
 }
 
 #[tokio::test]
+async fn an_approval_leaves_the_files_that_were_approved_alone() {
+    let Some(app) = App::start(Needs::Own).await else { return };
+    let (staff, user) = (app.staff().await, app.register_user().await);
+    let (old, new) = (jpeg("old"), jpeg("new"));
+    let first = app.post_kyc(&user, &submission("12345", &old)).await;
+    let changed = app.patch_kyc(&user, &json!({"documents": {"front": new.promise()}})).await;
+    app.send_files(&changed, &[&new]).await;
+    app.submit_kyc(&user).await.ok();
+    // The link to the file that was replaced lives a little longer.
+    assert_eq!(app.send_file(&first.json["uploads"][0], &old.bytes).await, 200);
+    assert_eq!(app.files_of(&user).await.len(), 2);
+    app.judge(&staff, &user, &approve()).await.ok();
+    let kept = app.submission(&user).await.unwrap().documents[0].key.clone();
+    assert_eq!(app.files_of(&user).await, [kept]);
+
+    // That the bucket is shut takes nothing back.
+    let other = app.pending_user("678").await;
+    app.fault("s3", "ListObjectsV2", "error_500", 100).await;
+    app.judge(&staff, &other, &approve()).await.ok();
+}
+
+#[tokio::test]
 async fn every_bad_field_of_a_decision_is_named() {
     let Some(app) = App::start(Needs::Own).await else { return };
     let (staff, user) = (app.staff().await, app.pending_user("1234").await);

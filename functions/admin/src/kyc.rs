@@ -249,6 +249,9 @@ pub(crate) async fn review(
         audit::add(all, (), &record, now).map(drop)
     });
     let judged = judged.await?;
+    if judged.status == KycStatus::Approved {
+        tidy(&app, &judged).await;
+    }
     Ok(Json(ReviewedView {
         user_id,
         id: judged.submission_id,
@@ -256,6 +259,15 @@ pub(crate) async fn review(
         verified_at: judged.verified_at,
         rejection_reason: judged.rejection_reason,
     }))
+}
+
+/// Deletes the files that are not the approved ones: replaced ones that could not be deleted then,
+/// or that arrived late. Nothing can take their place any more. What stays goes with the account.
+async fn tidy(app: &App, approved: &Submission) {
+    let kept: Vec<_> = approved.documents.iter().map(|document| &*document.key).collect();
+    if let Err(problem) = app.documents.delete_all_but(approved.user_id, &kept).await {
+        tracing::warn!(cause = problem.cause_chain(), "files that were replaced are still there");
+    }
 }
 
 /// `DELETE /admin/kyc/{user_id}/document-number`: another account may have it then.
