@@ -54,6 +54,7 @@ async fn the_tables_are_those_of_the_template() {
     }
     let joined = [
         "username",
+        "username_key",
         "email",
         "phone_number",
         "status",
