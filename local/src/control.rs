@@ -1,6 +1,7 @@
 //! `/_local/`: what a developer and the tests may see and turn. The gateway never hears of it.
 
 mod input;
+mod lambda;
 
 use std::sync::Arc;
 
@@ -15,17 +16,15 @@ use axum::{
 };
 use dynoxide::Database;
 use serde_json::{Value, json};
-use shared::{clock::whole_second, operation::Function};
 use tokio::sync::Mutex;
 
 use crate::{
-    aws::{REGION, costs::Costs, faults::Faults},
+    aws::{costs::Costs, faults::Faults},
     clock::{ClockError, MovableClock},
-    gateway::Functions,
+    gateway::Invoker,
     metrics::Recorder,
     outbox::Outbox,
     problem::Problem,
-    random,
     service::s3::Buckets,
     tables::Table,
 };
@@ -44,7 +43,7 @@ pub(crate) struct Control {
     pub(crate) tables: Vec<Table>,
     pub(crate) table_prefix: String,
     pub(crate) buckets: Buckets,
-    pub(crate) functions: Functions,
+    pub(crate) invoker: Invoker,
     /// One reset at a time.
     pub(crate) resetting: Mutex<()>,
 }
@@ -60,7 +59,8 @@ pub(crate) fn router(control: Arc<Control>) -> Router {
         .route("/costs", only(get(costs), "GET"))
         .route("/metrics", only(get(metrics), "GET"))
         .route("/faults", only(post(add_fault).delete(clear_faults), "DELETE, POST"))
-        .route("/sweep", only(post(sweep), "POST"))
+        .route("/sweep", only(post(lambda::sweep), "POST"))
+        .route(lambda::PATH, lambda::route())
         .fallback(|| async { Problem::not_found() })
         .layer(DefaultBodyLimit::max(MAX_BODY_BYTES))
         .layer(middleware::from_fn(from_this_machine))
@@ -149,27 +149,6 @@ async fn add_fault(State(control): Control_, body: Bytes) -> Result<StatusCode, 
 async fn clear_faults(State(control): Control_) -> StatusCode {
     control.faults.clear();
     StatusCode::NO_CONTENT
-}
-
-/// Invokes the function that sweeps with the event that EventBridge sends.
-async fn sweep(State(control): Control_) -> Result<Response, Problem> {
-    let time = whole_second(control.clock.now());
-    let event = json!({
-        "version": "0",
-        "id": random::uuid(),
-        "detail-type": "Scheduled Event",
-        "source": "aws.events",
-        "account": "000000000000",
-        "time": time,
-        "region": REGION,
-        "resources": [format!("arn:aws:events:{REGION}:000000000000:rule/sweep")],
-        "detail": {},
-    });
-    let now = control.clock.wall_now();
-    let work = control.functions.invoke(Function::Admin, event.to_string(), now);
-    let swept = Arc::clone(&control.costs).measure("sweep".to_owned(), work).await;
-    let swept = swept.map_err(|error| Problem::failed(&*error))?;
-    Ok(([(header::CONTENT_TYPE, "application/json")], swept).into_response())
 }
 
 async fn reset(State(control): Control_) -> Result<StatusCode, Problem> {

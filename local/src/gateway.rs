@@ -6,6 +6,7 @@ mod cors;
 mod event;
 mod function;
 mod iam;
+mod invoker;
 mod limit;
 
 use std::{net::SocketAddr, sync::Arc, time::Duration};
@@ -19,36 +20,24 @@ use axum::{
 use bytes::Bytes;
 use serde_json::json;
 use shared::operation::{self, Caller, DEFAULT_FUNCTION, Function, Lookup};
-use tokio::{sync::Semaphore, time::timeout};
 
-pub(crate) use self::{cors::Cors, function::Functions};
-use crate::{aws::costs::Costs, clock::MovableClock, random, staff::Staff};
+pub(crate) use self::{
+    cors::Cors,
+    function::Functions,
+    invoker::{Failed, Invoker},
+    limit::MAX_INVOCATION_BYTES,
+};
+use crate::{clock::MovableClock, random, staff::Staff};
 
 /// How long an integration may take.
 const INTEGRATION_TIMEOUT: Duration = Duration::from_secs(30);
 
-/// Invocations at a time. On AWS it is the account's concurrency, with as many machines; here more
-/// at once would only make each slower than the SDK's time-outs. The others wait their turn.
-const MAX_CONCURRENCY: usize = 64;
-
 /// What the gateway needs to answer.
 pub(crate) struct Gateway {
-    pub(crate) functions: Functions,
-    pub(crate) turns: Turns,
+    pub(crate) invoker: Invoker,
     pub(crate) clock: Arc<MovableClock>,
-    pub(crate) costs: Arc<Costs>,
     pub(crate) cors: Option<Cors>,
     pub(crate) staff: Staff,
-}
-
-/// Who may invoke a function now.
-#[derive(Debug, Clone)]
-pub(crate) struct Turns(Arc<Semaphore>);
-
-impl Default for Turns {
-    fn default() -> Self {
-        Self(Arc::new(Semaphore::new(MAX_CONCURRENCY)))
-    }
 }
 
 /// What the gateway answers by itself.
@@ -178,29 +167,16 @@ impl Gateway {
         Ok(response)
     }
 
-    /// An invocation of its own task: a panic there is a crashed function, and one that takes too
-    /// long goes on when the caller has been answered.
+    /// The function's answer, or what API Gateway makes of there being none.
     async fn invoke(&self, route: &Route, event: String) -> Result<String, Refusal> {
-        let work = self.functions.invoke(route.function, event, self.clock.wall_now());
-        let measured = Arc::clone(&self.costs).measure(route.key.clone(), work);
-        // The semaphore is never closed.
-        let turn = Arc::clone(&self.turns.0).acquire_owned().await;
-        let invocation = tokio::spawn(async move {
-            let _turn = turn;
-            measured.await
-        });
-        match timeout(INTEGRATION_TIMEOUT, invocation).await {
-            Err(_) => Err(Refusal::TIMED_OUT),
-            Ok(Ok(Ok(answer))) => Ok(answer),
-            Ok(Ok(Err(error))) => {
-                tracing::error!(function = route.function.name(), %error, "an invocation failed");
-                Err(Refusal::FAILED)
+        let answer = self.invoker.invoke(route.function, event, INTEGRATION_TIMEOUT).await;
+        answer.map_err(|failed| match failed {
+            Failed::TimedOut(_) => Refusal::TIMED_OUT,
+            failed => {
+                tracing::error!(function = route.function.name(), %failed, "an invocation failed");
+                Refusal::FAILED
             }
-            Ok(Err(crash)) => {
-                tracing::error!(function = route.function.name(), %crash, "a function crashed");
-                Err(Refusal::FAILED)
-            }
-        }
+        })
     }
 }
 

@@ -8,7 +8,8 @@
 //!   record messages.
 //! - `aws` is the road between: the product's SDK clients over its own HTTP client, metered, and
 //!   with faults on demand.
-//! - `control` is `/_local/`: messages, clock, costs, metrics, faults, reset.
+//! - `control` is `/_local/`: messages, clock, costs, metrics, faults, reset, and Lambda's Invoke
+//!   API.
 //!
 //! The product does not know that it runs here: only endpoints, credentials, the HTTP client and
 //! the clock differ.

@@ -23,7 +23,7 @@ use crate::{
     clock::MovableClock,
     control::{self, Control},
     data::DataDir,
-    gateway::{self, Cors, Functions, Gateway, Turns},
+    gateway::{self, Cors, Functions, Gateway, Invoker},
     listener::{self, Listeners},
     metrics::Recorder,
     options::Options,
@@ -249,14 +249,9 @@ impl Parts {
         };
         let costs = Arc::new(Costs::default());
         let functions = Functions::start(environment_of).await?;
-        let gateway = Arc::new(Gateway {
-            functions: functions.clone(),
-            turns: Turns::default(),
-            clock: Arc::clone(&clock),
-            costs: Arc::clone(&costs),
-            cors,
-            staff,
-        });
+        let invoker = Invoker::new(functions, Arc::clone(&clock), Arc::clone(&costs));
+        let gateway =
+            Arc::new(Gateway { invoker: invoker.clone(), clock: Arc::clone(&clock), cors, staff });
         let control = Arc::new(Control {
             clock,
             outbox,
@@ -267,7 +262,7 @@ impl Parts {
             tables,
             table_prefix,
             buckets,
-            functions,
+            invoker,
             resetting: tokio::sync::Mutex::default(),
         });
         let gateway = Router::new().fallback(gateway::handle).with_state(gateway);

@@ -113,7 +113,7 @@ where
 }
 
 /// Whether EventBridge, its rules or its scheduler, says that it is time.
-fn is_scheduled(event: &Value) -> bool {
+pub fn is_scheduled(event: &Value) -> bool {
     let is_of_eventbridge =
         matches!(event["source"].as_str(), Some("aws.events" | "aws.scheduler"));
     is_of_eventbridge && event["detail-type"] == "Scheduled Event"

@@ -27,6 +27,7 @@ mod deletion_faults;
 mod deletion_races;
 mod device;
 mod enumeration;
+mod events;
 mod export;
 mod faults;
 mod fuzz;

@@ -13,7 +13,8 @@ const MAX_HEADER_BYTES: usize = 10_240;
 const MAX_BODY_BYTES: usize = 10 * 1024 * 1024;
 /// How much of a body that is too large is still read, so that its sender hears the answer.
 const MAX_DRAINED_BYTES: usize = 4 * MAX_BODY_BYTES;
-const MAX_INVOCATION_BYTES: usize = 6 * 1024 * 1024;
+/// How large an event may be, and an answer.
+pub(crate) const MAX_INVOCATION_BYTES: usize = 6 * 1024 * 1024;
 
 /// The request line and the headers' values together.
 pub(super) fn check_headers(parts: &Parts) -> Result<(), Refusal> {

@@ -11,18 +11,22 @@ use super::{
     iam::tests::{BODY, signed_for},
     *,
 };
-use crate::settings::Settings;
+use crate::{aws::costs::Costs, settings::Settings};
 
 /// A gateway whose functions are all `router`.
 fn gateway(router: Router) -> Gateway {
+    measured(router, Arc::default())
+}
+
+/// One that writes down what they cost.
+fn measured(router: Router, costs: Arc<Costs>) -> Gateway {
     let config = Config::read(|name| Settings::default().get(name)).unwrap();
     let sdk = SdkConfig::builder().behavior_version(aws_config::BehaviorVersion::latest()).build();
     let client = aws_sdk_dynamodb::Client::new(&sdk);
+    let clock = Arc::new(MovableClock::new(None));
     Gateway {
-        functions: Functions::all(router),
-        turns: Turns::default(),
-        clock: Arc::new(MovableClock::new(None)),
-        costs: Arc::default(),
+        invoker: Invoker::new(Functions::all(router), Arc::clone(&clock), costs),
+        clock,
         cors: None,
         staff: Staff::new(client, &config, &[]).unwrap(),
     }
@@ -42,8 +46,8 @@ fn request() -> Request {
 #[tokio::test]
 async fn a_crash_is_an_internal_server_error() {
     let router = Router::new().fallback(async || -> &'static str { panic!("as it should") });
-    let gateway = gateway(router);
-    let costs = Arc::clone(&gateway.costs);
+    let costs = Arc::<Costs>::default();
+    let gateway = measured(router, Arc::clone(&costs));
     let (status, _, body) = answer(gateway, request()).await;
     assert_eq!(status, StatusCode::INTERNAL_SERVER_ERROR);
     assert_eq!(body, r#"{"message":"Internal Server Error"}"#);

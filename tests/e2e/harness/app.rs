@@ -2,7 +2,13 @@
 
 use std::{collections::BTreeMap, sync::Arc};
 
-use local::{Options, Stack};
+use aws_credential_types::Credentials;
+use aws_sdk_dynamodb::config::{BehaviorVersion, Region};
+use local::{Options, Stack, settings::Settings};
+use shared::config::Config;
+
+/// Where the tables are of a stack that is not the test's own.
+const DYNAMODB_URL: &str = "AWS_ENDPOINT_URL_DYNAMODB";
 
 /// What a test needs besides HTTP.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -12,6 +18,8 @@ pub enum Needs {
     /// Codes that can be read back: a local stack, or its services under functions that run
     /// elsewhere.
     Codes,
+    /// The same, and the tables: where they are says `AWS_ENDPOINT_URL_DYNAMODB`.
+    Tables,
     /// API Gateway, a deployed one or the local one: what it does before a function is asked.
     ApiGateway,
     /// What only the local gateway does besides reading codes back: source addresses that are
@@ -69,6 +77,7 @@ impl App {
             // Where `/_local/` is elsewhere, the functions are not behind API Gateway.
             Needs::ApiGateway => app.local_url == app.base_url,
             Needs::Codes => has("/_local/messages").await,
+            Needs::Tables => url(DYNAMODB_URL).is_some() && has("/_local/messages").await,
             Needs::Gateway => has("/_local/clock").await,
             Needs::Own => false,
         };
@@ -82,6 +91,34 @@ impl App {
     /// The stack itself; only where the test [`Needs::Own`].
     pub fn stack(&self) -> &Stack {
         self.stack.as_ref().unwrap()
+    }
+
+    /// A client of DynamoDB; only where the test [`Needs::Own`] or [`Needs::Tables`].
+    pub fn dynamodb(&self) -> aws_sdk_dynamodb::Client {
+        if let Some(stack) = &self.stack {
+            return stack.dynamodb();
+        }
+        let config = aws_sdk_dynamodb::Config::builder()
+            .behavior_version(BehaviorVersion::latest())
+            .region(Region::new("us-east-1"))
+            .credentials_provider(Credentials::new("local", "local", None, None, "tests"))
+            .endpoint_url(url(DYNAMODB_URL).unwrap())
+            .http_client(shared::aws::http_client());
+        aws_sdk_dynamodb::Client::from_conf(config.build())
+    }
+
+    /// The name of a table, such as `users`.
+    pub fn table_name(&self, name: &str) -> String {
+        match &self.stack {
+            Some(stack) => stack.table_name(name),
+            None => format!("{}{name}", self.config().table_prefix),
+        }
+    }
+
+    /// What the functions run with, where the test has no settings of its own.
+    pub fn config(&self) -> Config {
+        let settings = Settings::default();
+        Config::read(|name| settings.get(name)).unwrap()
     }
 }
 

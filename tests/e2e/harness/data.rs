@@ -1,4 +1,4 @@
-//! The tables of a test's own stack.
+//! The tables.
 
 use aws_sdk_dynamodb::types::{AttributeValue, PutRequest, WriteRequest};
 use serde_json::{Map, Value};
@@ -11,11 +11,10 @@ pub type Row = Map<String, Value>;
 impl App {
     /// Every item of a table.
     pub async fn rows(&self, table: &str) -> Vec<Row> {
-        let stack = self.stack();
         let mut rows = Vec::new();
         let mut start = None;
         loop {
-            let scan = stack.dynamodb().scan().table_name(stack.table_name(table));
+            let scan = self.dynamodb().scan().table_name(self.table_name(table));
             let page = scan.set_exclusive_start_key(start).send().await.unwrap();
             let items = page.items.unwrap_or_default();
             rows.extend(
@@ -46,8 +45,7 @@ impl App {
 
     /// Puts items into a table.
     pub async fn put_all(&self, table: &str, rows: &[Value]) {
-        let stack = self.stack();
-        let (client, name) = (stack.dynamodb(), stack.table_name(table));
+        let (client, name) = (self.dynamodb(), self.table_name(table));
         for some in rows.chunks(25) {
             let puts = some.iter().map(|row| {
                 let item = serde_dynamo::to_item(row).unwrap();
@@ -62,19 +60,17 @@ impl App {
 
     /// Puts an item.
     pub async fn put_row(&self, table: &str, row: &Value) {
-        let stack = self.stack();
         let item = serde_dynamo::to_item(row).unwrap();
-        let put = stack.dynamodb().put_item().table_name(stack.table_name(table));
+        let put = self.dynamodb().put_item().table_name(self.table_name(table));
         put.set_item(Some(item)).send().await.unwrap();
     }
 
     /// Sets an attribute of an item.
     pub async fn set(&self, table: &str, key: &[(&str, &str)], name: &str, value: AttributeValue) {
-        let stack = self.stack();
-        let mut update = stack
+        let mut update = self
             .dynamodb()
             .update_item()
-            .table_name(stack.table_name(table))
+            .table_name(self.table_name(table))
             .update_expression("SET #name = :value")
             .expression_attribute_names("#name", name)
             .expression_attribute_values(":value", value);

@@ -4,7 +4,6 @@ use aws_sdk_dynamodb::types::AttributeValue;
 use http::HeaderMap;
 use serde_json::{Value, json};
 use shared::{
-    config::Config,
     documents::Documents,
     etag::{ETag, IfMatch},
     id::UserId,
@@ -135,11 +134,6 @@ impl App {
     /// The function's own way to the bucket.
     pub fn documents(&self) -> Documents {
         Documents::new(self.stack().sdk_config(), &self.config())
-    }
-
-    fn config(&self) -> Config {
-        let settings = local::settings::Settings::default();
-        Config::read(|name| settings.get(name)).unwrap()
     }
 
     /// The keys of all objects of a person, sorted.

@@ -4,6 +4,7 @@ mod answer;
 mod app;
 mod control;
 mod data;
+mod invoke;
 pub mod kyc;
 mod people;
 mod person;
