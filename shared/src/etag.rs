@@ -49,18 +49,6 @@ impl IfMatch {
         }
     }
 
-    /// The same, where a request must say it.
-    ///
-    /// # Errors
-    /// `validation_failed` that names the header.
-    pub fn required(self) -> Result<Self, Problem> {
-        const MISSING: Invalid = Invalid { code: "required", detail: "Send an If-Match header." };
-        match self {
-            Self::Absent => Err(Problem::invalid("If-Match", MISSING)),
-            said => Ok(said),
-        }
-    }
-
     fn read(headers: &HeaderMap) -> Result<Self, Invalid> {
         const INVALID: Invalid =
             Invalid { code: "invalid_if_match", detail: "This header must be * or quoted tags." };

@@ -212,15 +212,6 @@ impl OperationDoc {
             .problems(&[Code::PreconditionFailed])
     }
 
-    /// It needs `If-Match`.
-    pub fn needs_if_match(mut self) -> Self {
-        self = self.if_match().problems(&[Code::ValidationFailed]);
-        if let Some(parameter) = self.parameters.last_mut() {
-            parameter["required"] = true.into();
-        }
-        self
-    }
-
     /// It honours an `Idempotency-Key`, in a way that its description tells.
     pub fn idempotency_key(mut self) -> Self {
         self.parameters.push(json!({ "$ref": "#/components/parameters/IdempotencyKey" }));

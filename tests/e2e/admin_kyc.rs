@@ -121,11 +121,20 @@ async fn what_changed_after_it_was_looked_at_is_not_judged_unseen() {
     app.send_files(&changed, &[&front]).await;
     app.submit_kyc(&user).await.ok();
     let judge = async |tag: &str| app.judge_as_seen(&staff, &user, tag, &approve()).await;
-    let path = format!("/admin/kyc/{}/review", user.user_id);
-    app.admin(&staff, "POST", &path, Some(&approve())).await.refuses(&["If-Match"]);
+    judge("7").await.refuses(&["If-Match"]);
     judge(&tag).await.problem(412, "precondition_failed");
     let tag = app.look(&staff, &user).await.header("etag").unwrap().to_owned();
     judge(&tag).await.ok();
+}
+
+#[tokio::test]
+async fn a_decision_that_names_no_state_is_on_the_present_one() {
+    let Some(app) = App::start(Needs::Own).await else { return };
+    let (staff, user) = (app.staff().await, app.pending_user("1234").await);
+    let path = format!("/admin/kyc/{}/review", user.user_id);
+    let judged = app.admin(&staff, "POST", &path, Some(&approve())).await;
+    assert_eq!(judged.ok()["status"], "APPROVED");
+    assert_eq!(app.kyc_status(&user).await.json["status"], "APPROVED");
 }
 
 #[tokio::test]

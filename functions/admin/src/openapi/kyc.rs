@@ -57,13 +57,13 @@ fn review() -> OperationDoc {
     let path = "/admin/kyc/{user_id}/review";
     about_user(Method::POST, path, "reviewKyc", "Judge the documents of a user")
         .description(
-            "Only what waits for a review can be judged, and only what was looked at: `If-Match` is \
-             the tag of the documents.",
+            "Only what waits for a review can be judged. With `If-Match`, the tag of the documents, \
+             only what was looked at is.",
         )
         .body::<Decision, Judgement>()
         .needed_with("decision", "REJECT", &["rejection_reason"])
         .answers::<ReviewedView>(StatusCode::OK, "The submission as it is now.")
-        .needs_if_match()
+        .if_match()
         .problems(&[Code::KycNotPending, Code::OwnAccount])
 }
 
