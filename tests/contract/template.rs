@@ -121,6 +121,8 @@ fn the_functions_are_the_functions() {
         let full = tagged(&properties["FunctionName"], "Sub").map(text);
         assert_eq!(full, Some(format!("${{AWS::StackName}}-{name}")));
         assert_eq!(function["Metadata"]["BuildMethod"].as_str(), Some("rust-cargolambda"));
+        // Elsewhere it would be linked with what others use.
+        assert_eq!(text(&properties["CodeUri"]), format!("functions/{name}"));
         assert!(properties["MemorySize"].as_u64().is_some(), "{name} says its memory");
         // A request's own deadline is 20 seconds.
         let shared = &template["Globals"]["Function"]["Timeout"];
