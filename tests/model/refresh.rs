@@ -23,8 +23,8 @@ struct Exploration {
 }
 
 impl Exploration {
-    /// Explores sessions of so many refreshes until nothing new happens. Panics, with the shortest way there, where a rule is
-    /// broken.
+    /// Explores sessions of so many refreshes until nothing new happens. Panics, with the shortest way
+    /// there, where a rule is broken.
     fn run(keys: HolderKeys, thief: bool, refreshes: u64) -> Self {
         let first = World::new(keys, START);
         let mut seen = HashMap::from([(first.clone(), 0)]);

@@ -2,7 +2,8 @@
 //!
 //! Three round trips, the same for an identifier that nobody has: the attempt is counted against
 //! its source beside the look for the identifier's claim, and against the identifier beside the
-//! reading of the account and its sessions; one transaction signs in. The password is compared between the last two, with somebody's hash or nobody's.
+//! reading of the account and its sessions; one transaction signs in. The password is compared
+//! between the last two, with somebody's hash or nobody's.
 
 use std::time::Duration;
 

@@ -169,7 +169,8 @@ pub fn claim_for<L>(
 }
 
 /// Notes a sign-in, if the account is still active and nobody has signed in and nothing has ended
-/// its sessions since it was read: the session that begins, and those that end for it. `upgraded` replaces a password hash whose parameters are out of date.
+/// its sessions since it was read: the session that begins, and those that end for it. `upgraded`
+/// replaces a password hash whose parameters are out of date.
 pub fn sign_in<L>(
     transaction: &mut Transaction<L>,
     label: L,

@@ -142,8 +142,8 @@ enum Write {
 }
 
 /// Posts an entry at a place of its user's wallet. `beside` adds what is to be written in the same
-/// transaction, and may hold that who asks still has the right to. What the caller has seen already, perhaps a moment old, is tried first; nothing but
-/// a repeated key is answered on its word.
+/// transaction, and may hold that who asks still has the right to. What the caller has seen already,
+/// perhaps a moment old, is tried first; nothing but a repeated key is answered on its word.
 ///
 /// # Errors
 /// `not_found` without such a wallet, `insufficient_balance`, `idempotency_key_reused`, `forbidden`

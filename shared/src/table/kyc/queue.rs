@@ -154,8 +154,8 @@ async fn merged(
     Ok((rows, horizon))
 }
 
-/// At most `limit` submissions, and at most 50, whose files have been awaited for a day at `now`, or that were
-/// given up and have files left, oldest first: for the sweep, which gives them up with
+/// At most `limit` submissions, and at most 50, whose files have been awaited for a day at `now`, or
+/// that were given up and have files left, oldest first: for the sweep, which gives them up with
 /// [`super::review::abandon`]. Read consistently, so those that have moved on are not among them.
 pub async fn abandoned(
     store: &Store,
