@@ -207,7 +207,12 @@ async fn two_hundred_debits_at_once_never_go_below_zero_and_the_entries_add_up()
     let refused = answers.iter().filter(|answer| answer.status == 400);
     assert!(refused.clone().all(|answer| answer.text("code") == "insufficient_balance"));
     assert_eq!(sums(&app, &user, "MONEY").await, (0, 0));
-    assert_eq!(entries(&app, &user, "MONEY").await.len(), 51);
+    // Their ids have the order in which the balance changed.
+    let mut made = entries(&app, &user, "MONEY").await;
+    made.sort_by_key(|entry| entry["sk"].as_str().unwrap().to_owned());
+    assert_eq!(made.len(), 51);
+    let mut steps = made.windows(2);
+    assert!(steps.all(|step| step[0]["balance_after"] == step[1]["balance_before"]), "{made:?}");
 }
 
 #[tokio::test]

@@ -17,7 +17,7 @@ use super::{
     wallet::{self, Balance, Entry},
 };
 use crate::{
-    id::{AuditId, EntryId, SessionId, UserId},
+    id::{AuditId, SessionId, UserId},
     otp::after,
     problem::{Code, Problem},
     secret,
@@ -136,7 +136,7 @@ pub async fn begin(
 /// The last entry of a wallet that is not empty.
 fn forfeit(balance: &Balance, record: &Record, now: Timestamp) -> Option<Entry> {
     let actor = record.actor().map_or("system".to_owned(), |actor| actor.to_string());
-    balance.forfeit(EntryId::new(now, secret::random()), actor, now)
+    balance.forfeit(balance.next_entry_id(now, secret::random()), actor, now)
 }
 
 fn put(all: &mut Transaction<Write>, deletion: &Deletion) -> Result<(), Problem> {

@@ -10,10 +10,7 @@ use super::{
     usage,
     wallet::{self, Balance, Entry},
 };
-use crate::{
-    clock::whole_second, id::EntryId, identifier::Identifier, money::Points, problem::Problem,
-    secret,
-};
+use crate::{clock::whole_second, identifier::Identifier, money::Points, problem::Problem, secret};
 
 const SIGN_UP_POINTS: i64 = 50;
 const INVITEE_POINTS: i64 = 50;
@@ -81,7 +78,7 @@ pub fn credit(
     reason: &str,
     now: Timestamp,
 ) -> Result<Entry, Problem> {
-    let entry_id = EntryId::new(now, secret::random());
+    let entry_id = balance.next_entry_id(now, secret::random());
     let entry = balance.credit_points(entry_id, points(amount)?, reference, reason, now);
     entry.ok_or_else(|| Problem::internal("a wallet holds all the points that it can"))
 }

@@ -211,7 +211,7 @@ fn transaction(
     let Posting { user_id, movement, .. } = posting;
     let (after_it, balance_before, balance_after) =
         ledger::apply(balance, *movement).map_err(|refusal| refused(refusal, *movement))?;
-    let entry_id = EntryId::new(now, secret::random());
+    let entry_id = balance.next_entry_id(now, secret::random());
     let entry = posting.entry(entry_id, (balance_before, balance_after));
     let mut all = Transaction::default();
     let changed = Balance { updated_at: now, ..after_it };

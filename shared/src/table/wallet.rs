@@ -3,11 +3,11 @@
 //! A balance only ever changes together with its ledger entry, in one transaction, held by the
 //! balance's version. Entries are never changed or deleted.
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Change, Item, Key, Store, Table, Transaction, from_item, item, n, read::Page, seconds, time,
+    Change, Item, Key, Store, Table, Transaction, from_item, item, n, read::Page, s, seconds, time,
 };
 use crate::{
     clock::whole_second,
@@ -31,6 +31,9 @@ pub struct Balance {
     pub revision: u64,
     /// Referrals of this user that were paid for.
     pub referrals_paid: u32,
+    /// Its newest entry. The next one's id comes after it, whoever's clock is behind.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub last_entry_id: Option<EntryId>,
     /// When it last changed.
     #[serde(with = "seconds::required")]
     pub updated_at: Timestamp,
@@ -146,6 +149,7 @@ impl Balance {
             points_credited: 0,
             revision: 0,
             referrals_paid: 0,
+            last_entry_id: None,
             updated_at: now,
             closed_at: None,
         }
@@ -154,6 +158,15 @@ impl Balance {
     /// Whether it takes entries: its account has not been deleted.
     pub fn is_open(&self) -> bool {
         self.closed_at.is_none()
+    }
+
+    /// The id of an entry that is made at `now`: it comes after those that there are, so that the
+    /// ids have the order in which the balance changed. `random` must be fresh from a CSPRNG.
+    pub fn next_entry_id(&self, now: Timestamp, random: [u8; 10]) -> EntryId {
+        let tick = SignedDuration::from_millis(1);
+        let after = self.last_entry_id.map(|id| id.created_at().saturating_add(tick));
+        let after = after.and_then(Result::ok).unwrap_or(Timestamp::MIN);
+        EntryId::new(now.max(after), random)
     }
 
     /// The entry that takes all the money, if there is any.
@@ -184,6 +197,7 @@ impl Balance {
         let balance_before = self.points;
         self.points = Points::new(self.points)?.checked_add(points)?.get();
         self.points_credited = self.points_credited.checked_add(points.get())?;
+        self.last_entry_id = Some(entry_id);
         self.updated_at = now;
         Some(Entry {
             entry_id,
@@ -222,13 +236,15 @@ pub fn post<L: Copy>(
 ) -> Result<(), Problem> {
     let revision = i64::try_from(balance.revision).map_err(Problem::internal)?;
     let update = "SET balance_minor = :money, points = :points, points_credited = :credited, \
-                  referrals_paid = :referrals, updated_at = :now, revision = :next";
+                  referrals_paid = :referrals, last_entry_id = :entry, updated_at = :now, \
+                  revision = :next";
     let change = Change::new(balance_key(balance.user_id), update)
         .only_if("revision = :revision")
         .with(":money", n(balance.balance_minor))
         .with(":points", n(balance.points))
         .with(":credited", n(balance.points_credited))
         .with(":referrals", n(balance.referrals_paid))
+        .with(":entry", s(entry.entry_id.to_string()))
         .with(":now", time(balance.updated_at))
         .with(":revision", n(revision))
         .with(":next", n(revision + 1));
@@ -287,4 +303,24 @@ fn append<L>(
     new.extend(entry_key(user_id, entry.entry_id).key);
     transaction.create(label, Table::Wallets, "sk", new);
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_entry_comes_after_those_that_there_are_whatever_the_clock_says() {
+        let at = |millis| Timestamp::from_millisecond(millis).unwrap();
+        let user_id = UserId::new(at(0), [0; 10]);
+        let last = EntryId::new(at(1_800_000_000_000), [0xff; 10]);
+        let empty = Balance::empty(user_id, at(0));
+        let balance = Balance { last_entry_id: Some(last), ..empty.clone() };
+        for behind in [0, 1, 60_000] {
+            assert!(balance.next_entry_id(at(1_800_000_000_000 - behind), [0; 10]) > last);
+        }
+        let later = at(1_800_000_000_007);
+        assert_eq!(balance.next_entry_id(later, [0; 10]).created_at(), later);
+        assert_eq!(empty.next_entry_id(later, [0; 10]).created_at(), later);
+    }
 }
