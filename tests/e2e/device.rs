@@ -193,3 +193,31 @@ async fn bad_fields_are_named_all_at_once() {
         "is_active",
     ]);
 }
+
+#[tokio::test]
+async fn a_device_that_ran_out_does_not_stand_in_the_way_when_its_tokens_claim_went_first() {
+    let Some(app) = App::start(Needs::Own).await else { return };
+    let (user, other) = (app.register_user().await, app.register_user().await);
+    for (device_id, token) in [("phone", "t1"), ("tablet", "t2")] {
+        let (access_token, _) = sign_in(&app, &user).await;
+        let mut body = phone(token);
+        body["device_id"] = json!(device_id);
+        register(&app, &access_token, &body).await.ok();
+    }
+    app.advance(91 * 24 * 3_600).await;
+    // As TTL does, which deletes one item and another days later; then another user has the token.
+    for claim in app.rows_where("devices", "device_id", "CLAIM").await {
+        let partition = claim["user_id"].as_str().unwrap();
+        app.remove_row("devices", &[("user_id", partition), ("device_id", "CLAIM")]).await;
+    }
+    let (theirs, _) = sign_in(&app, &other).await;
+    register(&app, &theirs, &phone("t2")).await.ok();
+    let (access_token, _) = sign_in(&app, &user).await;
+    register(&app, &access_token, &phone("t3")).await.ok();
+    let mut tablet = phone("t4");
+    tablet["device_id"] = json!("tablet");
+    let (second, _) = sign_in(&app, &user).await;
+    register(&app, &second, &tablet).await.ok();
+    assert_eq!(listed(&app, &access_token).await.len(), 2);
+    assert_eq!(listed(&app, &theirs).await.len(), 1);
+}

@@ -130,12 +130,12 @@ pub async fn register(store: &Store, device: &Device, seen: &Seen) -> Result<boo
     put_device(&mut all, device, before)?;
     put_claim(&mut all, device, &digest, seen.claim.as_ref())?;
     session::link_device(&mut all, (), &seen.session, device, &digest);
-    if let Some(before) = before.filter(|before| before.fcm_token != device.fcm_token) {
-        drop_claim(&mut all, before);
-    }
-    for other in giving_way(device, seen) {
-        drop_device(&mut all, other);
-        if other.fcm_token != device.fcm_token {
+    let giving_way = giving_way(device, seen);
+    giving_way.iter().for_each(|other| drop_device(&mut all, other));
+    for other in before.into_iter().chain(giving_way) {
+        // The claim of one that has run out may have gone before it, or be another user's by now.
+        let has_claim = other.expires_at > device.last_used_at;
+        if has_claim && other.fcm_token != device.fcm_token {
             drop_claim(&mut all, other);
         }
     }

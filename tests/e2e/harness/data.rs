@@ -79,4 +79,13 @@ impl App {
         }
         update.send().await.unwrap();
     }
+
+    /// Deletes an item.
+    pub async fn remove_row(&self, table: &str, key: &[(&str, &str)]) {
+        let mut delete = self.dynamodb().delete_item().table_name(self.table_name(table));
+        for (name, value) in key {
+            delete = delete.key(*name, AttributeValue::S((*value).to_owned()));
+        }
+        delete.send().await.unwrap();
+    }
 }
