@@ -70,7 +70,8 @@ impl<S: Sync> FromRequestParts<S> for IfMatch {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Problem> {
-        Self::read(&parts.headers).map_err(|invalid| Problem::invalid("If-Match", invalid))
+        let invalid = |invalid| Problem::invalid("If-Match", invalid).before_the_gate();
+        Self::read(&parts.headers).map_err(invalid)
     }
 }
 

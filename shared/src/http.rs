@@ -117,9 +117,11 @@ where
         let is_json = is_json(request.headers());
         let bytes = axum::body::to_bytes(request.into_body(), MAX_BODY_BYTES)
             .await
-            .map_err(|_| Problem::new(Code::BodyTooLarge, "A body may be 64 KiB long."))?;
-        let fields = Fields::new(object(&bytes, is_json)?, context(state));
-        fields.parse().map(Self).map_err(Problem::validation)
+            .map_err(|_| Problem::new(Code::BodyTooLarge, "A body may be 64 KiB long."));
+        let object = bytes.and_then(|bytes| object(&bytes, is_json));
+        let fields = object.map(|object| Fields::new(object, context(state)));
+        let read = fields.and_then(|fields| fields.parse().map_err(Problem::validation));
+        read.map(Self).map_err(Problem::before_the_gate)
     }
 }
 
@@ -152,7 +154,8 @@ where
         let object =
             pairs.map(|(name, value)| (name.into_owned(), Value::String(value.into_owned())));
         let fields = Fields::new(object.collect(), context(state));
-        fields.parse().map(Self).map_err(Problem::validation)
+        let read = fields.parse().map(Self).map_err(Problem::validation);
+        read.map_err(Problem::before_the_gate)
     }
 }
 
@@ -192,8 +195,8 @@ impl<S: Send + Sync> FromRequestParts<S> for PathParameter {
 
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
         let parameter = Path::<String>::from_request_parts(parts, state).await;
-        let Path(parameter) =
-            parameter.map_err(|_| Problem::new(Code::NotFound, "There is no such thing."))?;
+        let nothing = |_| Problem::new(Code::NotFound, "There is no such thing.");
+        let Path(parameter) = parameter.map_err(nothing).map_err(Problem::before_the_gate)?;
         Ok(Self(parameter))
     }
 }
@@ -279,7 +282,8 @@ impl<S: Sync> FromRequestParts<S> for MaybeIdempotencyKey {
         const NAME: &str = "Idempotency-Key";
         let Some(value) = parts.headers.get(NAME) else { return Ok(Self(None)) };
         let key = IdempotencyKey::parse(value.as_bytes());
-        key.map(|key| Self(Some(key))).map_err(|invalid| Problem::invalid(NAME, invalid))
+        let invalid = |invalid| Problem::invalid(NAME, invalid).before_the_gate();
+        key.map(|key| Self(Some(key))).map_err(invalid)
     }
 }
 
@@ -295,7 +299,8 @@ impl<S: Sync> FromRequestParts<S> for RequiredIdempotencyKey {
             Invalid { code: "required", detail: "Send an Idempotency-Key header." };
         let MaybeIdempotencyKey(key) =
             MaybeIdempotencyKey::from_request_parts(parts, state).await?;
-        key.map(Self).ok_or_else(|| Problem::invalid("Idempotency-Key", MISSING))
+        let missing = || Problem::invalid("Idempotency-Key", MISSING).before_the_gate();
+        key.map(Self).ok_or_else(missing)
     }
 }
 

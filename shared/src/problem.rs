@@ -109,6 +109,7 @@ struct Parts {
     retry_after_seconds: Option<u64>,
     allow: Option<HeaderValue>,
     cause: Option<Box<dyn std::error::Error + Send + Sync>>,
+    is_before_the_gate: bool,
 }
 
 impl Problem {
@@ -122,6 +123,7 @@ impl Problem {
             retry_after_seconds: None,
             allow: None,
             cause: None,
+            is_before_the_gate: false,
         }))
     }
 
@@ -169,7 +171,7 @@ impl Problem {
 
     /// 400: a cursor that was altered, or belongs to another query.
     pub fn invalid_cursor(invalid: Invalid) -> Self {
-        Self::field(Code::InvalidCursor, "cursor", invalid.detail)
+        Self::field(Code::InvalidCursor, "cursor", invalid.detail).before_the_gate()
     }
 
     /// 429: not before `seconds` have passed.
@@ -210,6 +212,17 @@ impl Problem {
     pub fn retry_after(mut self, seconds: i64) -> Self {
         self.0.retry_after_seconds = Some(seconds.max(1).unsigned_abs());
         self
+    }
+
+    /// The same problem, found before it was asked whether the caller may come in at all.
+    pub fn before_the_gate(mut self) -> Self {
+        self.0.is_before_the_gate = true;
+        self
+    }
+
+    /// Whether it was found before it was asked whether the caller may come in.
+    pub fn is_before_the_gate(&self) -> bool {
+        self.0.is_before_the_gate
     }
 
     /// The same problem with what the operator should read in the log. It never reaches a client

@@ -1,16 +1,8 @@
 //! Every operation that is not for anyone refuses strangers, whatever it is asked.
 
 use local::{Options, Stack};
-use shared::operation::{self, Caller, Operation};
-
-/// A path that an operation answers.
-fn path(operation: &Operation) -> String {
-    let segment = |segment: &str| match segment.starts_with('{') {
-        true => "01998f6e-5c1b-7d34-9a44-0f4f2f1c8b11".to_owned(),
-        false => segment.to_owned(),
-    };
-    operation.path.split('/').map(segment).collect::<Vec<_>>().join("/")
-}
+use shared::operation::{self, Caller};
+use tests::path_of;
 
 #[tokio::test]
 async fn every_operation_refuses_strangers() {
@@ -26,7 +18,7 @@ async fn every_operation_refuses_strangers() {
         for authorization in
             [None, Some("Bearer x"), Some("Bearer e30.e30.e30"), Some("Basic eDp5")]
         {
-            let url = format!("{}{}", stack.base_url(), path(operation));
+            let url = format!("{}{}", stack.base_url(), path_of(operation));
             let mut request = client.request(operation.method.clone(), url).body("{}");
             request = request.header("content-type", "application/json");
             if let Some(authorization) = authorization {

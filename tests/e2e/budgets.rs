@@ -4,6 +4,10 @@ use serde_json::json;
 
 use crate::harness::{App, Needs, PASSWORD, random_phone, random_source};
 
+/// What a million request units cost on demand, US dollars: `us-east-1`, November 2026.
+const RRU_USD: f64 = 0.125;
+const WRU_USD: f64 = 0.625;
+
 /// Both the last call and the dearest one stay within hops, read and write units, and sends.
 pub(crate) async fn within(
     app: &App,
@@ -12,8 +16,13 @@ pub(crate) async fn within(
 ) {
     let cost = app.costs(operation).await;
     println!(
-        "{operation:30} {:>2} calls  {} hops  {} RRU  {} WRU  {} sends",
-        cost.calls, cost.hops_max, cost.rru_max, cost.wru_max, cost.sends_max
+        "{operation:45} {:>2} calls  {} hops  {:>4} RRU  {:>4} WRU  {} sends  {:>6.2} USD a million",
+        cost.calls,
+        cost.hops_max,
+        cost.rru_max,
+        cost.wru_max,
+        cost.sends_max,
+        RRU_USD * cost.rru_max + WRU_USD * cost.wru_max,
     );
     assert!(cost.calls > 0, "{operation}");
     let last = cost.hops <= hops && cost.rru <= rru && cost.wru <= wru && cost.sends <= sends;

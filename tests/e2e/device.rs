@@ -1,8 +1,9 @@
 //! `POST /auth/device`, `GET /auth/devices`, `DELETE /auth/devices/{device_id}`.
 
+use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use serde_json::{Value, json};
 
-use crate::harness::{Answer, App, Needs, PASSWORD, User};
+use crate::harness::{Answer, App, Needs, PASSWORD, User, at_once};
 
 fn phone(token: &str) -> Value {
     json!({"device_id": "phone", "fcm_token": token, "device_type": "ANDROID"})
@@ -102,6 +103,26 @@ async fn fifty_registrations_of_one_push_token_leave_one_holder() {
 }
 
 #[tokio::test]
+async fn of_devices_that_one_session_registers_at_once_it_has_one() {
+    let Some(app) = App::start(Needs::Own).await else { return };
+    for _ in 0..5 {
+        let user = app.register_user().await;
+        let answers = at_once((0..8).map(|number| {
+            let (app, access_token) = (app.clone(), user.access_token.clone());
+            let mut body = phone(&format!("{}-{number}", user.username));
+            body["device_id"] = json!(format!("d{number}"));
+            async move { register(&app, &access_token, &body).await }
+        }))
+        .await;
+        assert!(answers.iter().all(|answer| [200, 503].contains(&answer.status)), "{answers:?}");
+        let rows = app.rows_where("devices", "user_id", &user.user_id).await;
+        let session = &app.rows_where("sessions", "user_id", &user.user_id).await[0];
+        assert_eq!(rows.len(), 1, "{rows:?}");
+        assert_eq!(rows[0]["device_id"], session["device_id"]);
+    }
+}
+
+#[tokio::test]
 async fn the_end_of_a_session_whatever_ends_it_ends_its_device() {
     let Some(app) = App::start(Needs::Own).await else { return };
     let user = app.register_user().await;
@@ -174,6 +195,27 @@ async fn a_device_can_be_taken_off_by_its_own_user_only() {
     delete(&user.access_token).await.ok();
     delete(&user.access_token).await.problem(404, "not_found");
     assert!(listed(&app, &user.access_token).await.is_empty());
+}
+
+#[tokio::test]
+async fn what_is_a_device_id_can_be_named_in_a_path_and_the_rest_is_none() {
+    let Some(app) = App::start(Needs::Codes).await else { return };
+    let user = app.register_user().await;
+    let named = |device_id: &str| {
+        let mut body = phone("t1");
+        body["device_id"] = json!(device_id);
+        body
+    };
+    for device_id in ["a b", "a+b", "a&b=c", "~a:b;c@d!", "...", "ग", "\"'<>^`{|}"] {
+        register(&app, &user.access_token, &named(device_id)).await.ok();
+        let segment = utf8_percent_encode(device_id, NON_ALPHANUMERIC);
+        let path = format!("/auth/devices/{segment}");
+        app.request("DELETE", &path).bearer(&user.access_token).send().await.ok();
+        assert!(listed(&app, &user.access_token).await.is_empty(), "{device_id}");
+    }
+    for device_id in ["a/b", "a\\b", "a?b", "a#b", "a%20b", "%2F", ".", ".."] {
+        register(&app, &user.access_token, &named(device_id)).await.refuses(&["device_id"]);
+    }
 }
 
 #[tokio::test]

@@ -21,6 +21,7 @@ mod admin_sessions;
 mod admin_update;
 mod admin_users;
 mod budgets;
+mod callers;
 mod credentials;
 mod deletion;
 mod deletion_faults;

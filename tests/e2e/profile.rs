@@ -263,10 +263,29 @@ async fn profile_1_hop_1_5_rru_and_a_change_2_hops_2_wru_or_6_when_completeness_
         change(&app, method, &user, &json!({"full_name": "Sita"})).await.ok();
         within(&app, &operation, (2, 1.5, 2.0, 0)).await;
         change(&app, method, &user, &json!({"full_name": "x"})).await.refuses(&["full_name"]);
-        assert_eq!(app.costs(&operation).await.last(), (0, 0.0, 0.0));
+        assert_eq!(app.costs(&operation).await.last(), (1, 1.0, 0.0));
         change(&app, method, &user, &whole()).await.ok();
         within(&app, &operation, (2, 1.5, 6.0, 0)).await;
         change(&app, method, &user, &json!({"full_name": null})).await.ok();
         within(&app, &operation, (2, 1.5, 6.0, 0)).await;
     }
+}
+
+#[tokio::test]
+async fn a_change_of_an_old_version_2_hops_3_5_rru() {
+    let Some(app) = App::start(Needs::Own).await else { return };
+    let user = app.register_user().await;
+    for method in ["PUT", "PATCH"] {
+        let old = change_if(&app, method, &user, &whole(), Some("\"none\"")).await;
+        old.problem(412, "precondition_failed");
+        within(&app, &format!("{method} /users/profile"), (2, 3.5, 0.0, 0)).await;
+    }
+}
+
+#[tokio::test]
+async fn a_profile_that_is_not_there_is_404() {
+    let Some(app) = App::start(Needs::Tables).await else { return };
+    let user = app.register_user().await;
+    app.remove_row("profiles", &[("user_id", &user.user_id)]).await;
+    read(&app, &user).await.problem(404, "not_found");
 }

@@ -183,3 +183,13 @@ async fn wallet_1_hop_1_5_rru_and_a_page_of_entries_1_hop() {
         within(&app, "GET /users/wallet/transactions", (1, 2.0, 0.0, 0)).await;
     }
 }
+
+#[tokio::test]
+async fn a_wallet_that_is_not_there_is_500_and_says_nothing_of_the_inside() {
+    let Some(app) = App::start(Needs::Tables).await else { return };
+    let user = app.register_user().await;
+    app.remove_row("wallets", &[("user_id", &user.user_id), ("sk", "BALANCE")]).await;
+    let answer = app.wallet(&user).await;
+    answer.problem(500, "internal_error");
+    assert_eq!(answer.text("detail"), "The fault has been logged.");
+}

@@ -71,8 +71,8 @@ pub async fn router(environment: &Environment) -> Result<Router, StartError> {
         .route("/admin/kyc/{user_id}/review", post(kyc::review))
         .route("/admin/kyc/{user_id}/document-number", delete(kyc::free_number))
         .route("/admin/audit", get(audit::search))
-        .with_state(app);
-    Ok(http::finish(routes))
+        .with_state(app.clone());
+    Ok(http::finish(app.gate.guard(routes)))
 }
 
 impl App {

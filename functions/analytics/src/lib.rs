@@ -42,6 +42,6 @@ pub async fn router(environment: &Environment) -> Result<Router, StartError> {
     let routes = Router::new()
         .route("/users/analytics/usage-stats", get(handlers::usage_stats))
         .route("/internal/usage-events", post(handlers::usage_events))
-        .with_state(app);
-    Ok(http::finish(routes))
+        .with_state(app.clone());
+    Ok(http::finish(app.gate.guard(routes)))
 }

@@ -39,7 +39,7 @@ pub(crate) struct DeviceBody {
 
 impl Body for DeviceBody {
     fn read(fields: &mut Fields) -> Option<Self> {
-        let device_id = fields.required("device_id", plain::<MAX_DEVICE_ID_CHARS>);
+        let device_id = fields.required("device_id", device_id);
         let fcm_token = fields.required("fcm_token", plain::<MAX_TOKEN_CHARS>);
         let device_type = fields.required("device_type", |text| match text {
             "ANDROID" => Ok(DeviceType::Android),
@@ -67,6 +67,15 @@ impl Body for DeviceBody {
             is_active: is_active?,
         })
     }
+}
+
+/// A name that a path can carry: API Gateway decodes paths before it looks at them, so some
+/// characters would make another path of it, however they are written.
+fn device_id(given: &str) -> Result<String, Invalid> {
+    let id = plain::<MAX_DEVICE_ID_CHARS>(given)?;
+    let fits = !id.contains(['/', '\\', '?', '#', '%']) && id != "." && id != "..";
+    let detail = "This must have no / \\ ? # or % and be neither . nor ..";
+    fits.then_some(id).ok_or(Invalid { code: "invalid_device_id", detail })
 }
 
 /// A text of 1 to `MAX` characters, none of them a control character.

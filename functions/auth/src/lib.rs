@@ -93,6 +93,6 @@ pub async fn router(environment: &Environment) -> Result<Router, StartError> {
         .route("/auth/account/export", get(handlers::export_account))
         .route("/.well-known/jwks.json", get(handlers::jwks))
         .route("/health", get(handlers::health))
-        .with_state(app);
-    Ok(http::finish(routes))
+        .with_state(app.clone());
+    Ok(http::finish(app.gate.guard(routes)))
 }

@@ -152,7 +152,12 @@ struct IdentifierChange {
 #[allow(dead_code, reason = "only its schema is used")]
 struct Registering {
     /// The device's name among the user's own.
-    #[schema(min_length = 1, max_length = 200, example = "pixel-9-a1b2")]
+    #[schema(
+        min_length = 1,
+        max_length = 200,
+        pattern = "^[^/\\\\?#%]+$",
+        example = "pixel-9-a1b2"
+    )]
     device_id: String,
     /// The push token. It belongs to one user: registering it takes it over.
     #[schema(min_length = 1, max_length = 1024, example = "fcm:APA91bHun4MxP5egoKMwt2KZFBaFUH")]

@@ -49,6 +49,6 @@ pub async fn router(environment: &Environment) -> Result<Router, StartError> {
         .route("/users/kyc", post(handlers::create).patch(handlers::change))
         .route("/users/kyc/submit", post(handlers::hand_in))
         .route("/users/kyc/status", get(handlers::status))
-        .with_state(app);
-    Ok(http::finish(routes))
+        .with_state(app.clone());
+    Ok(http::finish(app.gate.guard(routes)))
 }

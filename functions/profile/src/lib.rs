@@ -32,6 +32,6 @@ pub async fn router(environment: &Environment) -> Result<Router, StartError> {
     let gate = Gate::open(environment, &store).await?;
     let app = App { config, clock, store, gate };
     let profile = get(handlers::show).put(handlers::replace).patch(handlers::merge);
-    let routes = Router::new().route("/users/profile", profile).with_state(app);
-    Ok(http::finish(routes))
+    let routes = Router::new().route("/users/profile", profile).with_state(app.clone());
+    Ok(http::finish(app.gate.guard(routes)))
 }

@@ -42,6 +42,6 @@ pub async fn router(environment: &Environment) -> Result<Router, StartError> {
         .route("/users/wallet", get(handlers::balance))
         .route("/users/wallet/transactions", get(handlers::transactions))
         .route("/internal/wallet/entries", post(handlers::post_entry))
-        .with_state(app);
-    Ok(http::finish(routes))
+        .with_state(app.clone());
+    Ok(http::finish(app.gate.guard(routes)))
 }

@@ -139,13 +139,20 @@ pub async fn register(store: &Store, device: &Device, seen: &Seen) -> Result<boo
             drop_claim(&mut all, other);
         }
     }
-    if let Some(elsewhere) = seen.claim.as_ref().filter(|claim| claim.owner_id != device.user_id) {
-        // Another user's item is not read: it goes if it still has the token.
+    if let Some(elsewhere) = seen.claim.as_ref().filter(|claim| !is_known(claim, device, seen)) {
+        // It is not read, or was not there yet when the list was: it goes if it still has the token.
         let values = Item::from([(":token".to_owned(), s(&*device.fcm_token))]);
         let condition = "attribute_not_exists(fcm_token) OR fcm_token = :token";
         all.delete((), key(elsewhere.owner_id, &elsewhere.owner_device), Some(condition), values);
     }
     Ok(store.commit(all).await?.is_ok())
+}
+
+/// Whether what holds the token is `device` itself, or among the user's devices that were seen.
+fn is_known(claim: &TokenClaim, device: &Device, seen: &Seen) -> bool {
+    let others = seen.devices.iter().map(|other| &other.device_id);
+    let mut known = others.chain([&device.device_id]);
+    claim.owner_id == device.user_id && known.any(|device_id| *device_id == claim.owner_device)
 }
 
 /// The user's own devices that give way to `device`.

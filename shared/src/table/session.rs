@@ -177,7 +177,8 @@ pub fn set_auth_time<L>(transaction: &mut Transaction<L>, label: L, session: &Se
     transaction.change(label, change);
 }
 
-/// Notes the device that a living session registers.
+/// Notes the device that a living session registers, in the place of the one that was seen there: of
+/// two at once one comes later, and knows of the other.
 pub fn link_device<L>(
     transaction: &mut Transaction<L>,
     label: L,
@@ -190,10 +191,17 @@ pub fn link_device<L>(
         None => " REMOVE device_name",
     };
     let update = format!("SET device_id = :device, device_token = :token{name}");
+    let unchanged = match session.device {
+        Some(_) => "device_id = :before",
+        None => "attribute_not_exists(device_id)",
+    };
     let mut change = Change::new(key(session.user_id, session.session_id), update)
-        .only_if("attribute_exists(session_id)")
+        .only_if(format!("attribute_exists(session_id) AND {unchanged}"))
         .with(":device", s(&*device.device_id))
         .with(":token", s(token.text()));
+    if let Some(before) = &session.device {
+        change = change.with(":before", s(&*before.device_id));
+    }
     if let Some(name) = &device.device_name {
         change = change.with(":name", s(&**name));
     }

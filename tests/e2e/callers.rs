@@ -1,0 +1,113 @@
+//! Every operation, asked by those who may not call it, whatever they send.
+
+use serde_json::{Value, json};
+use shared::operation::{ALL, Caller, Operation};
+use tests::{
+    events::{self, file_name},
+    path_of,
+};
+
+use crate::harness::{Answer, App, Needs};
+
+/// What is sent: nothing right, and bodies and queries that are read before anything else.
+const SENT: [(&str, &str, &str); 4] = [
+    ("", "application/json", "{}"),
+    ("", "application/json", "["),
+    ("", "text/plain", "x"),
+    ("?limit=0&cursor=x&from=x&forfeit_balance=x", "application/json", ""),
+];
+
+async fn ask(app: &App, operation: &Operation, token: &str) -> Vec<Answer> {
+    let mut answers = Vec::new();
+    for (query, content_type, body) in SENT {
+        let path = format!("{}{query}", path_of(operation));
+        let request = app.request(operation.method.as_str(), &path).bearer(token);
+        let request = request.header("content-type", content_type).header("if-match", "x");
+        let answer = request.body(body).send().await;
+        answers.push(answer.documented(operation.method.as_str(), operation.path));
+    }
+    answers
+}
+
+/// The operations that only these may call.
+fn of(callers: &[Caller]) -> impl Iterator<Item = &'static Operation> {
+    let of = callers.to_vec();
+    ALL.iter().filter(move |operation| of.contains(&operation.caller))
+}
+
+#[tokio::test]
+async fn asvs_7_4_1_an_ended_session_is_401_on_every_operation_whatever_is_sent() {
+    let Some(app) = App::start(Needs::Own).await else { return };
+    let (staff, user) = (app.staff().await, app.register_user().await);
+    for person in [&staff, &user] {
+        app.logout(&person.access_token, &json!({"all": true})).await.ok();
+    }
+    let before = app.sizes().await;
+    for operation in of(&[Caller::User, Caller::Staff]) {
+        for token in [&staff.access_token, &user.access_token] {
+            for answer in ask(&app, operation, token).await {
+                answer.problem(401, "session_ended");
+            }
+        }
+    }
+    assert_eq!(app.sizes().await, before);
+}
+
+#[tokio::test]
+async fn an_ordinary_user_is_403_on_every_operation_of_staff_whatever_is_sent() {
+    let Some(app) = App::start(Needs::Own).await else { return };
+    let user = app.register_user().await;
+    for operation in of(&[Caller::Staff]) {
+        let before = app.audited(&user.user_id).await.len();
+        for answer in ask(&app, operation, &user.access_token).await {
+            answer.problem(403, "forbidden");
+        }
+        let noted = app.audited(&user.user_id).await;
+        assert_eq!(noted.len(), before + SENT.len(), "{}", operation.route_key());
+        assert!(noted[..SENT.len()].iter().all(|(action, _)| action == "staff_refused"));
+    }
+}
+
+#[tokio::test]
+async fn staff_are_told_what_is_wrong_with_what_they_send() {
+    let Some(app) = App::start(Needs::Own).await else { return };
+    let staff = app.staff().await;
+    for path in ["/admin/users", "/admin/users/x/wallet/adjustments", "/admin/kyc/x/review"] {
+        let answer = app.post_bytes(path, "[").bearer(&staff.access_token).key("k").send().await;
+        answer.problem(400, "invalid_json");
+    }
+    app.admin_get(&staff, "/admin/users?cursor=x").await.problem(400, "invalid_cursor");
+}
+
+#[tokio::test]
+async fn a_request_that_is_refused_at_the_edge_costs_who_may_come_in_one_look_at_the_session() {
+    let Some(app) = App::start(Needs::Own).await else { return };
+    let user = app.register_user().await;
+    for operation in of(&[Caller::User]).filter(|operation| operation.path == "/users/profile") {
+        ask(&app, operation, &user.access_token).await;
+        let cost = app.costs(&operation.route_key()).await;
+        assert!(cost.hops_max <= 1 && cost.wru_max == 0.0, "{}: {cost:?}", operation.route_key());
+    }
+}
+
+/// The gateway lets none of these through; a route that lacked its authorization would.
+#[tokio::test]
+async fn a_function_refuses_an_event_that_names_no_iam_identity() {
+    let Some(app) = App::start(Needs::Own).await else { return };
+    let user = app.register_user().await;
+    let events = events::all();
+    let before = app.sizes().await;
+    for operation in of(&[Caller::Service]) {
+        let mut event = events[&file_name(operation)].clone();
+        event["headers"]["authorization"] = format!("Bearer {}", user.access_token).into();
+        for authorizer in
+            [Value::Null, json!({}), json!({"iam": {}}), json!({"iam": {"userArn": ""}})]
+        {
+            event["requestContext"]["authorizer"] = authorizer;
+            let answer = Answer::of_function(&app.invoke(operation.function, &event).await);
+            let answer = answer.documented(operation.method.as_str(), operation.path);
+            answer.problem(403, "forbidden");
+        }
+    }
+    assert_eq!(app.sizes().await, before);
+}
