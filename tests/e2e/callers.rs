@@ -1,5 +1,6 @@
 //! Every operation, asked by those who may not call it, whatever they send.
 
+use http::Method;
 use serde_json::{Value, json};
 use shared::operation::{ALL, Caller, Operation};
 use tests::{
@@ -110,4 +111,50 @@ async fn a_function_refuses_an_event_that_names_no_iam_identity() {
         }
     }
     assert_eq!(app.sizes().await, before);
+}
+
+#[tokio::test]
+async fn asvs_4_1_1_what_is_no_json_object_is_refused_alike_by_every_operation() {
+    let Some(app) = App::start(Needs::Own).await else { return };
+    let (staff, user) = (app.staff().await, app.register_user().await);
+    let too_large = format!("{{\"x\": \"{}\"}}", "x".repeat(64 * 1_024));
+    let has_body = |operation: &&Operation| {
+        let changes = [Method::POST, Method::PUT, Method::PATCH].contains(&operation.method);
+        changes && operation.path != "/users/kyc/submit"
+    };
+    for operation in ALL.iter().filter(has_body) {
+        for (content_type, body, status, code) in [
+            ("application/json", "[]", 400, "invalid_json"),
+            ("application/json", "{\"a\"", 400, "invalid_json"),
+            ("text/plain", "{}", 415, "unsupported_media_type"),
+            ("application/json", &too_large, 413, "body_too_large"),
+        ] {
+            let request = app.request(operation.method.as_str(), &path_of(operation));
+            let request = request.header("content-type", content_type).key("k").body(body);
+            let request = match operation.caller {
+                Caller::Anyone => request,
+                Caller::User => request.bearer(&user.access_token),
+                Caller::Staff => request.bearer(&staff.access_token),
+                Caller::Service => request.signed(),
+            };
+            let answer = request.send().await;
+            let answer = answer.documented(operation.method.as_str(), operation.path);
+            answer.problem(status, code);
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_known_path_with_another_method_is_405_and_names_those_that_there_are() {
+    let Some(app) = App::start(Needs::ApiGateway).await else { return };
+    for operation in ALL {
+        let answer = app.request("TRACE", &path_of(operation)).send().await;
+        answer.problem(405, "method_not_allowed");
+        let of_path = ALL.iter().filter(|other| other.path == operation.path);
+        let mut expected: Vec<_> = of_path.map(|other| other.method.as_str()).collect();
+        let mut allowed: Vec<_> = answer.header("allow").unwrap().split(", ").collect();
+        expected.sort_unstable();
+        allowed.sort_unstable();
+        assert_eq!(allowed, expected, "{}", operation.path);
+    }
 }
