@@ -43,11 +43,16 @@ impl Request {
 }
 
 impl Answer {
-    /// Itself, when it is as the OpenAPI document has it.
+    /// Itself, when it is as the OpenAPI document has it, with the headers of all answers.
     #[track_caller]
     pub fn documented(self, method: &str, path: &str) -> Self {
         let wrong = violations(&method.parse().unwrap(), path, self.status, &self.json);
         assert!(wrong.is_empty(), "{method} {path}: {wrong:?} in {self:?}");
+        assert_eq!(self.header("x-content-type-options"), Some("nosniff"), "{method} {path}");
+        assert!(self.header("x-request-id").is_some_and(|id| !id.is_empty()), "{method} {path}");
+        let may_be_kept = path == "/.well-known/jwks.json";
+        let kept = self.header("cache-control") != Some("no-store");
+        assert_eq!(kept, may_be_kept, "{method} {path}");
         self
     }
 }
