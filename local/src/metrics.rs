@@ -21,13 +21,15 @@ pub(crate) struct Recorder(Mutex<BTreeMap<String, Figures>>);
 impl Recorder {
     /// Reads a line as CloudWatch reads it. What it would drop is an error in the log.
     pub(crate) fn read(&self, line: &str) {
-        let Some((name, value)) = figure(line) else {
+        let Some((names, value)) = figure(line) else {
             tracing::error!(line, "this is not in the embedded metric format");
             return;
         };
         let mut all = lock(&self.0);
-        let figures = all.entry(name).or_default();
-        *figures = Figures { sum: figures.sum.saturating_add(value), last: value };
+        for name in names {
+            let figures = all.entry(name).or_default();
+            *figures = Figures { sum: figures.sum.saturating_add(value), last: value };
+        }
     }
 
     /// All of them.
@@ -41,7 +43,8 @@ impl Recorder {
     }
 }
 
-fn figure(line: &str) -> Option<(String, u64)> {
+/// The names that a line adds to, one for each set of dimensions, and what it adds.
+fn figure(line: &str) -> Option<(Vec<String>, u64)> {
     let line: Value = serde_json::from_str(line).ok()?;
     line["_aws"]["Timestamp"].as_i64()?;
     let directive = &line["_aws"]["CloudWatchMetrics"][0];
@@ -49,17 +52,22 @@ fn figure(line: &str) -> Option<(String, u64)> {
     let metric = &directive["Metrics"][0];
     metric["Unit"].as_str()?;
     let name = metric["Name"].as_str()?;
-    let mut told_apart = name.to_owned();
-    for dimension in directive["Dimensions"][0].as_array()? {
-        told_apart.push(' ');
-        told_apart.push_str(line[dimension.as_str()?].as_str()?);
-    }
-    Some((told_apart, line[name].as_u64()?))
+    let told_apart = |set: &Value| {
+        set.as_array()?.iter().try_fold(name.to_owned(), |told_apart, dimension| {
+            Some(format!("{told_apart} {}", line[dimension.as_str()?].as_str()?))
+        })
+    };
+    let sets = directive["Dimensions"].as_array()?;
+    let names: Option<Vec<_>> = sets.iter().map(told_apart).collect();
+    Some((names?, line[name].as_u64()?))
 }
 
 #[cfg(test)]
 mod tests {
-    use shared::metrics::{Metric, Metrics};
+    use shared::{
+        metrics::{Metric, Metrics},
+        purpose::Purpose,
+    };
 
     use super::*;
 
@@ -72,8 +80,16 @@ mod tests {
         metrics.record(Metric::SmsUsedOfDay, 3, now);
         metrics.record(Metric::SmsUsedOfDay, 4, now);
         metrics.count_in(Metric::SmsSent, "NP".parse().ok(), now);
+        metrics.count_for(Metric::OtpVerified, Purpose::Login, now);
+        metrics.count_for(Metric::OtpVerified, Purpose::Register, now);
         let figures = |sum, last| Figures { sum, last };
-        let expected = [("SmsSent NP", figures(1, 1)), ("SmsUsedOfDay", figures(7, 4))];
+        let expected = [
+            ("OtpVerified", figures(2, 1)),
+            ("OtpVerified LOGIN", figures(1, 1)),
+            ("OtpVerified REGISTER", figures(1, 1)),
+            ("SmsSent NP", figures(1, 1)),
+            ("SmsUsedOfDay", figures(7, 4)),
+        ];
         let expected: BTreeMap<_, _> =
             expected.into_iter().map(|(name, figures)| (name.to_owned(), figures)).collect();
         assert_eq!(recorder.all(), expected);

@@ -1,8 +1,9 @@
 //! The permissions that `template.yaml` grants each function, held against every call that it makes
 //! here: what would be denied on AWS is denied on a laptop.
 //!
-//! Only what bears on DynamoDB and S3 is evaluated: actions, resources, leading keys, prefixes. A
-//! statement about them with another condition is an error, never one that is taken as met.
+//! What bears on DynamoDB, S3, SNS and SES is evaluated: actions, resources, leading keys, prefixes,
+//! senders. A statement about them with another condition is an error, never one that is taken as
+//! met.
 
 mod access;
 
@@ -23,18 +24,30 @@ use crate::{
     tables::{TEMPLATE, Template},
 };
 
+/// Every resource.
+const ANYTHING: &str = "*";
+
 /// What a function may do, statement by statement.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Permissions {
     function: Function,
     grants: Vec<Grant>,
+    denials: Vec<Denial>,
+}
+
+/// One action on whatever the pattern fits, which no grant allows.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Denial {
+    action: String,
+    pattern: String,
 }
 
 /// One action on one resource, and the keys or prefixes that it is limited to, if it is.
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct Grant {
     action: String,
-    /// A table's name, `users/index/by_joined`, `kyc` for the bucket, `kyc/*` for its objects.
+    /// A table's name, `users/index/by_joined`, `bucket`, `bucket/*` for its objects,
+    /// `identity/${EmailSender}`; `*` for anything.
     resource: String,
     limits: Option<Vec<String>>,
 }
@@ -67,15 +80,22 @@ impl Permissions {
         let policies = plain(&resource.properties)?["Policies"].clone();
         let policies = policies.as_array().ok_or_else(|| wrong(format!("{id} has no policies")))?;
         let statements = policies.iter().flat_map(|policy| list(&policy["Statement"]));
-        let grants = statements.map(|statement| grants(&statement));
-        let grants: Result<Vec<_>, _> = grants.collect();
-        Ok(Self { function, grants: grants?.concat() })
+        let (mut granted, mut denied) = (Vec::new(), Vec::new());
+        for statement in statements {
+            match statement["Effect"].as_str() {
+                Some("Deny") => denied.extend(denials(&statement)?),
+                _ => granted.extend(grants(&statement)?),
+            }
+        }
+        Ok(Self { function, grants: granted, denials: denied })
     }
 
     /// Whether every part of a call is granted; else what is missing. Notes what was used.
     pub(crate) fn allow(&self, accesses: &[Access], used: &Used) -> Result<(), String> {
         accesses.iter().try_for_each(|access| {
+            let denied = self.denials.iter().any(|denial| denial.covers(access));
             let grant = self.grants.iter().find_map(|grant| grant.covers(access));
+            let grant = grant.filter(|_| !denied);
             let grant =
                 grant.ok_or_else(|| format!("{} may not {access}", self.function.name()))?;
             used.note(format!("{} {grant}", self.function.name()));
@@ -106,7 +126,8 @@ impl Grant {
 
     /// The line of the grant that covers an access whole.
     fn covers(&self, access: &Access) -> Option<String> {
-        if self.action != access.action || self.resource != access.resource {
+        let is_it = self.resource == ANYTHING || self.resource == access.resource;
+        if self.action != access.action || !is_it {
             return None;
         }
         let Some(limits) = &self.limits else { return Some(self.line(None)) };
@@ -115,6 +136,12 @@ impl Grant {
         // As many keys as a call has, each must be within the limits; none is within them.
         let first = met_by.next()??;
         met_by.all(|limit| limit.is_some()).then(|| self.line(Some(first)))
+    }
+}
+
+impl Denial {
+    fn covers(&self, access: &Access) -> bool {
+        self.action == access.action && matches(&self.pattern, &access.resource)
     }
 }
 
@@ -171,7 +198,23 @@ fn list(value: &Value) -> Vec<Value> {
     }
 }
 
-/// What a statement grants of DynamoDB and S3. A choice between statements grants the first.
+/// What a statement denies again of what others grant: of SNS alone.
+fn denials(statement: &Value) -> Result<Vec<Denial>, PermissionError> {
+    let actions = list(&statement["Action"]);
+    let actions: Vec<_> = actions.iter().filter_map(Value::as_str).filter(is_evaluated).collect();
+    let patterns = list(&statement["Resource"]);
+    let patterns: Vec<_> = patterns.iter().filter_map(|it| it["Sub"].as_str()).collect();
+    match (&actions[..], &patterns[..]) {
+        ([], _) => Ok(Vec::new()),
+        ([action @ "sns:Publish"], [pattern]) if statement["Condition"].is_null() => {
+            let pattern = pattern.replace("${AWS::Partition}", "*");
+            Ok(vec![Denial { action: (*action).to_owned(), pattern }])
+        }
+        _ => Err(wrong(format!("what is denied cannot be evaluated: {statement}"))),
+    }
+}
+
+/// What a statement grants of what is evaluated. A choice between statements grants the first.
 fn grants(statement: &Value) -> Result<Vec<Grant>, PermissionError> {
     if let Some(choice) = statement.get("If") {
         return grants(&choice[1]);
@@ -185,7 +228,10 @@ fn grants(statement: &Value) -> Result<Vec<Grant>, PermissionError> {
         return Err(wrong(format!("only what is allowed can be evaluated: {statement}")));
     }
     let limits = limits(&statement["Condition"])?;
-    let resources: Result<Vec<_>, _> = list(&statement["Resource"]).iter().map(resource).collect();
+    let resources = match (&actions[..], &statement["Resource"]) {
+        (["sns:Publish"], anything) if anything == ANYTHING => Ok(vec![ANYTHING.to_owned()]),
+        (_, resources) => list(resources).iter().map(resource).collect::<Result<Vec<_>, _>>(),
+    };
     let resources = resources?;
     let each = |action: &&str| {
         let action = (*action).to_owned();
@@ -200,7 +246,7 @@ fn grants(statement: &Value) -> Result<Vec<Grant>, PermissionError> {
 }
 
 fn is_evaluated(action: &&str) -> bool {
-    action.starts_with("dynamodb:") || action.starts_with("s3:")
+    ["dynamodb:", "s3:", "sns:", "ses:"].iter().any(|service| action.starts_with(service))
 }
 
 /// The keys or prefixes that a condition limits to.
@@ -217,20 +263,30 @@ fn limits(condition: &Value) -> Result<Option<Vec<String>>, PermissionError> {
                 "dynamodb:LeadingKeys",
                 values,
             ))
-            | Some(("StringLike", "s3:prefix", values)),
+            | Some(("StringLike", "s3:prefix", values))
+            | Some(("StringEquals", "ses:FromAddress", values)),
             None,
         ) => {
-            let texts =
-                list(values).iter().map(|value| value.as_str().map(str::to_owned)).collect();
-            let texts: Option<Vec<_>> = texts;
+            let text = |value: &Value| {
+                let parameter = value["Ref"].as_str().map(|name| format!("${{{name}}}"));
+                value.as_str().map(str::to_owned).or(parameter)
+            };
+            let texts: Option<Vec<_>> = list(values).iter().map(text).collect();
             texts.map(Some).ok_or_else(|| wrong("a limit is no text"))
         }
         _ => Err(wrong(format!("a condition that cannot be evaluated: {condition:?}"))),
     }
 }
 
-/// A resource by the names that accesses have: tables and the bucket without the stack's prefix.
+/// A resource by the names that accesses have: tables and the bucket without the stack's prefix,
+/// identities by the parameter that names them.
 fn resource(value: &Value) -> Result<String, PermissionError> {
+    const IDENTITIES: &str = "arn:${AWS::Partition}:ses:${AWS::Region}:${AWS::AccountId}:";
+    if let Some(text) = value["Sub"].as_str().or_else(|| value["Sub"][0].as_str())
+        && let Some(identity) = text.strip_prefix(IDENTITIES)
+    {
+        return Ok(identity.to_owned());
+    }
     let of_table = |id: &str| {
         let table = id.strip_suffix("Table").map(str::to_lowercase);
         table.or_else(|| (id == "KycBucket").then(|| "bucket".to_owned()))

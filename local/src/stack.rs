@@ -236,7 +236,8 @@ impl Parts {
         let table_prefix = config.table_prefix.clone();
         let namespace = config.metrics_namespace.clone();
         let metrics_sink = Metrics::new(namespace.as_deref(), move |line| recorder.read(line));
-        let schema = Schema::new(&tables, &table_prefix);
+        let sender = config.otp.email_sender.clone();
+        let schema = Schema::new(&tables, &table_prefix, sender.as_deref());
         let environment_of = |function| {
             let (schema, used) = (schema.clone(), Arc::clone(&used));
             let guard = Guard { permissions: Permissions::of(function)?, schema, used };

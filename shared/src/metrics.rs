@@ -1,7 +1,7 @@
 //! Metrics: lines of CloudWatch's embedded metric format, which Lambda's log carries to CloudWatch.
 //!
 //! A line costs no call and is lost with nothing but the log itself. It holds a number and at most
-//! a country: nobody is told from it. The alarms and the dashboard of `template.yaml` name the same
+//! a country or a purpose: nobody is told from it. The alarms and the dashboard of `template.yaml` name the same
 //! metrics; a test holds them together.
 //!
 //! The format: CloudWatch Logs, "Embedded metric format specification".
@@ -11,10 +11,10 @@ use std::{fmt, sync::Arc};
 use jiff::Timestamp;
 use serde_json::{Map, Value, json};
 
-use crate::phone::Region;
+use crate::{phone::Region, purpose::Purpose};
 
 macro_rules! metrics {
-    ($($(#[$doc:meta])* $name:ident, $unit:ident $(by $dimension:ident)?;)*) => {
+    ($($(#[$doc:meta])* $name:ident, $unit:ident $(by $only:ident)? $(and by $also:ident)?;)*) => {
         /// A metric. Its name in CloudWatch is the variant's.
         #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
         pub enum Metric { $($(#[$doc])* $name,)* }
@@ -35,7 +35,19 @@ macro_rules! metrics {
 
             /// The dimension that it is told apart by, if there is one.
             pub fn dimension(self) -> Option<&'static str> {
-                match self { $(Self::$name => None$(.or(Some(stringify!($dimension))))?,)* }
+                match self {
+                    $(Self::$name => None
+                        $(.or(Some(stringify!($only))))?
+                        $(.or(Some(stringify!($also))))?,)*
+                }
+            }
+
+            /// Whether it is there without a dimension, as alarms watch it.
+            pub fn is_plain(self) -> bool {
+                let only: Option<&str> = match self {
+                    $(Self::$name => None$(.or(Some(stringify!($only))))?,)*
+                };
+                only.is_none()
             }
         }
     };
@@ -43,9 +55,9 @@ macro_rules! metrics {
 
 metrics! {
     /// A code was asked for, and the request was counted.
-    OtpRequested, Count;
+    OtpRequested, Count and by Purpose;
     /// A code was right.
-    OtpVerified, Count;
+    OtpVerified, Count and by Purpose;
     /// An account was made by its holder.
     Registered, Count;
     /// Somebody signed in.
@@ -56,6 +68,8 @@ metrics! {
     SmsSent, Count by Country;
     /// An SMS was not sent: the country is not served, the ceiling is reached, or SNS refused it.
     SmsRefused, Count by Country;
+    /// An SMS was refused by the ceiling: the hour's, the day's, or what sign-ups may use of them.
+    SmsCeilingReached, Count;
     /// How much of the day's ceiling of SMS is used.
     SmsUsedOfDay, Percent;
     /// A refresh token came back after its successor was used.
@@ -99,6 +113,11 @@ impl Metrics {
         self.write(metric, 1, Some(&country), now);
     }
 
+    /// One more, of codes for a purpose.
+    pub fn count_for(&self, metric: Metric, purpose: Purpose, now: Timestamp) {
+        self.write(metric, 1, Some(purpose.as_str()), now);
+    }
+
     /// So many, or so much.
     pub fn record(&self, metric: Metric, value: u64, now: Timestamp) {
         self.write(metric, value, None, now);
@@ -119,7 +138,9 @@ fn line(
     now: Timestamp,
 ) -> String {
     let dimension = metric.dimension().zip(told_apart_by);
-    let names: Vec<_> = dimension.map(|(name, _)| name).into_iter().collect();
+    let plain = (metric.is_plain() || dimension.is_none()).then(Vec::new);
+    let sets = plain.into_iter().chain(dimension.map(|(name, _)| vec![name]));
+    let sets: Vec<_> = sets.collect();
     let mut line = Map::new();
     line.insert(
         "_aws".to_owned(),
@@ -127,7 +148,7 @@ fn line(
             "Timestamp": now.as_millisecond(),
             "CloudWatchMetrics": [{
                 "Namespace": namespace,
-                "Dimensions": [names],
+                "Dimensions": sets,
                 "Metrics": [{ "Name": metric.name(), "Unit": metric.unit() }],
             }],
         }),
@@ -160,6 +181,10 @@ mod tests {
             "Country": "NP",
         });
         assert_eq!(serde_json::from_str::<Value>(&written).unwrap(), expected);
+        let written = line("stack", Metric::OtpVerified, 1, Some("LOGIN"), now);
+        let read: Value = serde_json::from_str(&written).unwrap();
+        let sets = &read["_aws"]["CloudWatchMetrics"][0]["Dimensions"];
+        assert_eq!((sets, &read["Purpose"]), (&json!([[], ["Purpose"]]), &json!("LOGIN")));
         let written = line("stack", Metric::SmsUsedOfDay, 70, None, now);
         let read: Value = serde_json::from_str(&written).unwrap();
         assert_eq!(read["_aws"]["CloudWatchMetrics"][0]["Dimensions"], json!([[]]));

@@ -51,8 +51,9 @@ impl Edits {
 
     /// The profile after a replacement: what is absent goes.
     pub fn replace(self, before: Profile) -> Profile {
-        let emptied = Profile::empty(before.user_id, before.created_at);
-        self.merge_into(Profile { revision: before.revision, ..emptied })
+        let Profile { user_id, created_at, updated_at, revision, .. } = before;
+        let emptied = Profile::empty(user_id, created_at);
+        self.merge_into(Profile { revision, updated_at, ..emptied })
     }
 }
 

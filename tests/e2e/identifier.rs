@@ -29,6 +29,20 @@ async fn a_new_number_takes_the_place_of_the_old_one_which_is_told() {
 }
 
 #[tokio::test]
+async fn a_new_address_takes_the_place_of_the_old_one_which_is_told() {
+    let Some(app) = App::start(Needs::Codes).await else { return };
+    let user = app.register_user().await;
+    let (old, new) = (random_email(), random_email());
+    for (address, told) in [(&old, 1), (&new, 2)] {
+        let token = app.verified(address, "CHANGE_IDENTIFIER").await;
+        change(&app, &user, address, &token).await.ok();
+        assert_eq!(app.messages(&old).await.len(), told, "{address}");
+    }
+    let text = app.messages(&old).await[0]["body"].to_string();
+    assert!(text.contains("no longer an identifier"), "{text}");
+}
+
+#[tokio::test]
 async fn an_address_is_added_beside_the_number_and_the_number_is_free_after_it_changed() {
     let Some(app) = App::start(Needs::Own).await else { return };
     let user = app.register_user().await;

@@ -18,13 +18,46 @@ async fn a_sign_up_is_counted_at_each_of_its_steps() {
     let Some(app) = App::start(Needs::Own).await else { return };
     let user = app.register_user().await;
     let expected = json!({
-        "OtpRequested": 1, "OtpVerified": 1, "Registered": 1, "SmsSent NP": 1, "SmsUsedOfDay": 0,
+        "OtpRequested": 1, "OtpRequested REGISTER": 1, "SmsSent NP": 1, "SmsUsedOfDay": 0,
+        "OtpVerified": 1, "OtpVerified REGISTER": 1, "Registered": 1,
     });
     assert_eq!(app.sums().await, expected);
     app.login(&user.phone, PASSWORD).await.ok();
     app.login(&user.phone, "not the right one").await.problem(400, "invalid_credentials");
     let sums = app.sums().await;
     assert_eq!((&sums["SignedIn"], &sums["SignInFailed"]), (&json!(1), &json!(1)));
+}
+
+#[tokio::test]
+async fn codes_are_counted_by_what_they_are_for() {
+    let Some(app) = App::start(Needs::Own).await else { return };
+    let user = app.register_user().await;
+    app.advance(60).await;
+    app.verified(&user.phone, "LOGIN").await;
+    app.otp(&random_phone(), "REGISTER").await.ok();
+    let sums = app.sums().await;
+    for (name, expected) in [
+        ("OtpRequested", 3),
+        ("OtpRequested REGISTER", 2),
+        ("OtpRequested LOGIN", 1),
+        ("OtpVerified", 2),
+        ("OtpVerified REGISTER", 1),
+        ("OtpVerified LOGIN", 1),
+    ] {
+        assert_eq!(sums[name], expected, "{name}");
+    }
+}
+
+#[tokio::test]
+async fn a_flood_of_sign_ups_is_seen_though_it_uses_up_neither_the_hour_nor_the_day() {
+    let Some(app) = App::with(&[("SMS_MAX_PER_HOUR", "10")]).await else { return };
+    app.advance_into(3_600, 60).await;
+    for expected in [200, 200, 200, 200, 200, 200, 200, 429, 429] {
+        let answer = app.otp(&random_phone(), "REGISTER").await;
+        assert_eq!(answer.status, expected, "{answer:?}");
+    }
+    let sums = app.sums().await;
+    assert_eq!((&sums["SmsCeilingReached"], &sums["SmsUsedOfDay"]), (&json!(2), &json!(0)));
 }
 
 #[tokio::test]
@@ -41,7 +74,7 @@ async fn sms_that_are_not_sent_are_counted_by_country() {
     assert_eq!(sums["SmsUsedOfDay"], 150);
     assert_eq!(sums["SmsSent NP"], 2);
     assert_eq!((&sums["SmsRefused NP"], &sums["SmsRefused US"]), (&json!(1), &json!(1)));
-    assert_eq!(sums["OtpRequested"], 3);
+    assert_eq!((&sums["OtpRequested"], &sums["SmsCeilingReached"]), (&json!(3), &json!(1)));
 }
 
 #[tokio::test]

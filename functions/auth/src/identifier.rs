@@ -122,6 +122,7 @@ async fn send(app: &App, old: &Identifier, now: Timestamp) -> Result<Option<Deli
                     Ok(Some(delivery))
                 }
                 Err(_) => {
+                    app.metrics.count(Metric::SmsCeilingReached, now);
                     app.metrics.count_in(Metric::SmsRefused, phone.region(), now);
                     Ok(None)
                 }

@@ -67,7 +67,7 @@ pub(crate) async fn request(
     if matches!(counted?, Outcome::Replayed) {
         return Ok(Outcome::Replayed);
     }
-    app.metrics.count(Metric::OtpRequested, now);
+    app.metrics.count_for(Metric::OtpRequested, send.purpose, now);
     match dispatch(app, &send, claim).await {
         Ok(()) => Ok(Outcome::Carried),
         Err(Undelivered { problem, place }) => {
@@ -102,6 +102,7 @@ async fn dispatch(
         match limit::take_sms_place(&app.store, place, &app.config.otp).await? {
             Ok(percent) => app.metrics.record(Metric::SmsUsedOfDay, percent, place.at),
             Err(seconds) => {
+                app.metrics.count(Metric::SmsCeilingReached, place.at);
                 note_sms(app, send.identifier, Metric::SmsRefused, place.at);
                 let detail = "The SMS that may be sent now are used up.";
                 return Err(Problem::limited(ProblemCode::SmsLimitReached, seconds, detail).into());

@@ -48,7 +48,7 @@ pub(crate) async fn verify(app: &App, body: &VerifyBody) -> Result<Token, Proble
             _ => return Err(problem),
         },
     }
-    app.metrics.count(Metric::OtpVerified, now);
+    app.metrics.count_for(Metric::OtpVerified, body.purpose, now);
     Ok(token)
 }
 

@@ -122,7 +122,9 @@ pub(crate) fn denied(call: &Call) -> HttpResponse {
     let message = "User is not authorized to perform this action.";
     match call.service {
         Service::S3 => s3(403, "AccessDenied", "Access Denied"),
-        _ => dynamodb(400, "AccessDeniedException", message),
+        Service::Sns => sns(403, "Sender", "AuthorizationError", message),
+        Service::Ses => ses(403, "AccessDeniedException", message),
+        Service::Dynamodb => dynamodb(400, "AccessDeniedException", message),
     }
 }
 

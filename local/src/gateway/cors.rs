@@ -86,6 +86,7 @@ fn drop_own(headers: &mut HeaderMap) {
 #[cfg(test)]
 mod tests {
     use axum::http::Request;
+    use serde_yaml_ng::Value;
 
     use super::*;
 
@@ -112,6 +113,31 @@ mod tests {
                 .headers()
                 .contains_key("access-control-allow-origin")
         );
+    }
+
+    #[test]
+    fn the_deployed_gateway_is_told_the_same() {
+        let template: Value = serde_yaml_ng::from_str(crate::tables::TEMPLATE).unwrap();
+        let Value::Tagged(choice) =
+            &template["Resources"]["Api"]["Properties"]["CorsConfiguration"]
+        else {
+            panic!("it is not chosen by whether there are origins")
+        };
+        let deployed = |name: &str| match &choice.value[1][name] {
+            Value::Sequence(names) => {
+                names.iter().map(|name| name.as_str().unwrap()).collect::<Vec<_>>().join(",")
+            }
+            Value::Number(number) => number.to_string(),
+            other => panic!("{name} is {other:?}"),
+        };
+        for (name, here) in [
+            ("AllowMethods", ALLOW_METHODS),
+            ("AllowHeaders", ALLOW_HEADERS),
+            ("ExposeHeaders", EXPOSE_HEADERS),
+            ("MaxAge", MAX_AGE),
+        ] {
+            assert_eq!(deployed(name), here.to_str().unwrap(), "{name}");
+        }
     }
 
     #[test]

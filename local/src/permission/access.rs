@@ -16,9 +16,10 @@ use crate::{
 pub(crate) struct Access {
     /// `dynamodb:UpdateItem`.
     pub(super) action: String,
-    /// A table's name, `users/index/by_joined`, `bucket`, `bucket/*`.
+    /// A table's name, `users/index/by_joined`, `bucket`, `bucket/*`, `identity/${EmailSender}`; a
+    /// topic's ARN, and nothing where a phone number is.
     pub(super) resource: String,
-    /// The leading keys, or the prefix.
+    /// The leading keys, the prefix, or the sender.
     pub(super) keys: Vec<String>,
 }
 
@@ -31,18 +32,19 @@ impl fmt::Display for Access {
     }
 }
 
-/// The names of partition keys, by table and by index.
+/// What accesses are told by: names of partition keys, by table and by index, and the sender.
 #[derive(Debug, Clone)]
 pub(crate) struct Schema {
     prefix: String,
+    sender: Option<String>,
     partition_keys: BTreeMap<String, String>,
 }
 
 impl Schema {
-    /// The schema of these tables, whose names begin with `prefix`.
-    pub(crate) fn new(tables: &[Table], prefix: &str) -> Self {
+    /// The schema of these tables, whose names begin with `prefix`, and of e-mail from `sender`.
+    pub(crate) fn new(tables: &[Table], prefix: &str, sender: Option<&str>) -> Self {
         let partition_keys = tables.iter().flat_map(Table::partition_keys).collect();
-        Self { prefix: prefix.to_owned(), partition_keys }
+        Self { prefix: prefix.to_owned(), sender: sender.map(str::to_owned), partition_keys }
     }
 
     /// What `request` asks for. An action that is not known here asks for itself, on nothing: it is
@@ -55,8 +57,24 @@ impl Schema {
                 self.of_dynamodb(&call.operation, &body)
             }
             Service::S3 => vec![of_s3(&call.operation, request)],
-            Service::Sns | Service::Ses => Vec::new(),
+            Service::Sns => vec![of_sns(&call.operation, request)],
+            Service::Ses => self.of_ses(&call.operation, request),
         }
+    }
+
+    /// E-mail is sent with the right to its address or to its domain, by which of them is verified;
+    /// so both must be granted.
+    fn of_ses(&self, operation: &str, request: &HttpRequest) -> Vec<Access> {
+        let body = request.body().bytes().unwrap_or_default();
+        let body: Value = serde_json::from_slice(body).unwrap_or(Value::Null);
+        let from = body["FromEmailAddress"].as_str().unwrap_or_default();
+        let from = if self.sender.as_deref() == Some(from) { "${EmailSender}" } else { from };
+        let access = |identity: &str| Access {
+            action: format!("ses:{operation}"),
+            resource: identity.to_owned(),
+            keys: vec![from.to_owned()],
+        };
+        ["identity/${EmailSender}", "identity/${Domain}"].map(access).into()
     }
 
     pub(super) fn of_dynamodb(&self, operation: &str, body: &Value) -> Vec<Access> {
@@ -130,6 +148,14 @@ impl Schema {
 /// The item that a write puts, or the key that it names.
 fn item_of(part: &Value) -> &Value {
     if part["Item"].is_null() { &part["Key"] } else { &part["Item"] }
+}
+
+fn of_sns(operation: &str, request: &HttpRequest) -> Access {
+    let body = request.body().bytes().unwrap_or_default();
+    let mut fields = form_urlencoded::parse(body);
+    let topic = fields.find(|(name, _)| name == "TopicArn" || name == "TargetArn");
+    let resource = topic.map(|(_, arn)| arn.into_owned()).unwrap_or_default();
+    Access { action: format!("sns:{operation}"), resource, keys: Vec::new() }
 }
 
 fn of_s3(operation: &str, request: &HttpRequest) -> Access {

@@ -24,6 +24,12 @@ Resources:
               - { Effect: Allow, Action: s3:GetObject, Resource: !Sub "${KycBucket.Arn}/*" }
               - !Ref AWS::NoValue
             - { Effect: Allow, Action: sns:Publish, Resource: "*" }
+            - { Effect: Deny, Action: sns:Publish, Resource: !Sub "arn:${AWS::Partition}:sns:*:*:*" }
+            - Effect: Allow
+              Action: ses:SendEmail
+              Resource: !Sub "arn:${AWS::Partition}:ses:${AWS::Region}:${AWS::AccountId}:identity/${EmailSender}"
+              Condition: { StringEquals: { ses:FromAddress: !Ref EmailSender } }
+            - { Effect: Deny, Action: logs:*, NotResource: !GetAtt OtpLogs.Arn }
 "##;
 
 fn read(template: &str) -> Result<Permissions, PermissionError> {
@@ -49,14 +55,22 @@ fn what_is_not_granted_is_denied() {
     assert!(!may(access("dynamodb:Query", "users/index/other", &["1"])));
     assert!(may(access("s3:GetObject", "bucket/*", &[])));
     assert!(!may(access("s3:DeleteObject", "bucket/*", &[])));
+    assert!(may(access("sns:Publish", "", &[])));
+    assert!(!may(access("sns:Publish", "arn:aws:sns:us-east-1:1:topic", &[])));
+    assert!(!may(access("sns:Subscribe", "", &[])));
+    assert!(may(access("ses:SendEmail", "identity/${EmailSender}", &["${EmailSender}"])));
+    assert!(!may(access("ses:SendEmail", "identity/${EmailSender}", &["another@local.example"])));
+    assert!(!may(access("ses:SendEmail", "identity/${Domain}", &["${EmailSender}"])));
     let seen = lock(&used.seen).clone();
     let expected = [
         "otp dynamodb:Query users/index/by_joined",
         "otp dynamodb:UpdateItem otp TOKEN#*",
         "otp s3:GetObject bucket/*",
+        "otp ses:SendEmail identity/${EmailSender} ${EmailSender}",
+        "otp sns:Publish *",
     ];
     assert_eq!(seen, expected.map(str::to_owned).into());
-    assert_eq!(permissions.lines().len(), 4 + 2 + 1);
+    assert_eq!(permissions.lines().len(), 4 + 2 + 1 + 1 + 1);
 }
 
 #[test]
@@ -69,6 +83,8 @@ fn what_cannot_be_evaluated_is_an_error() {
             "Effect: Allow\n              Action: dynamodb:Query",
             "Effect: Deny\n              Action: dynamodb:Query",
         ),
+        ("ses:FromAddress", "ses:FromDisplayName"),
+        ("Action: sns:Publish, Resource: \"*\"", "Action: ses:SendEmail, Resource: \"*\""),
     ] {
         let template = TEMPLATE.replacen(whole, part, 1);
         assert_ne!(template, TEMPLATE, "{whole}");
@@ -85,7 +101,7 @@ fn patterns_are_those_of_iam() {
 #[test]
 fn a_transaction_asks_for_each_of_its_parts() {
     let tables = crate::tables::Table::all().unwrap();
-    let schema = Schema::new(&tables, "t-");
+    let schema = Schema::new(&tables, "t-", None);
     let body = json!({"TransactItems": [
         {"Put": {"TableName": "t-users", "Item": {"pk": {"S": "USER#1"}, "a": {"S": "b"}}}},
         {"ConditionCheck": {"TableName": "t-wallets", "Key": {"user_id": {"S": "1"}, "sk": {"S": "BALANCE"}}}},

@@ -1,20 +1,18 @@
 //! Metrics have one set of names: what functions write, alarms watch and the dashboard shows.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde_yaml_ng::Value;
-use shared::metrics::Metric;
+use shared::{metrics::Metric, purpose::Purpose};
 
 use super::{list, reference, resources, tagged, template, text};
+use crate::project::{read, section, table_rows};
 
 /// The metrics of the stack's own namespace that alarms watch.
 fn watched(template: &Value) -> BTreeSet<String> {
     let mut watched = BTreeSet::new();
-    for alarm in resources(template, "AWS::CloudWatch::Alarm").into_values() {
-        let properties = &alarm["Properties"];
-        let several = list(&properties["Metrics"]);
-        let several = several.iter().map(|query| query["MetricStat"]["Metric"].clone());
-        for metric in several.chain([properties.clone()]) {
+    for alarm in resources(template, "AWS::CloudWatch::Alarm").values() {
+        for metric in metrics(alarm) {
             if reference(&metric["Namespace"]).as_deref() == Some("AWS::StackName") {
                 watched.insert(text(&metric["MetricName"]));
             }
@@ -38,7 +36,12 @@ fn shown(dashboard: &serde_json::Value) -> BTreeSet<(String, Option<String>)> {
     for widget in dashboard["widgets"].as_array().expect("widgets") {
         for metric in widget["properties"]["metrics"].as_array().into_iter().flatten() {
             if metric[0] == OWN {
-                shown.insert((metric[1].as_str().expect("a name").to_owned(), None));
+                let dimension = metric[2].as_str().map(str::to_owned);
+                if dimension.is_some() {
+                    let purpose = metric[3].as_str().expect("a value");
+                    assert!(Purpose::parse(purpose).is_ok(), "{metric}");
+                }
+                shown.insert((metric[1].as_str().expect("a name").to_owned(), dimension));
             }
             let search = metric[0]["expression"].as_str().unwrap_or_default();
             if let Some((_, by)) = search.split_once(&format!("{{\"{OWN}\",")) {
@@ -54,22 +57,79 @@ fn shown(dashboard: &serde_json::Value) -> BTreeSet<(String, Option<String>)> {
 #[test]
 fn alarms_watch_metrics_that_are_written() {
     // An alarm names no dimension, so it sees nothing of a metric that has one.
-    let plain = Metric::ALL.iter().filter(|metric| metric.dimension().is_none());
+    let plain = Metric::ALL.iter().filter(|metric| metric.is_plain());
     let plain: BTreeSet<_> = plain.map(|metric| metric.name().to_owned()).collect();
     let watched = watched(&template());
     assert!(watched.is_subset(&plain), "{watched:?}");
-    for name in ["OtpRequested", "OtpVerified", "RefreshTheft", "SmsUsedOfDay", "SweepFailed"] {
+    for name in [
+        "OtpRequested",
+        "OtpVerified",
+        "RefreshTheft",
+        "SmsCeilingReached",
+        "SmsUsedOfDay",
+        "SweepFailed",
+    ] {
         assert!(watched.contains(name), "no alarm watches {name}");
     }
 }
 
 #[test]
 fn the_dashboard_shows_every_metric() {
-    let written = Metric::ALL.iter().map(|metric| {
-        let dimension = metric.dimension().map(str::to_owned);
-        (metric.name().to_owned(), dimension)
+    let written = Metric::ALL.iter().flat_map(|metric| {
+        let plain = metric.is_plain().then_some(None);
+        let dimension = metric.dimension().map(|it| Some(it.to_owned()));
+        plain.into_iter().chain(dimension).map(|it| (metric.name().to_owned(), it))
     });
     assert_eq!(shown(&dashboard(&template())), written.collect());
+}
+
+/// The `metrics` of the widget with this title.
+fn widget(title: &str) -> serde_json::Value {
+    let dashboard = dashboard(&template());
+    let mut widgets = dashboard["widgets"].as_array().expect("widgets").iter();
+    let found = widgets.find(|widget| widget["properties"]["title"] == title);
+    found.unwrap_or_else(|| panic!("no widget {title}"))["properties"]["metrics"].clone()
+}
+
+#[test]
+fn the_funnel_counts_codes_of_sign_ups_alone() {
+    let funnel = widget("Sign-up funnel");
+    let funnel = funnel.as_array().expect("metrics").iter();
+    let parts = funnel.map(|it| [&it[1], &it[2], &it[3]].map(|part| part.as_str().unwrap_or("")));
+    let codes = |name| [name, "Purpose", Purpose::Register.as_str()];
+    let expected = [codes("OtpRequested"), codes("OtpVerified"), ["Registered", "", ""]];
+    assert_eq!(parts.collect::<Vec<_>>(), expected);
+}
+
+/// A quoted term of a search stands for a whole value, so one that was meant as the beginning of
+/// names finds nothing.
+#[test]
+fn the_dashboard_searches_for_whole_names() {
+    let body = dashboard(&template()).to_string();
+    let searches = body.split("SEARCH(").skip(1).map(|it| it.split("',").next().unwrap_or(it));
+    let mut terms = 0;
+    for term in searches.flat_map(|search| search.split("\\\"").skip(1).step_by(2)) {
+        assert!(!term.ends_with('-'), "{term} is the beginning of a name");
+        terms += 1;
+    }
+    assert!(terms >= 6, "only {terms} terms were found");
+}
+
+/// DynamoDB's own figures, by what they are told apart by.
+#[test]
+fn the_dashboard_searches_dynamodb_by_the_names_of_all_tables() {
+    let tables = resources(&template(), "AWS::DynamoDB::Table");
+    let names = tables.keys().map(|name| format!("\"${{{name}}}\""));
+    let expected: BTreeSet<String> = names.collect();
+    for title in ["DynamoDB: throttled", "DynamoDB: faults of its own"] {
+        for metric in widget(title).as_array().expect("metrics") {
+            let search = metric[0]["expression"].as_str().expect("a search");
+            let (_, names) = search.split_once("TableName=(").expect("names");
+            let names = names.split(')').next().unwrap_or_default();
+            let named: BTreeSet<String> = names.split(" OR ").map(str::to_owned).collect();
+            assert_eq!(named, expected, "{title}");
+        }
+    }
 }
 
 #[test]
@@ -87,13 +147,139 @@ fn the_dashboard_shows_every_alarm() {
 
 #[test]
 fn every_alarm_tells_somebody_what_to_look_at() {
+    let runbook = read("docs/runbook.md");
+    let rows = table_rows(section(&runbook, "## Alarms")).into_iter();
+    let rows: Vec<String> = rows.map(|row| row[0].to_owned()).collect();
     for (name, alarm) in resources(&template(), "AWS::CloudWatch::Alarm") {
         let properties = &alarm["Properties"];
         assert!(properties["AlarmDescription"].is_string(), "{name} does not say what it means");
+        let full = text(tagged(&properties["AlarmName"], "Sub").expect("!Sub"));
+        let short = full.strip_prefix("${AWS::StackName}-").expect("the stack's name").to_owned();
+        assert!(rows.iter().any(|row| row.contains(&format!("`{short}`"))), "{short}: no advice");
         let told = list(&properties["AlarmActions"]);
         assert_eq!(told.iter().filter_map(reference).collect::<Vec<_>>(), ["AlarmTopic"], "{name}");
     }
 }
+
+/// What an alarm watches, each with its dimensions.
+fn metrics(alarm: &Value) -> Vec<Value> {
+    let properties = &alarm["Properties"];
+    let several = list(&properties["Metrics"]);
+    let several = several.iter().map(|query| query["MetricStat"]["Metric"].clone());
+    let several: Vec<_> = several.filter(|metric| !metric.is_null()).collect();
+    if several.is_empty() { vec![properties.clone()] } else { several }
+}
+
+fn alarms() -> BTreeMap<String, Value> {
+    resources(&template(), "AWS::CloudWatch::Alarm")
+}
+
+#[test]
+fn an_alarm_takes_ten_metrics_and_the_bill_counts_them_all() {
+    let counts: Vec<usize> = alarms().values().map(|alarm| metrics(alarm).len()).collect();
+    assert!(counts.iter().all(|count| *count <= 10), "{counts:?}");
+    let written = Metric::ALL.iter().map(|metric| {
+        let told_apart = match metric.dimension() {
+            Some("Purpose") => Purpose::ALL.len(),
+            Some("Country") => 1,
+            other => return usize::from(other.is_none()),
+        };
+        told_apart + usize::from(metric.is_plain())
+    });
+    let (alarms, own): (usize, usize) = (counts.iter().sum(), written.sum());
+    let line = format!("two KMS keys, {alarms} alarm metrics, {own} metrics, a dashboard");
+    assert!(read("docs/runbook.md").contains(&line), "the bill is of {line}");
+}
+
+/// An attack on sign-ups, and an outage while few people are about, are what these are for.
+#[test]
+fn alarms_see_what_happens_to_few() {
+    let alarms = alarms();
+    let of = |name: &str| alarms[name]["Properties"].clone();
+    let ceiling = of("SmsCeilingReachedAlarm");
+    assert_eq!(text(&ceiling["MetricName"]), "SmsCeilingReached");
+    assert_eq!((&ceiling["Threshold"], text(&ceiling["Statistic"])), (&1.into(), "Sum".into()));
+    let errors = of("ServerErrorsAlarm");
+    let value = list(&errors["Metrics"]).into_iter().find(|it| it["Id"].as_str() == Some("value"));
+    let expression = text(&value.expect("a value")["Expression"]);
+    assert_eq!(expression, "IF(errors >= 5, 100 * errors / requests, 0)");
+    for metric in list(&errors["Metrics"]).iter().map(|it| &it["MetricStat"]) {
+        assert!(metric.is_null() || metric["Period"].as_u64() == Some(300), "{metric:?}");
+    }
+    assert_eq!(errors["EvaluationPeriods"], 1);
+}
+
+#[test]
+fn a_sweep_that_is_not_carried_out_is_seen() {
+    let missing = &alarms()["SweepMissingAlarm"]["Properties"];
+    let says = ["MetricName", "Statistic", "TreatMissingData", "ComparisonOperator"];
+    let says = says.map(|name| text(&missing[name]));
+    assert_eq!(says, ["SweepFailed", "SampleCount", "breaching", "LessThanThreshold"]);
+    let schedule = text(&template()["Parameters"]["SweepSchedule"]["Default"]);
+    let minutes = schedule.strip_prefix("rate(").and_then(|it| it.strip_suffix(" minutes)"));
+    let minutes: u64 = minutes.expect("a rate").parse().expect("minutes");
+    assert!(missing["Period"].as_u64().expect("a period") >= 2 * 60 * minutes);
+}
+
+/// Single deletions only clear away: what fails there is tried again.
+const NOT_WATCHED: [&str; 1] = ["DeleteItem"];
+
+#[test]
+fn faults_of_dynamodb_are_watched_wherever_it_is_called() {
+    let dimension = |metric: &Value, wanted: &str| {
+        let all = list(&metric["Dimensions"]);
+        let found = all.iter().find(|it| it["Name"].as_str() == Some(wanted))?;
+        Some(reference(&found["Value"]).unwrap_or_else(|| text(&found["Value"])))
+    };
+    let watched = |names: &[&str], by: &str| {
+        let all = alarms();
+        let all = all.values().flat_map(metrics);
+        let named = all.filter(|it| names.contains(&it["MetricName"].as_str().unwrap_or("")));
+        let pairs = named.filter_map(|it| {
+            let (table, other) = (dimension(&it, "TableName")?, dimension(&it, by)?);
+            Some((table, other, text(&it["MetricName"])))
+        });
+        pairs.collect::<BTreeSet<_>>()
+    };
+    let mut called = BTreeSet::new();
+    for (action, table) in super::permission::tables_by_action() {
+        // What is put is put in transactions.
+        let operation = if action == "PutItem" { "TransactWriteItems" } else { &action };
+        let is_watched = !NOT_WATCHED.contains(&operation) && action != "ConditionCheckItem";
+        if is_watched {
+            called.insert((table, operation.to_owned(), "SystemErrors".to_owned()));
+        }
+    }
+    assert_eq!(watched(&["SystemErrors"], "Operation"), called);
+
+    let throttles = ["ReadThrottleEvents", "WriteThrottleEvents"];
+    let mut indexes = BTreeSet::new();
+    for (name, table) in resources(&template(), "AWS::DynamoDB::Table") {
+        for index in list(&table["Properties"]["GlobalSecondaryIndexes"]) {
+            let index = text(&index["IndexName"]);
+            indexes.extend(throttles.map(|it| (name.clone(), index.clone(), it.to_owned())));
+        }
+    }
+    assert_eq!(watched(&throttles, "GlobalSecondaryIndexName"), indexes);
+}
+
+/// Metrics have no level, which counts as INFO.
+#[test]
+fn lambda_drops_no_metrics() {
+    let template = template();
+    let logging = &template["Globals"]["Function"]["LoggingConfig"];
+    let level = tagged(&logging["ApplicationLogLevel"], "If").expect("it depends on LogLevel");
+    let levels = list(level).iter().map(text).collect::<Vec<_>>();
+    assert_eq!(
+        (text(&logging["LogFormat"]), &*levels),
+        ("JSON".to_owned(), &LEVELS.map(str::to_owned)[..])
+    );
+    for (name, function) in super::functions(&template) {
+        let own = function["Properties"]["LoggingConfig"].as_mapping().expect("a log group").len();
+        assert_eq!(own, 1, "{name} says more of its log than where it is");
+    }
+}
+const LEVELS: [&str; 3] = ["LogsDebug", "DEBUG", "INFO"];
 
 #[test]
 fn deployments_are_rolled_back_by_alarms_that_exist() {
@@ -102,9 +288,19 @@ fn deployments_are_rolled_back_by_alarms_that_exist() {
     let named = |value: &Value| tagged(value, "Sub").map(text);
     let alarms = resources(&template, "AWS::CloudWatch::Alarm").into_values();
     let known: BTreeSet<_> = alarms.map(|it| named(&it["Properties"]["AlarmName"])).collect();
-    let rolling = list(&deployment["Alarms"]);
+    let choice = tagged(&deployment["Alarms"], "If").map(list).expect("it depends on the type");
+    assert_eq!(text(&choice[0]), "RollsOut");
+    let rolling = list(&choice[1]);
     assert!(!rolling.is_empty(), "nothing rolls a deployment back");
     for alarm in &rolling {
         assert!(known.contains(&named(alarm)), "{alarm:?} is no alarm's name");
     }
+    // CodeDeploy begins nothing while one is red, not even what is to mend it.
+    let without = list(&choice[2]).iter().map(reference).collect::<Vec<_>>();
+    assert_eq!(without, [Some("AWS::NoValue".to_owned())]);
+    let rolls_out = template["Conditions"]["RollsOut"].clone();
+    let equal = tagged(&rolls_out, "Not").map(|it| list(it).remove(0)).expect("!Not");
+    let compared = tagged(&equal, "Equals").map(list).expect("!Equals");
+    assert_eq!(reference(&compared[0]).as_deref(), Some("DeploymentType"));
+    assert_eq!(text(&compared[1]), "AllAtOnce");
 }
