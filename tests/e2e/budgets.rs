@@ -127,14 +127,41 @@ async fn login_that_is_slowed_down_takes_one_hop_more() {
 }
 
 #[tokio::test]
-async fn login_that_pushes_a_session_out_6_wru_more() {
+async fn login_that_pushes_a_session_out_6_wru_more_with_its_device() {
     let Some(app) = App::start(Needs::Own).await else { return };
     let user = app.register_user().await;
-    for _ in 0..21 {
+    put_device(&app, &user.access_token).await;
+    for number in 0..20 {
+        if number == 18 {
+            // Twenty of one minute are named by the account, which is then over 1 KB.
+            app.advance(61).await;
+        }
         app.login(&user.phone, PASSWORD).await.ok();
     }
+    app.me(&user.access_token).await.problem(401, "session_ended");
+    assert!(app.rows("devices").await.is_empty());
     // The list of twenty sessions is what the reads are for.
     within(&app, "POST /auth/login", (3, 3.0, 19.0, 0)).await;
+}
+
+#[tokio::test]
+async fn login_that_pushes_out_a_session_whose_device_has_moved_on_takes_one_hop_more() {
+    let Some(app) = App::start(Needs::Own).await else { return };
+    let user = app.register_user().await;
+    put_device(&app, &user.access_token).await;
+    let other = app.login(&user.phone, PASSWORD).await;
+    put_device(&app, other.text("access_token")).await;
+    for _ in 0..19 {
+        app.login(&user.phone, PASSWORD).await.ok();
+    }
+    app.me(&user.access_token).await.problem(401, "session_ended");
+    assert_eq!(app.rows("devices").await.len(), 2);
+    within(&app, "POST /auth/login", (4, 3.0, 19.0, 0)).await;
+}
+
+async fn put_device(app: &App, access_token: &str) {
+    let body = json!({"device_id": "d", "fcm_token": "t", "device_type": "IOS"});
+    app.post("/auth/device", &body).bearer(access_token).send().await.ok();
 }
 
 #[tokio::test]

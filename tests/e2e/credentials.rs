@@ -4,18 +4,18 @@ use serde_json::{Value, json};
 
 use crate::harness::{Answer, App, Needs, PASSWORD, random_phone};
 
-const NEW: &str = "a copper kettle sings";
+pub(crate) const NEW: &str = "a copper kettle sings";
 
-async fn reauthenticate(app: &App, access_token: &str, body: &Value) -> Answer {
+pub(crate) async fn reauthenticate(app: &App, access_token: &str, body: &Value) -> Answer {
     app.post("/auth/reauthenticate", body).bearer(access_token).send().await
 }
 
-async fn change(app: &App, access_token: &str, old: &str, new: &str) -> Answer {
+pub(crate) async fn change(app: &App, access_token: &str, old: &str, new: &str) -> Answer {
     let body = json!({"old_password": old, "new_password": new});
     app.post("/auth/password/change", &body).bearer(access_token).send().await
 }
 
-async fn reset(app: &App, identifier: &str, token: &str, new: &str) -> Answer {
+pub(crate) async fn reset(app: &App, identifier: &str, token: &str, new: &str) -> Answer {
     let body = json!({"identifier": identifier, "verification_token": token, "new_password": new});
     app.post("/auth/password/reset", &body).send().await
 }
@@ -166,4 +166,62 @@ async fn where_both_credentials_are_needed_a_reset_needs_a_second_identifier() {
     let token = app.verified(&user.phone, "RESET_PASSWORD").await;
     let answer = reset(&app, &user.phone, &token, NEW).await;
     answer.problem(400, "second_identifier_required");
+}
+
+#[tokio::test]
+async fn every_bad_field_is_named() {
+    let Some(app) = App::start(Needs::Codes).await else { return };
+    let user = app.register_user().await;
+    let long = "x".repeat(129);
+    let cases = [
+        ("reauthenticate", json!({}), ["password", "verification_token"].as_slice()),
+        (
+            "reauthenticate",
+            json!({"password": 1, "verification_token": []}),
+            &["password", "verification_token"],
+        ),
+        ("password/change", json!({}), &["old_password", "new_password"]),
+        (
+            "password/change",
+            json!({"old_password": 7, "new_password": "short"}),
+            &["old_password", "new_password"],
+        ),
+        (
+            "password/change",
+            json!({"old_password": PASSWORD, "new_password": long}),
+            &["new_password"],
+        ),
+        ("password/reset", json!({}), &["identifier", "verification_token", "new_password"]),
+        (
+            "password/reset",
+            json!({"identifier": "nobody", "verification_token": 1, "new_password": null}),
+            &["identifier", "verification_token", "new_password"],
+        ),
+        (
+            "password/reset",
+            json!({"identifier": user.phone, "verification_token": "t"}),
+            &["new_password"],
+        ),
+    ];
+    for (path, body, fields) in cases {
+        let path = format!("/auth/{path}");
+        let answer = app.post(&path, &body).bearer(&user.access_token).send().await;
+        answer.refuses(fields);
+    }
+    app.login(&user.phone, PASSWORD).await.ok();
+}
+
+#[tokio::test]
+async fn wrong_old_passwords_slow_down_and_change_nothing() {
+    let Some(app) = App::start(Needs::Own).await else { return };
+    let user = app.register_user().await;
+    for _ in 0..10 {
+        let wrong = change(&app, &user.access_token, "not the password", NEW).await;
+        wrong.problem(400, "invalid_credentials");
+    }
+    let slowed = change(&app, &user.access_token, PASSWORD, NEW).await;
+    slowed.problem(429, "too_many_requests");
+    app.advance(slowed.retry_after()).await;
+    change(&app, &user.access_token, PASSWORD, NEW).await.ok();
+    app.login(&user.phone, NEW).await.ok();
 }

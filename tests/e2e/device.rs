@@ -163,6 +163,32 @@ async fn a_device_that_moved_to_another_session_stays_when_the_first_ends() {
 }
 
 #[tokio::test]
+async fn of_two_sessions_that_give_way_and_name_one_device_it_goes_with_its_own() {
+    let Some(app) = App::start(Needs::Own).await else { return };
+    let user = app.register_user().await;
+    let (second, _) = sign_in(&app, &user).await;
+    register(&app, &user.access_token, &phone("t1")).await.ok();
+    register(&app, &second, &phone("t1")).await.ok();
+    for _ in 2..20 {
+        sign_in(&app, &user).await;
+    }
+    // One too many, so that the next sign-in pushes out the first two at once.
+    let mut sessions = app.rows_where("sessions", "user_id", &user.user_id).await;
+    sessions.sort_by_key(|session| session["session_id"].as_str().unwrap().to_owned());
+    let mut one_more = sessions.pop().unwrap();
+    let id = one_more["session_id"].as_str().unwrap();
+    let last = if id.ends_with('0') { "1" } else { "0" };
+    one_more["session_id"] = json!(format!("{}{last}", &id[..id.len() - 1]));
+    app.put_row("sessions", &json!(one_more)).await;
+    let (third, _) = sign_in(&app, &user).await;
+    for ended in [&user.access_token, &second] {
+        app.me(ended).await.problem(401, "session_ended");
+    }
+    app.me(&third).await.ok();
+    assert!(app.rows("devices").await.is_empty());
+}
+
+#[tokio::test]
 async fn the_twenty_first_device_pushes_out_the_least_recently_used() {
     let Some(app) = App::start(Needs::Own).await else { return };
     let user = app.register_user().await;

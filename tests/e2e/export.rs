@@ -80,6 +80,19 @@ async fn it_shows_no_hash_no_digest_and_nothing_of_the_inside() {
 }
 
 #[tokio::test]
+async fn it_does_not_show_where_staff_work() {
+    let Some(app) = App::start(Needs::Own).await else { return };
+    let (staff, user) = (app.staff().await, app.register_user().await);
+    let name = json!({"full_name": "Sita Rai"});
+    app.change_user(&staff, &user.user_id, &name).await.ok();
+    let answer = export(&app, &user.access_token).await;
+    let entries = answer.ok()["audit"]["results"].as_array().unwrap();
+    let shown: Vec<_> =
+        entries.iter().map(|entry| (&entry["by_staff"], entry["source"].is_null())).collect();
+    assert_eq!(shown, [(&json!(true), true), (&json!(false), false)]);
+}
+
+#[tokio::test]
 async fn somebody_of_whom_little_is_held_gets_that() {
     let Some(app) = App::start(Needs::Codes).await else { return };
     let user = app.register_user().await;

@@ -156,6 +156,7 @@ impl NewUser {
             epoch: 0,
             sign_ins: 0,
             recent_sessions: Vec::new(),
+            untold: None,
             is_staff: false,
             joined_at: shared::clock::whole_second(now),
             last_login_at: None,

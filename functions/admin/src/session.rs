@@ -1,15 +1,14 @@
 //! `DELETE /admin/users/{user_id}/sessions`.
 
 use axum::{extract::State, response::IntoResponse};
-use futures_util::future::join_all;
 use serde_json::json;
 use shared::{
     http::{Json, PathParameter, Source},
     problem::Problem,
     table::{
-        Store, Transaction, account,
+        Transaction, account,
         audit::{self, Action},
-        session::{self, Session},
+        session,
     },
     token::Claims,
 };
@@ -43,14 +42,14 @@ pub(crate) async fn end_all(
         let account = account.ok_or_else(nobody)?;
         let mut all = Transaction::default();
         account::set_epoch(&mut all, Write::Account, &account);
-        session::remove_all(&mut all, Write::Account, &account, &sessions, now);
+        session::remove_all(&mut all, Write::Account, &account, &sessions, None, now);
         let record = staff.record(user_id, Action::SessionsEnded);
         audit::add(&mut all, Write::Account, &record, now)?;
         if staff.user_id() != user_id {
             account::must_be_staff(&mut all, Write::Actor, staff.user_id());
         }
         let Err(refusals) = app.store.commit(all).await? else {
-            release_devices(&app.store, &sessions).await;
+            session::release_devices(&app.store, &sessions).await;
             return Ok(Json(json!({ "message": "All sessions of the user have ended." })));
         };
         if refusals.iter().any(|refusal| refusal.label == Write::Actor) {
@@ -58,13 +57,4 @@ pub(crate) async fn end_all(
         }
     }
     Err(Problem::unavailable("too many signed in to one account at once"))
-}
-
-/// Ends the registrations of the devices of sessions that are over. One that is left is not shown
-/// any more, and goes by its TTL.
-pub(crate) async fn release_devices(store: &Store, ended: &[Session]) {
-    let releases = ended.iter().map(|session| session::release_device(store, session));
-    for problem in join_all(releases).await.into_iter().filter_map(Result::err) {
-        tracing::warn!(cause = problem.cause_chain(), "a device was not released");
-    }
 }

@@ -29,7 +29,6 @@ use crate::{
     change::{Absent, After, Edits, Effects, describe},
     detail::{self, Person},
     no_longer_staff, nobody,
-    session::release_devices,
 };
 
 /// How often a change is made anew that something else overtook, a sign-in among it.
@@ -125,7 +124,7 @@ async fn write(
     let After { account, profile } = after;
     let mut person = Person { account, profile, ..before };
     if effects.ends_sessions {
-        release_devices(&app.store, &person.sessions).await;
+        session::release_devices(&app.store, &person.sessions).await;
         person.sessions.clear();
     }
     Ok(Some(person))
@@ -162,7 +161,8 @@ fn transaction(
         profile = profile::replace(&mut all, Write::Profile, &before.profile, profile)?;
     }
     if effects.ends_sessions {
-        session::remove_all(&mut all, Write::Other, &before.account, &before.sessions, now);
+        let sessions = &before.sessions;
+        session::remove_all(&mut all, Write::Other, &before.account, sessions, None, now);
     }
     if effects.is_for_another {
         account::must_be_staff(&mut all, Write::Actor, staff.user_id());

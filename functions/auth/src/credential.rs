@@ -5,14 +5,15 @@ use shared::{
     config::LoginPolicy,
     gate,
     http::Source,
-    identifier::Identifier,
+    id::UserId,
+    identifier::{Identifier, Kind},
     index::Digests,
     password::{self, Match, Password},
     problem::{Code, Problem},
     purpose::Purpose,
     secret::{self, Digest, base64url},
     table::{
-        Transaction,
+        Refusal, Transaction,
         account::{self, Account, AccountStatus, PasswordHash},
         audit::{self, Action},
         login as attempts, otp,
@@ -24,7 +25,9 @@ use shared::{
 use crate::{
     App,
     body::{ChangePassword, Reauthenticate, ResetPassword},
-    login, refused, strength,
+    login, refused,
+    sign_in::{ATTEMPTS, pause},
+    strength,
 };
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -58,7 +61,7 @@ pub(crate) async fn reauthenticate(
     let matched = login::compare(body.password.clone(), account.password_hash.clone()).await?;
     let proven = verified.flatten().and_then(|verified| {
         let mut own = identifiers(&account, &digests);
-        own.find(|digest| verified.proves(digest, Purpose::Login, now))
+        own.find(|(_, digest)| verified.proves(digest, Purpose::Login, now))
     });
     let presented = body.verification_token.is_some();
     let policy = app.config.login.policy;
@@ -68,8 +71,9 @@ pub(crate) async fn reauthenticate(
     let session = Session { auth_time: now, ..principal.session().clone() };
     let mut all = Transaction::default();
     session::set_auth_time(&mut all, Write::Session, &session);
-    if let (Some(token), Some(identifier)) = (token, &proven) {
-        otp::consume(&mut all, Write::Token, token, identifier, Purpose::Login, now);
+    if let (Some(token), Some((identifier, digest))) = (token, &proven) {
+        otp::consume(&mut all, Write::Token, token, digest, Purpose::Login, now);
+        account::must_have_verified(&mut all, Write::Account, account.user_id, identifier);
     }
     let action = Action::Reauthenticated;
     audit::append(&mut all, Write::Other, account.user_id, action, source, now)?;
@@ -84,15 +88,16 @@ pub(crate) async fn reauthenticate(
     }
 }
 
-/// The digests of the identifiers that the account has verified.
+/// The identifiers that the account has verified, each with its digest.
 fn identifiers<'a>(
     account: &'a Account,
     digests: &'a Digests,
-) -> impl Iterator<Item = Digest> + 'a {
-    let phone = account.phone_number.clone().filter(|_| account.phone_verified);
-    let email = account.email.clone().filter(|_| account.email_verified);
-    let both = [phone.map(Identifier::Phone), email.map(Identifier::Email)];
-    both.into_iter().flatten().map(|identifier| digests.identifier(&identifier))
+) -> impl Iterator<Item = (Identifier, Digest)> + 'a {
+    let both = [Kind::Phone, Kind::Email].map(|kind| account.verified_of_kind(kind));
+    both.into_iter().flatten().map(|identifier| {
+        let digest = digests.identifier(&identifier);
+        (identifier, digest)
+    })
 }
 
 async fn count(
@@ -126,29 +131,81 @@ pub(crate) async fn change_password(
     now: Timestamp,
 ) -> Result<(), Problem> {
     let throttle = app.index.open(now).await?.account(claims.user_id);
-    let key = account::key(claims.user_id).consistent();
-    let counted = count(app, true, &throttle, now);
-    let (entered, counted) = tokio::join!(app.gate.enter(claims, key), counted);
-    let (_, account) = entered?;
+    let (seen, counted) = tokio::join!(own(app, claims), count(app, true, &throttle, now));
+    let (account, sessions) = seen?;
     counted?;
-    let account = account.ok_or_else(gate::session_ended)?;
     let matched = login::compare(Some(body.old_password), account.password_hash.clone()).await?;
     if matched == Some(Match::Wrong) {
         return Err(login::invalid_credentials());
     }
     let hash = choose(&body.new_password, &account).await?;
-    let mut all = Transaction::default();
-    account::set_password(&mut all, Write::Account, &account, &hash);
-    let action = Action::PasswordChanged;
-    audit::append(&mut all, Write::Other, account.user_id, action, source, now)?;
-    let clear = clear(app, true, &throttle);
-    let (committed, ()) = tokio::join!(app.store.commit(all), clear);
-    if committed?.is_err() {
-        return Err(Problem::unavailable("the account changed with its password"));
+    let changed = set_own(app, claims, (account, sessions), &hash, source, now);
+    let (changed, ()) = tokio::join!(changed, clear(app, true, &throttle));
+    changed
+}
+
+/// The caller's account, and all their sessions beside it.
+async fn own(app: &App, claims: &Claims) -> Result<(Account, Vec<Session>), Problem> {
+    let account = app.gate.enter(claims, account::key(claims.user_id).consistent());
+    let sessions = session::list(&app.store, claims.user_id, true);
+    let (entered, sessions) = tokio::join!(account, sessions);
+    let (_, account) = entered?;
+    Ok((account.ok_or_else(gate::session_ended)?, sessions?))
+}
+
+/// One transaction sets the password and ends all sessions but the caller's own. Whoever signs in
+/// meanwhile overtakes it, and it is made anew.
+async fn set_own(
+    app: &App,
+    claims: &Claims,
+    seen: (Account, Vec<Session>),
+    hash: &PasswordHash,
+    source: Source,
+    now: Timestamp,
+) -> Result<(), Problem> {
+    let (epoch, (mut account, mut sessions)) = (seen.0.epoch, seen);
+    for attempt in 0..ATTEMPTS {
+        if attempt > 0 {
+            pause(attempt).await;
+            (account, sessions) = own(app, claims).await?;
+        }
+        if account.epoch != epoch {
+            // The old password may be another by now.
+            return Err(Problem::unavailable("the account changed with its password"));
+        }
+        sessions.retain(|session| session.session_id != claims.session_id);
+        let mut all = Transaction::default();
+        account::set_password(&mut all, Write::Account, &account, hash, None);
+        let kept = Some(claims.session_id);
+        session::remove_all(&mut all, Write::Other, &account, &sessions, kept, now);
+        let action = Action::PasswordChanged;
+        audit::append(&mut all, Write::Other, account.user_id, action, source, now)?;
+        if commit(app, all, account.user_id, hash).await?.is_ok() {
+            session::release_devices(&app.store, &sessions).await;
+            return Ok(());
+        }
     }
-    let mut sessions = session::list(&app.store, claims.user_id, true).await?;
-    sessions.retain(|session| session.session_id != claims.session_id);
-    session::end_all(&app.store, &sessions).await
+    Err(Problem::unavailable("too many signed in to one account at once"))
+}
+
+/// Commits the setting of a password. If no answer comes, the account tells whether it was set: no
+/// two hashes are alike.
+async fn commit(
+    app: &App,
+    all: Transaction<Write>,
+    user_id: UserId,
+    PasswordHash(hash): &PasswordHash,
+) -> Result<Result<(), Vec<Refusal<Write>>>, Problem> {
+    let problem = match app.store.commit(all).await {
+        Ok(committed) => return Ok(committed),
+        Err(problem) => problem,
+    };
+    let account = app.store.read(account::key(user_id).consistent()).await;
+    let stored = account.ok().flatten().and_then(|account| account.password_hash);
+    match stored.is_some_and(|PasswordHash(stored)| stored == *hash) {
+        true => Ok(Ok(())),
+        false => Err(problem),
+    }
 }
 
 /// Refuses a weak password, hashes another.
@@ -168,7 +225,8 @@ pub(crate) async fn hash(password: Password) -> Result<PasswordHash, Problem> {
     hash.map_err(Problem::internal)?.map_err(Problem::internal)
 }
 
-/// Sets a new password for the one who proves an identifier, and ends all sessions.
+/// Sets a new password for the one who proves an identifier, and ends all sessions: one transaction,
+/// made anew when somebody signs in meanwhile.
 pub(crate) async fn reset_password(
     app: &App,
     body: ResetPassword,
@@ -185,25 +243,49 @@ pub(crate) async fn reset_password(
     let purpose = Purpose::ResetPassword;
     let proven = verified.is_some_and(|verified| verified.proves(&identifier, purpose, now));
     let claim = claim.filter(|_| proven).ok_or_else(invalid_token)?;
-    let account = app.store.read(account::key(claim.user_id).consistent()).await?;
-    let account = account.ok_or_else(invalid_token)?;
-    if let Err(refusal) = allowed(app.config.login.policy, &account) {
-        return Err(refused::audited(app, account.user_id, refusal, source, now).await);
-    }
-    let hash = choose(&body.new_password, &account).await?;
-    let mut all = Transaction::default();
-    otp::consume(&mut all, Write::Token, token, &identifier, purpose, now);
-    account::set_password(&mut all, Write::Account, &account, &hash);
-    audit::append(&mut all, Write::Other, account.user_id, Action::PasswordReset, source, now)?;
-    match app.store.commit(all).await? {
-        Ok(()) => {}
-        Err(refusals) if refusals.iter().any(|refusal| refusal.label == Write::Token) => {
+    let mut chosen = None;
+    for attempt in 0..ATTEMPTS {
+        if attempt > 0 {
+            pause(attempt).await;
+        }
+        let (account, sessions) = owner(app, claim.user_id, &body.identifier).await?;
+        if let Err(refusal) = allowed(app.config.login.policy, &account) {
+            return Err(refused::audited(app, account.user_id, refusal, source, now).await);
+        }
+        let hash = match &mut chosen {
+            Some(hash) => &*hash,
+            none => none.insert(choose(&body.new_password, &account).await?),
+        };
+        let mut all = Transaction::default();
+        otp::consume(&mut all, Write::Token, token, &identifier, purpose, now);
+        let presented = Some(&body.identifier);
+        account::set_password(&mut all, Write::Account, &account, hash, presented);
+        session::remove_all(&mut all, Write::Other, &account, &sessions, None, now);
+        let action = Action::PasswordReset;
+        audit::append(&mut all, Write::Other, account.user_id, action, source, now)?;
+        let Err(refusals) = commit(app, all, account.user_id, hash).await? else {
+            session::release_devices(&app.store, &sessions).await;
+            return Ok(());
+        };
+        if refusals.iter().any(|refusal| refusal.label == Write::Token) {
             return Err(invalid_token());
         }
-        Err(_) => return Err(Problem::unavailable("the account changed with its password")),
     }
-    let sessions = session::list(&app.store, account.user_id, true).await?;
-    session::end_all(&app.store, &sessions).await
+    Err(Problem::unavailable("too many signed in to one account at once"))
+}
+
+/// The account whose verified identifier it is now, and all its sessions beside it. The claim may
+/// be that of a moment ago.
+async fn owner(
+    app: &App,
+    user_id: UserId,
+    identifier: &Identifier,
+) -> Result<(Account, Vec<Session>), Problem> {
+    let account = app.store.read(account::key(user_id).consistent());
+    let sessions = session::list(&app.store, user_id, true);
+    let (account, sessions) = tokio::join!(account, sessions);
+    let account = account?.filter(|account| account.has_verified(identifier));
+    Ok((account.ok_or_else(invalid_token)?, sessions?))
 }
 
 /// Whether the account may have its password reset by one identifier.

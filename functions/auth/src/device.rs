@@ -203,7 +203,7 @@ pub(crate) async fn unregister(app: &App, claims: &Claims, device_id: &str) -> R
     let device = device.ok_or_else(not_found)?;
     let token = device::token_digest(&device.fcm_token);
     let Device { user_id, session_id, device_id, .. } = &device;
-    device::release(&app.store, *user_id, *session_id, device_id, &token).await
+    device::release(&app.store, (*user_id, *session_id), (device_id, &token)).await
 }
 
 /// Ends one of the caller's sessions.

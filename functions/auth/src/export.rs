@@ -260,8 +260,8 @@ struct AuditHeld {
     action: Action,
     /// Whether staff did it.
     by_staff: bool,
-    /// From which network, without what tells one subscriber from another.
-    source: String,
+    /// From which network, without what tells one subscriber from another. None where staff did it.
+    source: Option<String>,
     details: BTreeMap<String, String>,
     at: Timestamp,
 }
@@ -341,7 +341,7 @@ impl From<&audit::Entry> for AuditHeld {
             id: entry.entry_id,
             action: entry.action,
             by_staff: entry.actor.is_some(),
-            source: entry.source.clone(),
+            source: entry.actor.is_none().then(|| entry.source.clone()),
             details: entry.details.clone(),
             at: entry.at,
         }

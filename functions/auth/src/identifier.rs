@@ -5,14 +5,14 @@ use shared::{
     delivery::Delivery,
     gate,
     http::Source,
+    id::UserId,
     identifier::Identifier,
     metrics::Metric,
     problem::{Code, Problem},
     purpose::Purpose,
     secret::{self, base64url},
     table::{
-        Transaction,
-        account::{self, Account},
+        Refusal, Transaction, account,
         audit::{self, Action},
         limit::{self, SmsPlace},
         otp,
@@ -26,12 +26,13 @@ use crate::{App, body::ChangeIdentifier};
 enum Write {
     Token,
     Claim,
+    Account,
     Other,
 }
 
 /// Makes the identifier that the token proves the account's own, in place of the one of its kind,
 /// and tells that one. An identifier that is the account's own already is answered the same: the
-/// first answer may have been lost.
+/// first answer may have been lost. Whatever was cut off before it told is made up for first.
 pub(crate) async fn change(
     app: &App,
     claims: &Claims,
@@ -48,6 +49,11 @@ pub(crate) async fn change(
     let (_, (account, claim, verified)) = app.gate.enter(claims, reads).await?;
     gate::require_fresh(claims, now)?;
     let account = account.ok_or_else(gate::session_ended)?;
+    if let Some(untold) = &account.untold
+        && account::take_telling(&app.store, account.user_id, untold).await?
+    {
+        tell(app, account.user_id, untold, now).await?;
+    }
     if claim.as_ref().is_some_and(|claim| claim.user_id == claims.user_id) {
         return Ok(());
     }
@@ -66,38 +72,56 @@ pub(crate) async fn change(
     if let Some(old) = &old {
         account::release_claim(&mut all, Write::Other, old, account.user_id);
     }
-    account::set_identifier(&mut all, Write::Other, &account, &identifier);
+    account::set_identifier(&mut all, Write::Account, &account, &identifier);
     let action = Action::IdentifierChanged;
     audit::append(&mut all, Write::Other, account.user_id, action, source, now)?;
-    if let Err(refusals) = app.store.commit(all).await? {
-        let refused = |label| refusals.iter().any(|refusal| refusal.label == label);
-        return Err(match (refused(Write::Token), refused(Write::Claim)) {
-            (true, _) => invalid_token(),
-            (_, true) => taken(),
-            _ => Problem::unavailable("the account changed with its identifier"),
-        });
+    match app.store.commit(all).await {
+        Ok(Ok(())) => {}
+        Ok(Err(refusals)) => return Err(judge(&refusals)),
+        Err(problem) => {
+            if !is_own(app, account.user_id, &identifier).await {
+                return Err(problem);
+            }
+        }
     }
-    tell(app, &account, old.as_ref(), now).await;
+    // The change stands whether or not it can be told; until it is, the account says so.
+    if let Some(old) = &old
+        && let Err(problem) = tell(app, account.user_id, old, now).await
+    {
+        let (user_id, cause) = (account.user_id, problem.cause_chain());
+        tracing::warn!(%user_id, cause, "a changed identifier is still to be told");
+    }
     Ok(())
 }
 
-/// Tells the identifier that was replaced. The change stands whether or not that can be done.
-async fn tell(app: &App, account: &Account, old: Option<&Identifier>, now: Timestamp) {
-    let told = match old {
-        None => return,
-        Some(old) => send(app, old, now).await,
-    };
-    match told {
-        Ok(Some(Delivery::Accepted | Delivery::Unknown)) => {}
-        Ok(Some(Delivery::Refused(reason))) => {
-            tracing::warn!(user_id = %account.user_id, reason, "a changed identifier was not told");
-        }
-        Ok(None) => tracing::warn!(user_id = %account.user_id, "a changed identifier was not told"),
-        Err(problem) => tracing::warn!(
-            user_id = %account.user_id, cause = problem.cause_chain(),
-            "a changed identifier was not told"
-        ),
+/// What stood against a change.
+fn judge(refusals: &[Refusal<Write>]) -> Problem {
+    let refused = |label| refusals.iter().any(|refusal| refusal.label == label);
+    let is_gone = |refusal: &Refusal<_>| refusal.label == Write::Account && refusal.item.is_none();
+    match () {
+        () if refusals.iter().any(is_gone) => gate::session_ended(),
+        () if refused(Write::Token) => invalid_token(),
+        () if refused(Write::Claim) => taken(),
+        () => Problem::unavailable("the account changed with its identifier"),
     }
+}
+
+/// Whether the identifier is the account's own, for when the answer to a change was lost.
+async fn is_own(app: &App, user_id: UserId, identifier: &Identifier) -> bool {
+    let claim = app.store.read(account::identifier_claim(identifier).consistent()).await;
+    claim.ok().flatten().is_some_and(|claim| claim.user_id == user_id)
+}
+
+/// Tells the identifier that was replaced, and notes that it was told, or that nothing can be sent.
+async fn tell(app: &App, user_id: UserId, old: &Identifier, now: Timestamp) -> Result<(), Problem> {
+    match send(app, old, now).await? {
+        Some(Delivery::Accepted | Delivery::Unknown) => {}
+        Some(Delivery::Refused(reason)) => {
+            tracing::warn!(%user_id, reason, "a changed identifier was not told");
+        }
+        None => tracing::warn!(%user_id, "a changed identifier was not told"),
+    }
+    account::set_told(&app.store, user_id, old).await
 }
 
 /// Sends the notice, an SMS within the deployment's ceiling. `None` where nothing may be sent.

@@ -17,6 +17,7 @@ pub mod openapi;
 mod refused;
 mod register;
 mod session;
+mod sign_in;
 mod strength;
 mod tokens;
 

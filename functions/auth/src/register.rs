@@ -157,6 +157,7 @@ fn account(applicant: &Applicant, hash: PasswordHash, now: Timestamp) -> Account
         epoch: 0,
         sign_ins: 0,
         recent_sessions: Vec::new(),
+        untold: None,
         is_staff: false,
         joined_at: now,
         last_login_at: Some(now),

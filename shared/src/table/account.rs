@@ -4,6 +4,7 @@
 //! A claim is an item of its own whose key is the claimed name, put where none is, in the
 //! transaction that needs it. Only a verified identifier has a claim.
 
+mod credential;
 mod edit;
 pub mod list;
 
@@ -22,6 +23,7 @@ use crate::{
     username::Username,
 };
 
+pub use credential::{must_have_verified, set_identifier, set_password, set_told, take_telling};
 pub use edit::{edit, release_username, set_epoch};
 
 /// Whether an account may sign in.
@@ -85,6 +87,9 @@ pub struct Account {
     /// When it was made.
     #[serde(with = "seconds::required")]
     pub joined_at: Timestamp,
+    /// An identifier that another has replaced, and that was not told yet.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub untold: Option<Identifier>,
     /// When somebody last signed in.
     #[serde(with = "seconds::optional", skip_serializing_if = "Option::is_none", default)]
     pub last_login_at: Option<Timestamp>,
@@ -168,13 +173,15 @@ pub fn claim_for<L>(
     Ok(())
 }
 
-/// Notes a sign-in, if the account is still active and nobody has signed in and nothing has ended
-/// its sessions since it was read: the session that begins, and those that end for it. `upgraded`
-/// replaces a password hash whose parameters are out of date.
+/// Notes a sign-in, if the account is still active, the identifier that was presented is still its
+/// own, and nobody has signed in and nothing has ended its sessions since it was read: the session
+/// that begins, and those that end for it. `upgraded` replaces a password hash whose parameters are
+/// out of date.
 pub fn sign_in<L>(
     transaction: &mut Transaction<L>,
     label: L,
     account: &Account,
+    presented: &Identifier,
     (session_id, ended): (SessionId, &[SessionId]),
     upgraded: Option<&PasswordHash>,
     now: Timestamp,
@@ -185,10 +192,13 @@ pub fn sign_in<L>(
     let recent = account.recent_sessions(now).filter(|id| !ended.contains(id));
     let mut recent: Vec<_> = recent.chain([session_id]).map(|id| s(id.to_string())).collect();
     recent.drain(..recent.len().saturating_sub(MAX_RECENT_SESSIONS));
+    let is_own = credential::is_own(presented);
     // `status` is a reserved word.
     let mut change = Change::new(key(account.user_id), update)
-        .only_if("#status = :active AND epoch = :epoch AND sign_ins = :seen")
+        .only_if(format!("#status = :active AND epoch = :epoch AND sign_ins = :seen AND {is_own}"))
         .name("#status", "status")
+        .with(":presented", s(presented.as_str()))
+        .with(":true", AttributeValue::Bool(true))
         .with(":now", time(now))
         .with(":active", s("ACTIVE"))
         .with(":epoch", n(account.epoch))
@@ -282,61 +292,6 @@ const UNCHANGED: [&str; 8] = [
     "email_verified",
     "is_staff",
 ];
-
-/// Sets the verified identifier of its kind, if the account is still active and what it has of that
-/// kind, and whether that is verified, is what was read. The claim is the caller's to make.
-pub fn set_identifier<L>(
-    transaction: &mut Transaction<L>,
-    label: L,
-    account: &Account,
-    identifier: &Identifier,
-) {
-    let (name, verified, before, was_verified) = match identifier.kind() {
-        Kind::Phone => {
-            let before = account.phone_number.as_ref().map(|phone| phone.as_str());
-            ("phone_number", "phone_verified", before, account.phone_verified)
-        }
-        Kind::Email => {
-            let before = account.email.as_ref().map(|email| email.as_str());
-            ("email", "email_verified", before, account.email_verified)
-        }
-    };
-    let unchanged = match before {
-        Some(_) => format!("{name} = :before"),
-        None => format!("attribute_not_exists({name})"),
-    };
-    let update = format!("SET {name} = :new, {verified} = :true");
-    let mut change = Change::new(key(account.user_id), update)
-        .only_if(format!("#status = :active AND {unchanged} AND {verified} = :verified"))
-        .name("#status", "status")
-        .with(":active", s("ACTIVE"))
-        .with(":verified", AttributeValue::Bool(was_verified))
-        .with(":new", s(identifier.as_str()))
-        .with(":true", AttributeValue::Bool(true));
-    if let Some(before) = before {
-        change = change.with(":before", s(before));
-    }
-    transaction.change(label, change);
-}
-
-/// Sets a password, if the account is still active and nothing has ended its sessions since it was
-/// read. Raises the epoch: a sign-in that is under way loses, and the sessions found afterwards
-/// are all that there are.
-pub fn set_password<L>(
-    transaction: &mut Transaction<L>,
-    label: L,
-    account: &Account,
-    PasswordHash(hash): &PasswordHash,
-) {
-    let change = Change::new(key(account.user_id), "SET password_hash = :hash, epoch = :next")
-        .only_if("#status = :active AND epoch = :epoch")
-        .name("#status", "status")
-        .with(":hash", s(hash.as_str()))
-        .with(":active", s("ACTIVE"))
-        .with(":epoch", n(account.epoch))
-        .with(":next", n(account.epoch + 1));
-    transaction.change(label, change);
-}
 
 /// Lets a transaction through only while the account lives and is active.
 pub fn must_be_active<L>(transaction: &mut Transaction<L>, label: L, user_id: UserId) {

@@ -232,20 +232,31 @@ fn drop_claim(all: &mut Transaction<()>, device: &Device) {
     all.delete((), claim_key(&token_digest(&device.fcm_token)), Some(condition), values);
 }
 
+/// Deletes a device and frees its token, in a transaction that is refused when the device has moved
+/// on to another session, or its token to another device.
+pub fn remove<L: Copy>(
+    all: &mut Transaction<L>,
+    label: L,
+    (user_id, session_id): (UserId, SessionId),
+    (device_id, token): (&str, &Digest),
+) {
+    let values = Item::from([(":session".to_owned(), s(session_id.to_string()))]);
+    let condition = "attribute_not_exists(session_id) OR session_id = :session";
+    all.delete(label, key(user_id, device_id), Some(condition), values);
+    let (condition, values) = still_of(&user_id, device_id);
+    let condition = format!("attribute_not_exists(owner_id) OR {condition}");
+    all.delete(label, claim_key(token), Some(&condition), values);
+}
+
 /// Deletes a device and frees its token, if it still belongs to that session. One that has moved
 /// on stays as it is.
 pub async fn release(
     store: &Store,
-    user_id: UserId,
-    session_id: SessionId,
-    device_id: &str,
-    token: &Digest,
+    of: (UserId, SessionId),
+    device: (&str, &Digest),
 ) -> Result<(), Problem> {
     let mut all = Transaction::default();
-    let values = Item::from([(":session".to_owned(), s(session_id.to_string()))]);
-    all.delete((), key(user_id, device_id), Some("session_id = :session"), values);
-    let (condition, values) = still_of(&user_id, device_id);
-    all.delete((), claim_key(token), Some(condition), values);
+    remove(&mut all, (), of, device);
     store.commit(all).await.map(drop)
 }
 

@@ -74,6 +74,13 @@ pub struct SessionDevice {
     pub device_token: Digest,
 }
 
+impl SessionDevice {
+    /// What its items are found by.
+    fn named(&self) -> (&str, &Digest) {
+        (&self.device_id, &self.device_token)
+    }
+}
+
 impl Session {
     /// A session that begins now.
     pub fn begin(
@@ -136,6 +143,29 @@ pub fn remove<L>(transaction: &mut Transaction<L>, label: L, session: &Session) 
     remove_by_id(transaction, label, session.user_id, session.session_id);
 }
 
+/// Removes sessions with their devices: each session under the first label, each device under what
+/// `labelled` makes of its session. A device may have moved on, and refuses the transaction then. A
+/// transaction names an item once, so of two sessions that name one device or one token the second
+/// is left with it: where the first is not refused, it is the device's.
+pub fn remove_with_devices<L: Copy>(
+    transaction: &mut Transaction<L>,
+    label: L,
+    labelled: impl Fn(SessionId) -> L,
+    sessions: &[Session],
+) {
+    let mut named = BTreeSet::new();
+    for session in sessions {
+        remove(transaction, label, session);
+        let Some(device) = &session.device else { continue };
+        let names = [device.device_id.clone(), device.device_token.text()];
+        if names.iter().all(|name| !named.contains(name)) {
+            named.extend(names);
+            let id = session.session_id;
+            device::remove(transaction, labelled(id), (session.user_id, id), device.named());
+        }
+    }
+}
+
 /// Removes the session of that id, if it is there.
 pub fn remove_by_id<L>(
     transaction: &mut Transaction<L>,
@@ -152,18 +182,20 @@ pub async fn delete_all(store: &Store, user_id: UserId) -> Result<(), Problem> {
     store.delete_partition(Table::Sessions, ("user_id", &user_id), "session_id").await
 }
 
-/// Ends all sessions of an account, in a transaction that holds its number of sign-ins: those of
-/// the list, and those that a list which was read beside the account may not show yet.
+/// Ends all sessions of an account but the one that is `kept`, in a transaction that holds its
+/// number of sign-ins: those of the list, and those that a list which was read beside the account
+/// may not show yet.
 pub fn remove_all<L: Copy>(
     transaction: &mut Transaction<L>,
     label: L,
     account: &Account,
     listed: &[Session],
+    kept: Option<SessionId>,
     now: Timestamp,
 ) {
     let listed = listed.iter().map(|session| session.session_id);
     let all: BTreeSet<_> = listed.chain(account.recent_sessions(now)).collect();
-    for session_id in all {
+    for session_id in all.into_iter().filter(|id| Some(*id) != kept) {
         transaction.delete(label, key(account.user_id, session_id), None, Item::new());
     }
 }
@@ -301,10 +333,17 @@ pub async fn end_alive(
 
 /// Ends the registration of the device that was registered in a session, if it still is.
 pub async fn release_device(store: &Store, session: &Session) -> Result<(), Problem> {
-    let Some(SessionDevice { device_id, device_token, .. }) = &session.device else {
-        return Ok(());
-    };
-    device::release(store, session.user_id, session.session_id, device_id, device_token).await
+    let Some(device) = &session.device else { return Ok(()) };
+    device::release(store, (session.user_id, session.session_id), device.named()).await
+}
+
+/// Ends the registrations of the devices of sessions that are over. One that is left is not shown
+/// any more, and goes by its TTL.
+pub async fn release_devices(store: &Store, ended: &[Session]) {
+    let releases = ended.iter().map(|session| release_device(store, session));
+    for problem in join_all(releases).await.into_iter().filter_map(Result::err) {
+        tracing::warn!(cause = problem.cause_chain(), "a device was not released");
+    }
 }
 
 /// Ends sessions of a user, whatever state they are in. All or, after a failure, some of them:

@@ -2,7 +2,7 @@
 
 use aws_sdk_dynamodb::types::AttributeValue;
 use aws_sdk_s3::primitives::ByteStream;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::{
     Answer, App, PASSWORD, User,
@@ -179,8 +179,26 @@ impl App {
 
     /// Whether the account is one of staff; its sessions stay as they are.
     pub async fn set_staff(&self, user: &User, is_staff: bool) {
+        self.set_account(user, "is_staff", AttributeValue::Bool(is_staff)).await;
+    }
+
+    /// Writes an attribute of the account, and nothing else with it.
+    pub async fn set_account(&self, user: &User, name: &str, value: AttributeValue) {
         let key = format!("USER#{}", user.user_id);
-        let is_staff = AttributeValue::Bool(is_staff);
-        self.set("users", &[("pk", &key)], "is_staff", is_staff).await;
+        self.set("users", &[("pk", &key)], name, value).await;
+    }
+
+    /// Takes the account's item away, and nothing else with it.
+    pub async fn remove_account(&self, user: &User) {
+        let key = AttributeValue::S(format!("USER#{}", user.user_id));
+        let delete = self.dynamodb().delete_item().table_name(self.table_name("users"));
+        delete.key("pk", key).send().await.unwrap();
+    }
+
+    /// An attribute of the account as it is.
+    pub async fn account(&self, user: &User, name: &str) -> Value {
+        let key = format!("USER#{}", user.user_id);
+        let row = self.rows_where("users", "pk", &key).await.remove(0);
+        row.get(name).cloned().unwrap_or_default()
     }
 }
