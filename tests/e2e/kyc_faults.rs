@@ -1,6 +1,7 @@
 //! Repeats, and what goes wrong between the function and what it depends on.
 
 use serde_json::{Value, json};
+use shared::table::kyc::review::Decision;
 
 use crate::harness::{
     Answer, App, Needs, User, at_once, count,
@@ -43,6 +44,26 @@ async fn the_same_key_answers_the_same_submission_and_new_uploads_for_its_files(
     let other = app.register_user().await;
     let elsewhere = post_with_key(&app, &other, "k1", &submission("54321", &front)).await;
     assert_eq!(elsewhere.body(201)["status"], "AWAITING_DOCUMENTS", "a key is its account's own");
+}
+
+#[tokio::test]
+async fn the_same_key_after_the_review_answers_what_became_of_the_submission() {
+    let Some(app) = App::start(Needs::Own).await else { return };
+    let staff = app.staff_user().await;
+    for decision in [Decision::Approve, Decision::Reject("It is blurred.".to_owned())] {
+        let (user, front) = (app.register_user().await, jpeg(decision.as_str()));
+        let body = submission(decision.as_str(), &front);
+        let first = post_with_key(&app, &user, "k1", &body).await;
+        app.send_files(&first, &[&front]).await;
+        app.submit_kyc(&user).await.ok();
+        let judged = app.review(&staff, &user, decision, None).await.unwrap();
+        let again = post_with_key(&app, &user, "k1", &body).await;
+        assert_eq!((again.status, again.header("idempotent-replayed")), (201, Some("true")));
+        assert_eq!(again.json["id"], first.json["id"]);
+        assert_eq!(again.json["status"], judged.status.as_str());
+        assert_eq!(again.json["rejection_reason"], json!(judged.rejection_reason));
+        assert_eq!(again.json["uploads"], json!([]));
+    }
 }
 
 #[tokio::test]

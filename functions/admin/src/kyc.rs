@@ -17,6 +17,7 @@ use shared::{
     id::{SubmissionId, UserId},
     problem::{Code, Problem},
     table::{
+        account,
         audit::{self, Action, Record},
         kyc::{
             self, KycStatus, Submission,
@@ -148,8 +149,10 @@ pub(crate) async fn documents(
     PathParameter(user_id): PathParameter,
 ) -> Result<Response, Problem> {
     let (user_id, now) = (app.subject(&claims, source, &user_id).await?, app.clock.now());
-    let key = kyc::key(user_id).consistent();
-    let (staff, submission) = app.gate.enter_staff(&claims, source, key).await?;
+    let reads = (kyc::key(user_id).consistent(), account::key(user_id).consistent());
+    let (staff, (submission, account)) = app.gate.enter_staff(&claims, source, reads).await?;
+    // Of a deleted person it is shown to nobody, whatever of it is still to be cleared away.
+    let submission = submission.filter(|_| account.is_some());
     let submission = submission.filter(|found| found.status != KycStatus::NotSubmitted);
     let submission = submission.ok_or_else(nothing)?;
     let record = staff.record(user_id, Action::DocumentsViewed);
