@@ -197,6 +197,8 @@ async fn replaced_files_that_could_not_be_deleted_are_deleted_the_next_time() {
     app.submit_kyc(&user).await.ok();
     assert_eq!(app.files_of(&user).await.len(), 2);
     assert_eq!(app.submission(&user).await.unwrap().replaced, old);
+    app.advance(3_600).await;
+    let user = app.again(&user).await;
     app.patch_kyc(&user, &json!({"document_type": "PASSPORT"})).await.ok();
     assert_eq!(app.files_of(&user).await.len(), 1);
     assert_eq!(app.submission(&user).await.unwrap().replaced, Vec::<String>::new());

@@ -37,6 +37,7 @@ mod identifier;
 mod journey;
 mod kyc;
 mod kyc_faults;
+mod kyc_late;
 mod kyc_numbers;
 mod kyc_review;
 mod kyc_upload;

@@ -3,13 +3,14 @@
 use jiff::{Timestamp, civil::Date, tz::TimeZone};
 use shared::{
     clock::whole_second,
-    document::{Document, Promise, Side},
+    document::{Document, Promise, SETTLED_SECONDS, Side},
     fields::Edit,
     id::{SubmissionId, UploadId, UserId},
     index::DocumentDigests,
+    otp::after,
     problem::{Code, Problem},
     secret::Digest,
-    table::kyc::{KycStatus, Submission},
+    table::kyc::{KycStatus, Submission, claim::PROVISIONAL_SECONDS, submit::Saving},
 };
 
 use crate::body::{Edits, NewSubmission};
@@ -27,6 +28,13 @@ pub(crate) struct Next {
     pub(crate) released: Option<Digest>,
 }
 
+impl Next {
+    /// What is to be saved of it.
+    pub(crate) fn saving(&self) -> Saving<'_> {
+        Saving { submission: &self.submission, released: self.released, request: None }
+    }
+}
+
 /// A new submission in place of the one before, if there is one.
 pub(crate) fn create(
     user_id: UserId,
@@ -42,6 +50,8 @@ pub(crate) fn create(
     let numbers = Numbers::after(before, number_digest)?;
     let promised = |side, promise: &Promise| Document::promised(user_id, upload_id, side, *promise);
     let back = back.as_ref().map(|promise| promised(Side::Back, promise));
+    let replaced: Vec<_> =
+        before.iter().flat_map(|old| old.file_keys()).map(str::to_owned).collect();
     let submission = Submission {
         user_id,
         submission_id,
@@ -52,7 +62,8 @@ pub(crate) fn create(
         earlier_numbers: numbers.earlier,
         status: KycStatus::AwaitingDocuments,
         documents: [promised(Side::Front, front)].into_iter().chain(back).collect(),
-        replaced: before.iter().flat_map(|old| old.file_keys()).map(str::to_owned).collect(),
+        replaced_until: until(&replaced, now),
+        replaced,
         submitted_at: None,
         verified_at: None,
         rejection_reason: None,
@@ -66,7 +77,8 @@ pub(crate) fn create(
     Ok(Next { submission: submission.revised(), released: numbers.released })
 }
 
-/// The submission after a change; nothing where the change changes nothing.
+/// The submission after a change; nothing where the change changes nothing, and it need not be
+/// [`renewed`].
 pub(crate) fn change(
     before: &Submission,
     edits: &Edits,
@@ -80,13 +92,13 @@ pub(crate) fn change(
     let is_same = (document_type, document_number, &documents)
         == (before.document_type, &before.document_number, &before.documents);
     if is_same {
-        return Ok(None);
+        return Ok(renewed(before, now));
     }
     let (attempts_day, attempts) = attempt(Some(before), now)?;
     let number_digest = digests.number(document_type, document_number);
     let numbers = Numbers::after(Some(before), number_digest)?;
     let kept = |key: &str| documents.iter().any(|document| document.key == key);
-    let replaced = before.file_keys().filter(|key| !kept(key)).map(str::to_owned).collect();
+    let replaced: Vec<_> = before.file_keys().filter(|key| !kept(key)).map(str::to_owned).collect();
     let submission = Submission {
         document_type,
         document_number: document_number.clone(),
@@ -95,6 +107,7 @@ pub(crate) fn change(
         earlier_numbers: numbers.earlier,
         status: KycStatus::AwaitingDocuments,
         documents,
+        replaced_until: until(&replaced, now),
         replaced,
         submitted_at: None,
         verified_at: None,
@@ -106,6 +119,22 @@ pub(crate) fn change(
         ..before.clone()
     };
     Ok(Some(Next { submission: submission.revised(), released: numbers.released }))
+}
+
+/// The submission, to be awaited for another day, where it is given up within the hour: nobody is
+/// told where to send a file so shortly before, since it might arrive after its deletion.
+pub(crate) fn renewed(before: &Submission, now: Timestamp) -> Option<Next> {
+    let age = now.as_second() - before.updated_at.as_second();
+    let is_awaited = before.status == KycStatus::AwaitingDocuments;
+    (is_awaited && age >= PROVISIONAL_SECONDS - SETTLED_SECONDS).then(|| {
+        let submission = Submission { updated_at: whole_second(now), ..before.clone() };
+        Next { submission: submission.revised(), released: None }
+    })
+}
+
+/// Until when files that are replaced now may still arrive, or some that were before.
+fn until(replaced: &[String], now: Timestamp) -> Option<Timestamp> {
+    (!replaced.is_empty()).then(|| after(whole_second(now), SETTLED_SECONDS))
 }
 
 /// The files after a change. One that is promised again just as it was is the same file.
@@ -225,6 +254,7 @@ mod tests {
             status: KycStatus::AwaitingDocuments,
             documents: vec![Document::promised(user_id, upload(1), Side::Front, promise(1))],
             replaced: Vec::new(),
+            replaced_until: None,
             submitted_at: None,
             verified_at: None,
             rejection_reason: None,
@@ -285,6 +315,17 @@ mod tests {
         let refused = Numbers::after(Some(&held), number(11)).err().unwrap();
         assert_eq!(refused.code(), Code::TooManyDocuments);
         assert!(Numbers::after(Some(&held), number(5)).unwrap().is_firm);
+    }
+
+    #[test]
+    fn what_is_given_up_within_the_hour_is_renewed_before_a_file_may_be_sent() {
+        let before = submission();
+        assert!(renewed(&before, at("2026-02-01T08:59:59Z")).is_none());
+        let late = at("2026-02-01T09:00:00.5Z");
+        let Next { submission: after, released } = renewed(&before, late).unwrap();
+        assert_eq!((after.updated_at, released), (at("2026-02-01T09:00:00Z"), None));
+        assert_eq!((after.revision, after.attempts), (before.revision + 1, before.attempts));
+        assert!(renewed(&hand_in(before, at("2026-01-31T11:00:00Z")), late).is_none());
     }
 
     #[test]

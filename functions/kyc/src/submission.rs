@@ -46,17 +46,22 @@ pub(crate) async fn create(
             }
             // Another may have come in its place.
             let made = before.filter(|found| found.submission_id == record.submission_id);
-            return Ok((made.ok_or_else(no_submission)?, true));
+            let made = made.ok_or_else(no_submission)?;
+            let Some(next) = rules::renewed(&made, now) else { return Ok((made, true)) };
+            match save(app, &next.saving(), now).await? {
+                true => return Ok((next.submission, true)),
+                false => continue,
+            }
         }
         let before = match refuse_approved(before)? {
-            Some(before) => Some(cleaned(app, before).await),
+            Some(before) => Some(cleaned(app, before, now).await),
             None => None,
         };
         let ids = (SubmissionId::new(now, secret::random()), UploadId::new(now, secret::random()));
         let next = rules::create(claims.user_id, before.as_ref(), asked, &digests, ids, now)?;
         let record = Request::new(fingerprint, next.submission.submission_id, now);
         let request = request.map(|request| (request, record));
-        let saving = Saving { submission: &next.submission, released: next.released, request };
+        let saving = Saving { request, ..next.saving() };
         if save(app, &saving, now).await? {
             return Ok((next.submission, false));
         }
@@ -73,14 +78,12 @@ pub(crate) async fn change(
 ) -> Result<Submission, Problem> {
     let digests = app.numbers.open(now).await?;
     for _ in 0..ATTEMPTS {
-        let before = cleaned(app, present(read(app, claims).await?)?).await;
+        let before = cleaned(app, present(read(app, claims).await?)?, now).await;
         let upload_id = UploadId::new(now, secret::random());
         let Some(next) = rules::change(&before, edits, &digests, upload_id, now)? else {
             return Ok(before);
         };
-        let saving =
-            Saving { submission: &next.submission, released: next.released, request: None };
-        if save(app, &saving, now).await? {
+        if save(app, &next.saving(), now).await? {
             return Ok(next.submission);
         }
     }
@@ -102,7 +105,7 @@ pub(crate) async fn hand_in(
             _ => return Err(no_submission()),
         }
         let check = file::check(&app.documents, &before);
-        let (checked, before) = tokio::join!(check, cleaned(app, before.clone()));
+        let (checked, before) = tokio::join!(check, cleaned(app, before.clone(), now));
         checked?;
         let submission = rules::hand_in(before, now);
         let saving = Saving { submission: &submission, released: None, request: None };
@@ -131,15 +134,18 @@ async fn save(app: &App, saving: &Saving<'_>, now: Timestamp) -> Result<bool, Pr
     }
 }
 
-/// The submission without the files that others have replaced: they are deleted now. Those that
-/// cannot be deleted stay noted, for the next time.
-async fn cleaned(app: &App, submission: Submission) -> Submission {
+/// The submission without the files that others have replaced: they are deleted now. They stay noted
+/// for the next time where they cannot be, and for as long as they may still arrive.
+async fn cleaned(app: &App, submission: Submission, now: Timestamp) -> Submission {
     let keys: Vec<_> = submission.replaced.iter().map(String::as_str).collect();
     if keys.is_empty() {
         return submission;
     }
     match app.documents.delete(&keys).await {
-        Ok(()) => Submission { replaced: Vec::new(), ..submission },
+        Ok(()) if submission.replaced_until.is_none_or(|until| until <= now) => {
+            submission.settled()
+        }
+        Ok(()) => submission,
         Err(problem) => {
             tracing::warn!(cause = problem.cause_chain(), "replaced files were not deleted");
             submission

@@ -6,6 +6,7 @@
 //! document is in this record in the clear, and nowhere else: [`claim`] keeps its digest.
 
 pub mod claim;
+pub mod due;
 pub mod queue;
 pub mod review;
 pub mod submit;
@@ -80,6 +81,9 @@ pub struct Submission {
     /// The keys of files that others replaced, and that may still be in the bucket.
     #[serde(default)]
     pub replaced: Vec<String>,
+    /// Until when the last of these may still arrive. They are deleted before, and once more after.
+    #[serde(with = "seconds::optional", skip_serializing_if = "Option::is_none", default)]
+    pub replaced_until: Option<Timestamp>,
     /// When it was handed in for review.
     #[serde(with = "seconds::optional", skip_serializing_if = "Option::is_none", default)]
     pub submitted_at: Option<Timestamp>,
@@ -137,6 +141,11 @@ impl Submission {
     pub fn file_keys(&self) -> impl Iterator<Item = &str> {
         let documents = self.documents.iter().map(|document| document.key.as_str());
         documents.chain(self.replaced.iter().map(String::as_str))
+    }
+
+    /// The same, without those that others replaced.
+    pub fn settled(self) -> Self {
+        Self { replaced: Vec::new(), replaced_until: None, ..self }
     }
 
     /// The part of the index that it is in. One that was given up stays where the sweep finds it
@@ -201,8 +210,9 @@ fn of_revision(revision: u64) -> Result<Item, Problem> {
 pub async fn delete_all(store: &Store, user_id: UserId) -> Result<(), Problem> {
     let Some(submission) = store.read(key(user_id).consistent()).await? else { return Ok(()) };
     let claims = submission.claimed_numbers().map(|number| claim::delete(store, number, user_id));
-    let deleted = futures_util::future::join_all(claims).await;
-    deleted.into_iter().collect::<Result<(), _>>()?;
+    let claims = futures_util::future::join_all(claims);
+    let (deleted, cleared) = tokio::join!(claims, due::forget_clearing(store, user_id));
+    deleted.into_iter().chain([cleared]).collect::<Result<(), _>>()?;
     let condition = "attribute_exists(pk)";
     store.delete(key(user_id), condition, Item::new()).await.map(drop)
 }

@@ -6,7 +6,7 @@ use jiff::Timestamp;
 
 use super::{
     super::{Store, Transaction, account},
-    KycStatus, Submission, claim, key, put,
+    KycStatus, Submission, claim, due, key, put,
 };
 use crate::{
     clock::whole_second,
@@ -39,12 +39,13 @@ impl Decision {
 
     fn apply(&self, before: &Submission, reviewer: UserId, now: Timestamp) -> Submission {
         let now = whole_second(now);
+        let before = before.clone().settled();
         let after = Submission {
             reviewed_by: Some(reviewer),
             updated_at: now,
             verified_at: None,
             rejection_reason: None,
-            ..before.clone()
+            ..before
         };
         match self {
             Self::Approve => {
@@ -65,6 +66,7 @@ enum Write {
     Account,
     Staff,
     Claim,
+    Clearing,
     Beside,
 }
 
@@ -95,7 +97,10 @@ pub async fn review(
             let detail = "The submission has changed since it was looked at. Look again.";
             return Err(Problem::new(Code::PreconditionFailed, detail));
         }
-        Ok((decision.apply(before, reviewer, now), Transaction::default()))
+        // Nobody may come back to it: what the record has noted is the sweep's from here on.
+        let mut clearing = Transaction::default();
+        due::clear_later(&mut clearing, Write::Clearing, before, now)?;
+        Ok((decision.apply(before, reviewer, now), clearing))
     })
     .await
 }
@@ -183,23 +188,25 @@ async fn pause(attempt: u32) {
 
 /// Gives up a submission whose files did not come: whether it did.
 ///
-/// First the record says so, in place; then `delete_files` deletes the files of these keys; then
-/// the record goes, with the claim of its number. A crash between leaves it where
-/// [`super::queue::abandoned`] finds it again, and the same call goes on. Where numbers are firmly
-/// claimed because they were handed in once, the record stays to hold them, and leaves the index.
+/// First the record says so, in place; then `delete_files` deletes the person's files; then the
+/// record goes, with the claim of its number. A crash between leaves it where [`due::due`] finds it
+/// again, and the same call goes on. Where numbers are firmly claimed because they were handed in
+/// once, the record stays to hold them, and leaves the index.
 ///
-/// A submission that moves on in the meantime is left alone: its files have new keys.
+/// No place for a file was given out in the hour before, so none of its files arrives afterwards. A
+/// submission that moves on in the meantime is left alone: its files are new, and `delete_files` must
+/// leave such alone too.
 pub async fn abandon(
     store: &Store,
     submission: &Submission,
     now: Timestamp,
-    delete_files: impl AsyncFnOnce(&[&str]) -> Result<(), Problem>,
+    delete_files: impl AsyncFnOnce() -> Result<(), Problem>,
 ) -> Result<bool, Problem> {
     if !submission.is_abandoned(now) {
         return Ok(false);
     }
     let Some(given_up) = give_up(store, submission).await? else { return Ok(false) };
-    delete_files(&given_up.file_keys().collect::<Vec<_>>()).await?;
+    delete_files().await?;
     forget(store, &given_up).await
 }
 
@@ -219,8 +226,7 @@ async fn give_up(store: &Store, submission: &Submission) -> Result<Option<Submis
 /// Ends what was given up and has no files any more.
 async fn forget(store: &Store, given_up: &Submission) -> Result<bool, Problem> {
     if given_up.is_number_firm || !given_up.earlier_numbers.is_empty() {
-        let (documents, replaced) = (Vec::new(), Vec::new());
-        let held = Submission { documents, replaced, ..given_up.clone() }.revised();
+        let held = Submission { documents: Vec::new(), ..given_up.clone().settled() }.revised();
         let mut all = Transaction::default();
         put(&mut all, Write::Submission, &held)?;
         return Ok(store.commit(all).await?.is_ok());
