@@ -155,7 +155,7 @@ async fn what_is_left_to_clear_away_goes_with_the_account_and_shows_in_no_list()
     let Some(app) = App::start(Needs::Own).await else { return };
     let staff = app.staff().await;
     let (user, _) = judged(&app, &staff, &json!({"decision": "APPROVE"})).await;
-    within(&app, "POST /admin/kyc/{user_id}/review", (5, 2.0, 22.0, 0)).await;
+    within(&app, "POST /admin/kyc/{user_id}/review", (5, 2.0, 18.0, 0)).await;
     assert_eq!(app.rows_where("kyc", "item_type", "kyc_clearing").await.len(), 1);
     app.advance(86_400).await;
     let staff = app.again(&staff).await;

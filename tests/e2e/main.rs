@@ -38,6 +38,7 @@ mod journey;
 mod kyc;
 mod kyc_faults;
 mod kyc_late;
+mod kyc_limits;
 mod kyc_numbers;
 mod kyc_review;
 mod kyc_upload;

@@ -17,7 +17,8 @@ use shared::{
 use crate::{
     App,
     body::{Edits, NewSubmission},
-    file, rules,
+    file::{self, Fault},
+    rules,
 };
 
 /// How often a change is made anew that another one overtook.
@@ -48,7 +49,7 @@ pub(crate) async fn create(
             let made = before.filter(|found| found.submission_id == record.submission_id);
             let made = made.ok_or_else(no_submission)?;
             let Some(next) = rules::renewed(&made, now) else { return Ok((made, true)) };
-            match save(app, &next.saving(), now).await? {
+            match save(app, Some(&made), &next.saving(), now).await? {
                 true => return Ok((next.submission, true)),
                 false => continue,
             }
@@ -62,7 +63,7 @@ pub(crate) async fn create(
         let record = Request::new(fingerprint, next.submission.submission_id, now);
         let request = request.map(|request| (request, record));
         let saving = Saving { request, ..next.saving() };
-        if save(app, &saving, now).await? {
+        if save(app, before.as_ref(), &saving, now).await? {
             return Ok((next.submission, false));
         }
     }
@@ -83,7 +84,7 @@ pub(crate) async fn change(
         let Some(next) = rules::change(&before, edits, &digests, upload_id, now)? else {
             return Ok(before);
         };
-        if save(app, &next.saving(), now).await? {
+        if save(app, Some(&before), &next.saving(), now).await? {
             return Ok(next.submission);
         }
     }
@@ -91,27 +92,67 @@ pub(crate) async fn change(
 }
 
 /// Hands the submission in for review, if its files are there. One that is handed in already is
-/// answered the same: the first answer may have been lost.
+/// answered the same: the first answer may have been lost. Files are read once, whatever comes
+/// between, and not at all when that was in vain too often.
 pub(crate) async fn hand_in(
     app: &App,
     claims: &Claims,
     now: Timestamp,
 ) -> Result<Submission, Problem> {
+    let mut kept = Vec::new();
     for _ in 0..ATTEMPTS {
         let before = present(read(app, claims).await?)?;
         match before.status {
-            KycStatus::AwaitingDocuments => {}
+            KycStatus::AwaitingDocuments => rules::may_be_checked(&before, now)?,
             KycStatus::Pending => return Ok(before),
             _ => return Err(no_submission()),
         }
-        let check = file::check(&app.documents, &before);
-        let (checked, before) = tokio::join!(check, cleaned(app, before.clone(), now));
-        checked?;
-        let submission = rules::hand_in(before, now);
-        let saving = Saving { submission: &submission, released: None, request: None };
-        if save(app, &saving, now).await? {
-            return Ok(submission);
+        let check = async {
+            match kept == before.documents {
+                true => Ok(None),
+                false => file::check(&app.documents, &before).await,
+            }
+        };
+        let (fault, before) = tokio::join!(check, cleaned(app, before.clone(), now));
+        if let Some(Fault { problem, was_read }) = fault? {
+            return match was_read {
+                true => read_in_vain(app, claims, before, now).await.and(Err(problem)),
+                false => Err(problem),
+            };
         }
+        kept.clone_from(&before.documents);
+        let submission = rules::hand_in(before.clone(), now);
+        let saving = Saving { submission: &submission, released: None, request: None };
+        match submit::save(&app.store, &saving, now).await? {
+            Saved::Done => return Ok(submission),
+            Saved::Overtaken => {}
+            Saved::NoAccount => return Err(gate::session_ended()),
+            Saved::InUse => {
+                return read_in_vain(app, claims, before, now).await.and(Err(in_use()));
+            }
+        }
+    }
+    Err(busy())
+}
+
+/// Counts that files were read in vain, in whatever the submission is by now.
+async fn read_in_vain(
+    app: &App,
+    claims: &Claims,
+    mut before: Submission,
+    now: Timestamp,
+) -> Result<(), Problem> {
+    for _ in 0..ATTEMPTS {
+        let counted = rules::checked_in_vain(before, now);
+        match submit::count(&app.store, &counted).await? {
+            Saved::Done => return Ok(()),
+            Saved::NoAccount => return Err(gate::session_ended()),
+            Saved::Overtaken | Saved::InUse => {}
+        }
+        let found = read(app, claims).await?;
+        let awaited = found.filter(|found| found.status == KycStatus::AwaitingDocuments);
+        let Some(found) = awaited else { return Ok(()) };
+        before = found;
     }
     Err(busy())
 }
@@ -121,16 +162,28 @@ async fn read(app: &App, claims: &Claims) -> Result<Option<Submission>, Problem>
     Ok(submission)
 }
 
-/// Whether it was saved; not when something came between.
-async fn save(app: &App, saving: &Saving<'_>, now: Timestamp) -> Result<bool, Problem> {
-    match submit::save(&app.store, saving, now).await? {
-        Saved::Done => Ok(true),
-        Saved::Overtaken => Ok(false),
-        Saved::NoAccount => Err(gate::session_ended()),
+/// Whether it was saved; not when something came between. That a number is another's is told only
+/// to whom it was counted: of many requests at once no more learn it than attempts are left.
+async fn save(
+    app: &App,
+    before: Option<&Submission>,
+    saving: &Saving<'_>,
+    now: Timestamp,
+) -> Result<bool, Problem> {
+    let saved = match submit::save(&app.store, saving, now).await? {
         Saved::InUse => {
-            let detail = "Another account has submitted a document with this number.";
-            Err(Problem::field(Code::DocumentInUse, "document_number", detail))
+            let counted = rules::refused(before, saving.submission, now)?;
+            match submit::count(&app.store, &counted).await? {
+                Saved::Done => return Err(in_use()),
+                uncounted => uncounted,
+            }
         }
+        saved => saved,
+    };
+    match saved {
+        Saved::Done => Ok(true),
+        Saved::Overtaken | Saved::InUse => Ok(false),
+        Saved::NoAccount => Err(gate::session_ended()),
     }
 }
 
@@ -167,6 +220,11 @@ fn refuse_approved(before: Option<Submission>) -> Result<Option<Submission>, Pro
 fn present(before: Option<Submission>) -> Result<Submission, Problem> {
     let before = refuse_approved(before)?;
     before.filter(|found| found.status != KycStatus::NotSubmitted).ok_or_else(no_submission)
+}
+
+fn in_use() -> Problem {
+    let detail = "Another account has submitted a document with this number.";
+    Problem::field(Code::DocumentInUse, "document_number", detail)
 }
 
 fn no_submission() -> Problem {

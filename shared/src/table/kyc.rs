@@ -100,6 +100,12 @@ pub struct Submission {
     pub attempts_day: Date,
     /// The attempts of that day.
     pub attempts: u32,
+    /// How often on that day its files were read through and were not what was promised.
+    #[serde(default)]
+    pub failed_checks: u32,
+    /// When nobody needs it any more, where it only counts attempts. Also the TTL.
+    #[serde(with = "seconds::optional", skip_serializing_if = "Option::is_none", default)]
+    pub expires_at: Option<Timestamp>,
     /// Raised by every change.
     pub revision: u64,
     /// When it was made.

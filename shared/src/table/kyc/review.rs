@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use jiff::Timestamp;
+use jiff::{Timestamp, tz::TimeZone};
 
 use super::{
     super::{Store, Transaction, account},
@@ -12,6 +12,7 @@ use crate::{
     clock::whole_second,
     etag::IfMatch,
     id::UserId,
+    otp::after,
     problem::{Code, Problem},
     secret,
 };
@@ -207,7 +208,7 @@ pub async fn abandon(
     }
     let Some(given_up) = give_up(store, submission).await? else { return Ok(false) };
     delete_files().await?;
-    forget(store, &given_up).await
+    forget(store, &given_up, now).await
 }
 
 /// Marks a submission as given up, if it is not already and has not moved on.
@@ -223,10 +224,16 @@ async fn give_up(store: &Store, submission: &Submission) -> Result<Option<Submis
     Ok(store.commit(all).await?.is_ok().then_some(given_up))
 }
 
-/// Ends what was given up and has no files any more.
-async fn forget(store: &Store, given_up: &Submission) -> Result<bool, Problem> {
-    if given_up.is_number_firm || !given_up.earlier_numbers.is_empty() {
-        let held = Submission { documents: Vec::new(), ..given_up.clone().settled() }.revised();
+/// Ends what was given up and has no files any more. A record that counts attempts of this day stays
+/// until the next.
+async fn forget(store: &Store, given_up: &Submission, now: Timestamp) -> Result<bool, Problem> {
+    let is_claiming = given_up.is_number_firm || !given_up.earlier_numbers.is_empty();
+    let today = now.to_zoned(TimeZone::UTC).date();
+    let is_counting = given_up.attempts_day == today && given_up.attempts > 0;
+    if is_claiming || is_counting {
+        let expires_at = (!is_claiming).then(|| after(now, claim::PROVISIONAL_SECONDS));
+        let held = given_up.clone().settled();
+        let held = Submission { documents: Vec::new(), expires_at, ..held }.revised();
         let mut all = Transaction::default();
         put(&mut all, Write::Submission, &held)?;
         return Ok(store.commit(all).await?.is_ok());
