@@ -1,6 +1,6 @@
 //! What becomes of a submission. Pure.
 
-use jiff::{Timestamp, civil::Date, tz::TimeZone};
+use jiff::Timestamp;
 use shared::{
     clock::whole_second,
     document::{Document, Promise, SETTLED_SECONDS, Side},
@@ -13,16 +13,13 @@ use shared::{
     table::kyc::{KycStatus, Submission, claim::PROVISIONAL_SECONDS, submit::Saving},
 };
 
-use crate::body::{Edits, NewSubmission};
+use crate::{
+    body::{Edits, NewSubmission},
+    count::{self, Counted},
+};
 
-/// Submissions and changes of their files or numbers in a UTC day, with those whose number is
-/// refused.
-pub(crate) const MAX_ATTEMPTS: u32 = 5;
-/// How often in a UTC day files are read through that are not what was promised.
-pub(crate) const MAX_FAILED_CHECKS: u32 = 10;
 /// Numbers that one account may hold besides the present one.
 const MAX_EARLIER_NUMBERS: usize = 9;
-const DAY_SECONDS: i64 = 24 * 60 * 60;
 
 /// A submission as it is to be, and the number that is no longer claimed for it.
 #[derive(Debug)]
@@ -47,7 +44,7 @@ pub(crate) fn create(
     (submission_id, upload_id): (SubmissionId, UploadId),
     now: Timestamp,
 ) -> Result<Next, Problem> {
-    let counted = attempt(before, now)?;
+    let counted = count::attempt(before, now)?;
     let NewSubmission { document_type, document_number, front, back } = asked;
     let number_digest = digests.number(*document_type, document_number);
     let numbers = Numbers::after(before, number_digest)?;
@@ -100,7 +97,7 @@ pub(crate) fn change(
         return Ok(renewed(before, now));
     }
     // Another type claims the number anew: whether it is free nobody is told who has used all up.
-    let attempt = attempt(Some(before), now)?;
+    let attempt = count::attempt(Some(before), now)?;
     let is_counted = *document_number != before.document_number || documents != before.documents;
     let counted = if is_counted { attempt } else { Counted::of(Some(before), now) };
     let number_digest = digests.number(document_type, document_number);
@@ -177,79 +174,6 @@ pub(crate) fn hand_in(before: Submission, now: Timestamp) -> Submission {
     after.revised()
 }
 
-/// What was counted on a UTC day.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct Counted {
-    day: Date,
-    attempts: u32,
-    failed_checks: u32,
-}
-
-impl Counted {
-    fn of(before: Option<&Submission>, now: Timestamp) -> Self {
-        let day = now.to_zoned(TimeZone::UTC).date();
-        let of_today = before.filter(|before| before.attempts_day == day);
-        let counts = of_today.map(|before| (before.attempts, before.failed_checks));
-        let (attempts, failed_checks) = counts.unwrap_or_default();
-        Self { day, attempts, failed_checks }
-    }
-
-    fn within(self, submission: Submission) -> Submission {
-        let Self { day: attempts_day, attempts, failed_checks } = self;
-        Submission { attempts_day, attempts, failed_checks, ..submission }
-    }
-}
-
-/// What is counted after one attempt more.
-fn attempt(before: Option<&Submission>, now: Timestamp) -> Result<Counted, Problem> {
-    let counted = Counted::of(before, now);
-    if counted.attempts < MAX_ATTEMPTS {
-        return Ok(Counted { attempts: counted.attempts + 1, ..counted });
-    }
-    Err(limited(now, "A submission may be made or changed five times a day."))
-}
-
-/// Until the day ends.
-fn limited(now: Timestamp, detail: &'static str) -> Problem {
-    let left_of_day = DAY_SECONDS - now.as_second().rem_euclid(DAY_SECONDS);
-    Problem::limited(Code::TooManyRequests, left_of_day, detail)
-}
-
-/// The record after the number of `asked` was refused: as it was, with one attempt more. Where there
-/// was none, it counts the attempts of the day and is nothing else.
-pub(crate) fn refused(
-    before: Option<&Submission>,
-    asked: &Submission,
-    now: Timestamp,
-) -> Result<Submission, Problem> {
-    let counted = attempt(before, now)?;
-    let expires_at = Some(after(now, DAY_SECONDS));
-    let record = match before {
-        Some(before) if before.expires_at.is_none() => before.clone(),
-        Some(before) => Submission { expires_at, ..before.clone() },
-        None => {
-            let (status, documents) = (KycStatus::NotSubmitted, Vec::new());
-            Submission { status, documents, expires_at, revision: 0, ..asked.clone() }
-        }
-    };
-    Ok(counted.within(record).revised())
-}
-
-/// Refuses to read files through that were not what was promised too often.
-pub(crate) fn may_be_checked(before: &Submission, now: Timestamp) -> Result<(), Problem> {
-    match Counted::of(Some(before), now).failed_checks < MAX_FAILED_CHECKS {
-        true => Ok(()),
-        false => Err(limited(now, "The files were not what was promised ten times today.")),
-    }
-}
-
-/// The submission, after its files were read through in vain.
-pub(crate) fn checked_in_vain(before: Submission, now: Timestamp) -> Submission {
-    let counted = Counted::of(Some(&before), now);
-    let counted = Counted { failed_checks: counted.failed_checks + 1, ..counted };
-    counted.within(before).revised()
-}
-
 /// The numbers that are claimed for a submission.
 struct Numbers {
     is_firm: bool,
@@ -286,16 +210,16 @@ impl Numbers {
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use shared::document::{ContentType, DocumentNumber, DocumentType, FileDigest};
 
     use super::*;
 
-    fn at(time: &str) -> Timestamp {
+    pub(crate) fn at(time: &str) -> Timestamp {
         time.parse().unwrap()
     }
 
-    fn number(name: u8) -> Digest {
+    pub(crate) fn number(name: u8) -> Digest {
         Digest::from_bytes([name; 32])
     }
 
@@ -309,7 +233,7 @@ mod tests {
     }
 
     /// With one file and the number 1, which was typed and not handed in.
-    fn submission() -> Submission {
+    pub(crate) fn submission() -> Submission {
         let now = at("2026-01-31T10:00:00Z");
         let user_id = UserId::new(now, [1; 10]);
         Submission {
@@ -339,49 +263,6 @@ mod tests {
     }
 
     #[test]
-    fn the_sixth_attempt_of_a_utc_day_waits_for_the_next() {
-        let before = submission();
-        let late = at("2026-01-31T23:59:58.5Z");
-        assert_eq!(attempt(Some(&before), late).unwrap().attempts, 5);
-        let used_up = Submission { attempts: 5, ..before };
-        let refused = attempt(Some(&used_up), late).unwrap_err();
-        assert_eq!(refused.code(), Code::TooManyRequests);
-        assert_eq!(refused.render("r").headers()["retry-after"], "2");
-        let next = attempt(Some(&used_up), at("2026-02-01T00:00:00Z")).unwrap();
-        assert_eq!((next.day.to_string().as_str(), next.attempts), ("2026-02-01", 1));
-        assert_eq!(attempt(None, late).unwrap().attempts, 1);
-    }
-
-    #[test]
-    fn a_refused_number_counts_and_changes_nothing_else() {
-        let (before, asked) = (submission(), Submission { revision: 2, ..submission() });
-        let now = at("2026-01-31T12:00:00Z");
-        let after = refused(Some(&before), &asked, now).unwrap();
-        assert_eq!(after, Submission { attempts: 5, revision: 2, ..before });
-        assert!(refused(Some(&after), &asked, now).is_err());
-        let first = refused(None, &asked, now).unwrap();
-        assert_eq!((first.status, first.attempts), (KycStatus::NotSubmitted, 1));
-        assert_eq!((first.revision, first.file_keys().next()), (1, None));
-        let numbers = Numbers::after(Some(&first), number(2)).unwrap();
-        assert_eq!((numbers.is_firm, numbers.released), (false, None));
-        let next = refused(Some(&first), &asked, at("2026-02-01T12:00:00Z")).unwrap();
-        assert_eq!((next.attempts, next.expires_at), (1, Some(at("2026-02-02T12:00:00Z"))));
-    }
-
-    #[test]
-    fn files_are_read_in_vain_ten_times_a_day() {
-        let (mut before, now) = (submission(), at("2026-01-31T12:00:00Z"));
-        for _ in 0..10 {
-            may_be_checked(&before, now).unwrap();
-            before = checked_in_vain(before, now);
-        }
-        let refused = may_be_checked(&before, now).unwrap_err();
-        assert_eq!(refused.render("r").headers()["retry-after"], "43200");
-        assert_eq!((before.attempts, before.revision), (4, 11));
-        may_be_checked(&before, at("2026-02-01T00:00:00Z")).unwrap();
-    }
-
-    #[test]
     fn a_typed_number_is_given_up_and_a_handed_in_one_is_kept() {
         let typed = submission();
         let same = Numbers::after(Some(&typed), number(1)).unwrap();
@@ -402,6 +283,13 @@ mod tests {
         let back = Numbers::after(Some(&next), number(1)).unwrap();
         assert_eq!((back.is_firm, back.earlier.len()), (true, 0));
         assert_eq!(back.released, Some(number(2)));
+    }
+
+    #[test]
+    fn of_what_was_given_up_or_refused_no_number_is_freed() {
+        let before = Submission { status: KycStatus::NotSubmitted, ..submission() };
+        let numbers = Numbers::after(Some(&before), number(2)).unwrap();
+        assert_eq!((numbers.is_firm, numbers.released), (false, None));
     }
 
     #[test]

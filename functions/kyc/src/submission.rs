@@ -17,6 +17,7 @@ use shared::{
 use crate::{
     App,
     body::{Edits, NewSubmission},
+    count,
     file::{self, Fault},
     rules,
 };
@@ -103,7 +104,7 @@ pub(crate) async fn hand_in(
     for _ in 0..ATTEMPTS {
         let before = present(read(app, claims).await?)?;
         match before.status {
-            KycStatus::AwaitingDocuments => rules::may_be_checked(&before, now)?,
+            KycStatus::AwaitingDocuments => count::may_be_checked(&before, now)?,
             KycStatus::Pending => return Ok(before),
             _ => return Err(no_submission()),
         }
@@ -143,7 +144,7 @@ async fn read_in_vain(
     now: Timestamp,
 ) -> Result<(), Problem> {
     for _ in 0..ATTEMPTS {
-        let counted = rules::checked_in_vain(before, now);
+        let counted = count::checked_in_vain(before, now);
         match submit::count(&app.store, &counted).await? {
             Saved::Done => return Ok(()),
             Saved::NoAccount => return Err(gate::session_ended()),
@@ -172,7 +173,7 @@ async fn save(
 ) -> Result<bool, Problem> {
     let saved = match submit::save(&app.store, saving, now).await? {
         Saved::InUse => {
-            let counted = rules::refused(before, saving.submission, now)?;
+            let counted = count::refused(before, saving.submission, now)?;
             match submit::count(&app.store, &counted).await? {
                 Saved::Done => return Err(in_use()),
                 uncounted => uncounted,
