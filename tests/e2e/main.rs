@@ -42,6 +42,7 @@ mod kyc_limits;
 mod kyc_numbers;
 mod kyc_review;
 mod kyc_upload;
+mod kyc_views;
 mod life;
 mod login;
 mod login_limits;

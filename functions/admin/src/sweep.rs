@@ -24,7 +24,7 @@ use shared::{
 
 /// How long a sweep begins with something new, seconds. What it has begun with by then fits into the
 /// rest of the function's 120.
-const WORKING_SECONDS: i64 = 80;
+const WORKING_SECONDS: i64 = 60;
 /// Submissions that a sweep asks for at once, how often, and those among them at a time.
 const PAGE: usize = 25;
 const MAX_PAGES: usize = 200;

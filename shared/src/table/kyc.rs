@@ -96,6 +96,9 @@ pub struct Submission {
     /// Who approved or rejected it.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub reviewed_by: Option<UserId>,
+    /// The last look of staff at it, or at what it has replaced.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub viewed: Option<Viewed>,
     /// The UTC day of the last attempt.
     pub attempts_day: Date,
     /// The attempts of that day.
@@ -114,6 +117,15 @@ pub struct Submission {
     /// When it last changed: its place in the queue.
     #[serde(with = "seconds::required")]
     pub updated_at: Timestamp,
+}
+
+/// The last look of staff at somebody's submission.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Viewed {
+    /// What they saw.
+    pub revision: u64,
+    /// Who looked.
+    pub by: UserId,
 }
 
 impl fmt::Debug for Submission {
@@ -136,6 +148,11 @@ impl Submission {
     /// The same, as the next change of it is to be saved.
     pub fn revised(self) -> Self {
         Self { revision: self.revision + 1, ..self }
+    }
+
+    /// Whether staff have looked at another state of it, and at this one not.
+    pub fn has_changed_since_viewed(&self) -> bool {
+        self.viewed.as_ref().is_some_and(|viewed| viewed.revision != self.revision)
     }
 
     /// The digests of all numbers that are claimed for it.
@@ -170,7 +187,8 @@ pub fn key(user_id: UserId) -> Key<Submission> {
     Key::new(Table::Kyc, &[("pk", &format!("USER#{user_id}"))])
 }
 
-/// Puts a submission in place of the one whose revision is one less: of none, if it is the first.
+/// Puts a submission in place of the one whose revision is one less: of none, if it is the first. The
+/// last look at it must be the one that was read: a look changes nothing else, and is not forgotten.
 fn put<L>(
     transaction: &mut Transaction<L>,
     label: L,
@@ -187,8 +205,15 @@ fn put<L>(
     match submission.revision {
         1 => transaction.create(label, Table::Kyc, "pk", new),
         revision => {
-            let values = of_revision(revision - 1)?;
-            transaction.put_if(label, Table::Kyc, new, "revision = :revision", values);
+            let mut values = of_revision(revision - 1)?;
+            let viewed = new.get("viewed").cloned();
+            let is_last = match &viewed {
+                Some(_) => "viewed = :viewed",
+                None => "attribute_not_exists(viewed)",
+            };
+            values.extend(viewed.map(|viewed| (":viewed".to_owned(), viewed)));
+            let condition = format!("revision = :revision AND {is_last}");
+            transaction.put_if(label, Table::Kyc, new, condition, values);
         }
     }
     Ok(())

@@ -5,8 +5,8 @@ use std::time::Duration;
 use jiff::{Timestamp, tz::TimeZone};
 
 use super::{
-    super::{Store, Transaction, account},
-    KycStatus, Submission, claim, due, key, put,
+    super::{Change, Store, Transaction, account},
+    KycStatus, Submission, Viewed, claim, due, key, of_revision, put,
 };
 use crate::{
     clock::whole_second,
@@ -71,9 +71,36 @@ enum Write {
     Beside,
 }
 
+/// Notes that `by` looks at a submission, together with what `beside` writes: whether it is still as
+/// it was read. Otherwise nothing is noted.
+pub async fn view(
+    store: &Store,
+    submission: &Submission,
+    by: UserId,
+    beside: Transaction<()>,
+) -> Result<bool, Problem> {
+    let viewed = Viewed { revision: submission.revision, by };
+    let viewed = serde_dynamo::to_attribute_value(viewed).map_err(Problem::internal)?;
+    let mut change = Change::new(key(submission.user_id), "SET viewed = :viewed")
+        .only_if("revision = :revision")
+        .with(":viewed", viewed);
+    for (name, value) in of_revision(submission.revision)? {
+        change = change.with(&name, value);
+    }
+    let mut all = Transaction::default();
+    all.change(Write::Submission, change);
+    all.append(beside, Write::Beside);
+    let Err(refusals) = store.commit(all).await? else { return Ok(true) };
+    match refusals.iter().any(|refusal| refusal.label == Write::Beside) {
+        true => Err(Problem::unavailable("what belongs to a look was refused")),
+        false => Ok(false),
+    }
+}
+
 /// Judges the submission of `user_id`, which must be `PENDING`. `if_match` names the state that
-/// the member of staff looked at: another one is not judged. `beside` adds what is to be
-/// written in the same transaction, which holds that `reviewer` is staff.
+/// the member of staff looked at: another one is not judged. Where it names none, nothing is judged
+/// that has changed since the last look of anybody. `beside` adds what is to be written in the same
+/// transaction, which holds that `reviewer` is staff.
 ///
 /// # Errors
 /// `not_found` without an account or a submission, `kyc_not_pending`, `precondition_failed`,
@@ -94,7 +121,8 @@ pub async fn review(
             let detail = "Only a submission that waits for a review can be judged.";
             return Err(Problem::new(Code::KycNotPending, detail));
         }
-        if !if_match.allows(&before.etag()) {
+        let is_unseen = *if_match == IfMatch::Absent && before.has_changed_since_viewed();
+        if is_unseen || !if_match.allows(&before.etag()) {
             let detail = "The submission has changed since it was looked at. Look again.";
             return Err(Problem::new(Code::PreconditionFailed, detail));
         }
