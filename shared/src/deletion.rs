@@ -32,9 +32,12 @@ use crate::{
 const ATTEMPTS: u32 = 12;
 /// How long the clean-up may keep the answer back; the sweep has all the time.
 const CLEAN_UP: Duration = Duration::from_secs(8);
-/// Deletions that one sweep looks at, and those among them at a time.
-const SWEPT: i32 = 25;
+/// Deletions that a sweep asks for at once, how often, and those among them at a time.
+const PAGE: i32 = 25;
+const MAX_PAGES: usize = 200;
 const SWEPT_AT_ONCE: usize = 5;
+/// How long one of a sweep's deletions may take. What was done of it until then is done.
+const SWEPT_IN: Duration = Duration::from_secs(20);
 
 /// What the query of a deletion says.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -152,27 +155,53 @@ pub struct Swept {
     pub failed: usize,
 }
 
-/// Finishes the deletions that are due, oldest first, a limited number of them. One that fails is
-/// logged and put off. Two sweeps at once do the same, and no harm.
+/// Finishes the deletions that are due, oldest first, until none is left or `is_over` says so. One
+/// that fails is logged and put off. Two sweeps at once do the same, and no harm.
 ///
 /// # Errors
 /// 503 when it is not known which are due.
-pub async fn sweep(store: &Store, documents: &Documents, now: Timestamp) -> Result<Swept, Problem> {
-    let due = deletion::due(store, now, SWEPT).await?;
-    let mut swept = Swept::default();
-    for some in due.chunks(SWEPT_AT_ONCE) {
-        let cleaned = some.iter().map(|deletion| clean_up(store, documents, deletion, now));
-        for (deletion, cleaned) in some.iter().zip(join_all(cleaned).await) {
-            match cleaned {
-                Ok(()) => swept.deletions += 1,
-                Err(problem) => {
-                    swept.failed += 1;
-                    put_off(store, deletion, &problem, now).await;
+pub async fn sweep(
+    store: &Store,
+    documents: &Documents,
+    now: Timestamp,
+    is_over: impl Fn() -> bool,
+) -> Result<Swept, Problem> {
+    let (mut swept, mut start) = (Swept::default(), None);
+    for _ in 0..MAX_PAGES {
+        let (due, next) = deletion::due(store, now, start, PAGE).await?;
+        for some in due.chunks(SWEPT_AT_ONCE) {
+            if is_over() {
+                return Ok(swept);
+            }
+            let cleaned =
+                some.iter().map(|deletion| clean_up_in_time(store, documents, deletion, now));
+            for (deletion, cleaned) in some.iter().zip(join_all(cleaned).await) {
+                match cleaned {
+                    Ok(()) => swept.deletions += 1,
+                    Err(problem) => {
+                        swept.failed += 1;
+                        put_off(store, deletion, &problem, now).await;
+                    }
                 }
             }
         }
+        match next {
+            Some(_) => start = next,
+            None => break,
+        }
     }
     Ok(swept)
+}
+
+async fn clean_up_in_time(
+    store: &Store,
+    documents: &Documents,
+    deletion: &Deletion,
+    now: Timestamp,
+) -> Result<(), Problem> {
+    let cleaning = clean_up(store, documents, deletion, now);
+    let cleaned = tokio::time::timeout(SWEPT_IN, cleaning).await;
+    cleaned.unwrap_or_else(|_| Err(Problem::unavailable("a clean-up took too long")))
 }
 
 async fn put_off(store: &Store, deletion: &Deletion, problem: &Problem, now: Timestamp) {

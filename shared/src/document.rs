@@ -3,6 +3,7 @@
 use std::fmt;
 
 use base64ct::{Base64, Encoding};
+use jiff::Timestamp;
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
 use crate::{
@@ -251,6 +252,10 @@ impl<'de> Deserialize<'de> for FileDigest {
 /// The longest file, bytes.
 pub const MAX_FILE_BYTES: u64 = 10 * 1024 * 1024;
 
+/// How long after the last time that somebody was told where to send a file it may still arrive,
+/// seconds: it may begin within ten minutes, and takes its time.
+pub const SETTLED_SECONDS: i64 = 60 * 60;
+
 /// A file that is promised: what will be uploaded.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Promise {
@@ -281,6 +286,12 @@ impl Document {
     pub fn promised(user_id: UserId, upload_id: UploadId, side: Side, promise: Promise) -> Self {
         let key = format!("{user_id}/{upload_id}/{}", side.as_str());
         Self { side, key, promise, is_checked: false }
+    }
+
+    /// When the file with this key was promised; of what is no such key nothing is known.
+    pub fn promised_at(key: &str) -> Option<Timestamp> {
+        let upload_id = UploadId::parse(key.split('/').nth(1)?).ok()?;
+        Some(upload_id.created_at())
     }
 
     /// The name that it is saved under by whoever looks at it.
@@ -341,6 +352,18 @@ mod tests {
         for bad in spoilt {
             assert!(FileDigest::parse(bad).is_err(), "{bad}");
         }
+    }
+
+    #[test]
+    fn a_key_tells_when_its_file_was_promised_and_names_no_file() {
+        let at: Timestamp = "2026-01-31T10:00:00.125Z".parse().unwrap();
+        let (user_id, upload_id) = (UserId::new(at, [1; 10]), UploadId::new(at, [2; 10]));
+        let sha256 = FileDigest::from_bytes([3; 32]);
+        let promise = Promise { content_type: ContentType::Jpeg, size: 7, sha256 };
+        let document = Document::promised(user_id, upload_id, Side::Back, promise);
+        assert_eq!(document.key, format!("{user_id}/{upload_id}/back"));
+        assert_eq!(Document::promised_at(&document.key), Some(at));
+        assert_eq!(Document::promised_at("what/else"), None);
     }
 
     #[test]

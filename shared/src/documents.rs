@@ -29,6 +29,8 @@ use crate::{
 
 /// How long a presigned upload lives, seconds.
 pub const UPLOAD_SECONDS: i64 = 10 * 60;
+/// A file that was promised so shortly ago may be of a submission that nobody has read yet, seconds.
+const NEW_SECONDS: i64 = 30 * 60;
 /// How much of a file's beginning tells what it is, bytes.
 const HEAD_BYTES: usize = 512;
 
@@ -171,13 +173,36 @@ impl Documents {
 
     /// Deletes every object of a person but those of these keys. It can be repeated.
     pub async fn delete_all_but(&self, user_id: UserId, kept: &[&str]) -> Result<(), Problem> {
+        self.delete_where(user_id, |key| !kept.contains(&key)).await
+    }
+
+    /// The same, for whoever may be at work meanwhile: what was promised in the half hour before
+    /// `now` stays too. It can be repeated.
+    pub async fn delete_old_but(
+        &self,
+        user_id: UserId,
+        kept: &[&str],
+        now: Timestamp,
+    ) -> Result<(), Problem> {
+        let is_old = |key: &str| {
+            let age = Document::promised_at(key).map(|at| now.as_second() - at.as_second());
+            age.is_none_or(|age| age > NEW_SECONDS)
+        };
+        self.delete_where(user_id, |key| is_old(key) && !kept.contains(&key)).await
+    }
+
+    async fn delete_where(
+        &self,
+        user_id: UserId,
+        goes: impl Fn(&str) -> bool,
+    ) -> Result<(), Problem> {
         let (prefix, mut after) = (prefix(user_id), None);
         loop {
             let call = self.client.list_objects_v2().bucket(&*self.bucket).prefix(&prefix);
             let listed = call.set_start_after(after).send().await;
             let listed = listed.map_err(|error| problem("ListObjectsV2", error))?;
             let keys: Vec<_> = listed.contents().iter().filter_map(|object| object.key()).collect();
-            let going: Vec<_> = keys.iter().copied().filter(|key| !kept.contains(key)).collect();
+            let going: Vec<_> = keys.iter().copied().filter(|key| goes(key)).collect();
             if !going.is_empty() {
                 self.delete(&going).await?;
             }

@@ -173,6 +173,20 @@ async fn files_that_were_not_handed_in_are_not_shown() {
 }
 
 #[tokio::test]
+async fn documents_of_a_deleted_person_are_not_shown_even_before_they_are_cleared_away() {
+    let Some(app) = App::start(Needs::Own).await else { return };
+    let (staff, user) = (app.staff().await, app.pending_user("27-01-70-12345").await);
+    app.fault_after("dynamodb", 3, "error_500").await;
+    app.fault_after("s3", 0, "error_500").await;
+    app.delete_account(&user.access_token, "?forfeit_balance=true").await.ok();
+    app.clear_faults().await;
+    assert_eq!(app.files_of(&user).await.len(), 1);
+    let viewed = app.rows_where("audit", "action", "documents_viewed").await;
+    app.look(&staff, &user).await.problem(404, "not_found");
+    assert_eq!(app.rows_where("audit", "action", "documents_viewed").await, viewed);
+}
+
+#[tokio::test]
 async fn the_queue_is_oldest_first_and_pages_show_each_once() {
     let Some(app) = App::start(Needs::Own).await else { return };
     let staff = app.staff().await;
@@ -349,9 +363,20 @@ async fn what_a_review_costs() {
     let Some(app) = App::start(Needs::Own).await else { return };
     let (staff, user) = (app.staff().await, app.pending_user("1234").await);
     app.look(&staff, &user).await.ok();
-    within(&app, "GET /admin/kyc/{user_id}/documents", (2, 2.0, 4.0, 0)).await;
+    within(&app, "GET /admin/kyc/{user_id}/documents", (2, 3.0, 6.0, 0)).await;
     app.judge(&staff, &user, &reject()).await.ok();
     within(&app, REVIEW, (3, 2.0, 18.0, 0)).await;
+    // Then the bucket is asked what there is, and what was not approved goes.
+    let other = app.register_user().await;
+    let (old, new) = (jpeg("old"), jpeg("new"));
+    let first = app.post_kyc(&other, &submission("5678", &old)).await;
+    let changed = app.patch_kyc(&other, &json!({"documents": {"front": new.promise()}})).await;
+    app.send_files(&changed, &[&new]).await;
+    app.submit_kyc(&other).await.ok();
+    app.send_files(&first, &[&old]).await;
+    app.judge(&staff, &other, &approve()).await.ok();
+    assert_eq!(app.costs(REVIEW).await.hops, 5);
+    within(&app, REVIEW, (5, 2.0, 18.0, 0)).await;
     app.free(&staff, &user).await.ok();
     within(&app, "DELETE /admin/kyc/{user_id}/document-number", (3, 2.0, 20.0, 0)).await;
 }

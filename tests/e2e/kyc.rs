@@ -174,6 +174,11 @@ async fn a_new_submission_replaces_the_one_before_with_its_files() {
     let new = app.files_of(&user).await;
     assert_eq!(new.len(), 1);
     assert_ne!(new, old);
+    // It may still arrive, so it stays noted for as long.
+    assert_eq!(app.submission(&user).await.unwrap().replaced, old);
+    app.advance(3_600).await;
+    let user = app.again(&user).await;
+    app.patch_kyc(&user, &json!({"document_type": "PASSPORT"})).await.ok();
     assert_eq!(app.submission(&user).await.unwrap().replaced, Vec::<String>::new());
 }
 

@@ -4,7 +4,8 @@ use serde_json::{Value, json};
 use shared::{
     problem::Code,
     table::kyc::{
-        self, KycStatus,
+        self, KycStatus, Submission,
+        due::{self, Work},
         queue::{self, Position},
         review::{self, Decision},
     },
@@ -171,11 +172,24 @@ async fn the_queue_is_oldest_first_page_by_page_each_once() {
 async fn sweep(app: &App) -> usize {
     let (store, documents, now) = (app.store(), app.documents(), app.now().await);
     let mut given_up = 0;
-    for submission in queue::abandoned(&store, now, 20).await.unwrap() {
-        let delete = async |keys: &[&str]| documents.delete(keys).await;
+    for submission in abandoned(app).await {
+        let delete = async || documents.delete_old_but(submission.user_id, &[], now).await;
         given_up += usize::from(review::abandon(&store, &submission, now, delete).await.unwrap());
     }
     given_up
+}
+
+/// What the sweep finds.
+async fn abandoned(app: &App) -> Vec<Submission> {
+    let (store, now) = (app.store(), app.now().await);
+    let (due, _) = due::due(&store, now, None, 20).await.unwrap();
+    let mut found = Vec::new();
+    for due in due {
+        if let Work::GiveUp(submission) = due::work(&store, &due, now).await.unwrap() {
+            found.push(*submission);
+        }
+    }
+    found
 }
 
 #[tokio::test]
@@ -210,13 +224,13 @@ async fn a_sweep_that_is_cut_off_is_finished_by_the_next() {
     app.send_files(&answer, &[&front]).await;
     app.advance(86_400).await;
     let now = app.now().await;
-    let found = queue::abandoned(&app.store(), now, 20).await.unwrap();
-    let cut_off = async |_: &[&str]| Err(shared::problem::Problem::unavailable("cut off"));
+    let found = abandoned(&app).await;
+    let cut_off = async || Err(shared::problem::Problem::unavailable("cut off"));
     review::abandon(&app.store(), &found[0], now, cut_off).await.unwrap_err();
     let user = app.again(&user).await;
     assert_eq!(app.kyc_status(&user).await.ok()["status"], "NOT_SUBMITTED");
     app.submit_kyc(&user).await.problem(409, "no_submission");
-    let stale = async |_: &[&str]| Ok(());
+    let stale = async || Ok(());
     assert!(!review::abandon(&app.store(), &found[0], now, stale).await.unwrap());
     assert_eq!(sweep(&app).await, 1);
     assert_eq!(app.files_of(&user).await, Vec::<String>::new());
@@ -231,12 +245,12 @@ async fn the_sweep_leaves_alone_what_has_moved_on() {
     app.post_kyc(&user, &submission("12345", &front)).await.body(201);
     app.advance(86_400).await;
     let (now, user) = (app.now().await, app.again(&user).await);
-    let found = queue::abandoned(&app.store(), now, 20).await.unwrap();
+    let found = abandoned(&app).await;
     let documents = app.documents();
-    let meanwhile = async |keys: &[&str]| {
+    let meanwhile = async || {
         let answer = app.post_kyc(&user, &submission("12345", &front)).await;
         app.send_files(&answer, &[&front]).await;
-        documents.delete(keys).await
+        documents.delete_old_but(id_of(&user), &[], now).await
     };
     assert!(!review::abandon(&app.store(), &found[0], now, meanwhile).await.unwrap());
     assert_eq!(app.submit_kyc(&user).await.ok()["status"], "PENDING");

@@ -1,7 +1,10 @@
 //! The sweep: what a scheduled invocation finishes.
 
+use std::sync::atomic::{AtomicUsize, Ordering};
+
 use aws_sdk_dynamodb::types::AttributeValue;
 use serde_json::json;
+use shared::deletion;
 
 use crate::harness::{
     App, Needs, Person, User,
@@ -122,24 +125,69 @@ async fn one_that_fails_is_put_off_and_the_others_are_finished() {
     }
 }
 
-#[tokio::test]
-async fn the_oldest_come_first_and_one_sweep_is_limited() {
-    let Some(app) = App::start(Needs::Own).await else { return };
-    let now = app.now().await.as_second() - 7_200;
+/// Thirty deletions of which nothing is left, an hour old: when the first of them is due.
+async fn thirty_due(app: &App) -> i64 {
+    let first = app.now().await.as_second() - 7_200;
     for number in 0..30 {
         let id = format!("01998f6e-5c1b-7d34-9a44-0f4f2f1c8b{number:02}");
         let row = json!({
             "pk": format!("DELETED#{id}"), "item_type": "deletion", "schema_version": 1,
             "deletion": "PENDING", "user_id": id, "receipt_id": id,
-            "deleted_at": now + number, "due_at": now + number,
+            "deleted_at": first + number, "due_at": first + number,
         });
         app.put_row("users", &row).await;
     }
-    assert_eq!(app.sweep().await, (25, 0));
+    first
+}
+
+#[tokio::test]
+async fn one_sweep_finishes_all_that_is_due() {
+    let Some(app) = App::start(Needs::Own).await else { return };
+    thirty_due(&app).await;
+    assert_eq!(app.sweep().await, (30, 0));
+    assert_eq!(app.rows_where("users", "item_type", "deletion").await.len(), 0);
+}
+
+#[tokio::test]
+async fn the_oldest_come_first_and_one_sweep_is_limited() {
+    let Some(app) = App::start(Needs::Own).await else { return };
+    let (first, looks) = (thirty_due(&app).await, AtomicUsize::new(0));
+    // Time is up at the third look at it, before the eleventh deletion.
+    let is_over = || looks.fetch_add(1, Ordering::Relaxed) == 2;
+    let (store, documents, now) = (app.store(), app.documents(), app.now().await);
+    let swept = deletion::sweep(&store, &documents, now, is_over).await.unwrap();
+    assert_eq!((swept.deletions, swept.failed), (10, 0));
     let mut left = app.rows_where("users", "item_type", "deletion").await;
     left.sort_by_key(|row| row["due_at"].as_i64());
-    assert_eq!((left.len(), &left[0]["due_at"]), (5, &json!(now + 25)));
-    assert_eq!(app.sweep().await, (5, 0));
+    assert_eq!((left.len(), &left[0]["due_at"]), (20, &json!(first + 10)));
+    assert_eq!(app.sweep().await, (20, 0));
+}
+
+#[tokio::test]
+async fn submissions_that_fail_are_put_off_and_all_others_are_given_up_in_one_sweep() {
+    let Some(app) = App::start(Needs::Own).await else { return };
+    let mut users = Vec::new();
+    for number in 0..30 {
+        let user = app.register_user().await;
+        let body = submission(&format!("number-{number}"), &jpeg("never sent"));
+        app.post_kyc(&user, &body).await.body(201);
+        users.push(user);
+    }
+    app.advance(86_400).await;
+    // The oldest of all cannot be read until somebody looks at it.
+    let pk = format!("USER#{}", users[0].user_id);
+    let set = async |number| app.set("kyc", &[("pk", &pk)], "document_number", number).await;
+    set(AttributeValue::N("7".to_owned())).await;
+    let swept = async || app.post("/_local/sweep", &json!({})).send().await.json;
+    let expected = json!({"deletions": 0, "submissions": 29, "failed": 1});
+    assert_eq!(swept().await, expected);
+    set(AttributeValue::S("number-0".to_owned())).await;
+    let nothing = json!({"deletions": 0, "submissions": 0, "failed": 0});
+    assert_eq!(swept().await, nothing, "not at once");
+    app.advance(600).await;
+    let expected = json!({"deletions": 0, "submissions": 1, "failed": 0});
+    assert_eq!(swept().await, expected);
+    assert_eq!(app.rows("kyc").await.len(), 0);
 }
 
 #[tokio::test]
@@ -167,6 +215,7 @@ async fn files_that_nobody_hands_in_are_given_up_after_a_day() {
     app.fault("s3", "DeleteObjects", "error_500", 100).await;
     assert_eq!(app.sweep().await, (0, 1));
     app.clear_faults().await;
+    app.advance(600).await;
     let swept = app.post("/_local/sweep", &json!({})).send().await;
     assert_eq!(swept.ok(), &json!({"deletions": 0, "submissions": 1, "failed": 0}));
     assert_eq!(app.files_of(&user).await, Vec::<String>::new());

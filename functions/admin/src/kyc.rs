@@ -13,10 +13,12 @@ use shared::{
     document::{ContentType, Document, DocumentType, Side},
     etag::IfMatch,
     fields::{self, Body, Fields},
+    gate::Staff,
     http::{Json, PathParameter, Query, Source},
     id::{SubmissionId, UserId},
     problem::{Code, Problem},
     table::{
+        Transaction, account,
         audit::{self, Action, Record},
         kyc::{
             self, KycStatus, Submission,
@@ -32,6 +34,8 @@ use crate::App;
 
 /// How long a file can be fetched, seconds.
 const VIEW_SECONDS: i64 = 60;
+/// How often a submission is looked at anew that has changed meanwhile.
+const ATTEMPTS: usize = 8;
 const MAX_REASON_CHARS: usize = 500;
 
 /// The query of a queue.
@@ -148,15 +152,32 @@ pub(crate) async fn documents(
     PathParameter(user_id): PathParameter,
 ) -> Result<Response, Problem> {
     let (user_id, now) = (app.subject(&claims, source, &user_id).await?, app.clock.now());
-    let key = kyc::key(user_id).consistent();
-    let (staff, submission) = app.gate.enter_staff(&claims, source, key).await?;
+    for _ in 0..ATTEMPTS {
+        let (staff, submission) = look(&app, &claims, source, user_id).await?;
+        let record = of_submission(staff.record(user_id, Action::DocumentsViewed), &submission);
+        let mut audit = Transaction::default();
+        audit::add(&mut audit, (), &record, now)?;
+        if review::view(&app.store, &submission, staff.user_id(), audit).await? {
+            let etag = [(header::ETAG, submission.etag().to_string())];
+            return Ok((etag, Json(files(&app, submission, now).await?)).into_response());
+        }
+    }
+    Err(Problem::unavailable("a submission changed too often to be looked at"))
+}
+
+/// The submission of somebody whose account there is. Of a deleted person it is shown to nobody,
+/// whatever of it is still to be cleared away.
+async fn look(
+    app: &App,
+    claims: &Claims,
+    source: Source,
+    user_id: UserId,
+) -> Result<(Staff, Submission), Problem> {
+    let reads = (kyc::key(user_id).consistent(), account::key(user_id).consistent());
+    let (staff, (submission, account)) = app.gate.enter_staff(claims, source, reads).await?;
+    let submission = submission.filter(|_| account.is_some());
     let submission = submission.filter(|found| found.status != KycStatus::NotSubmitted);
-    let submission = submission.ok_or_else(nothing)?;
-    let record = staff.record(user_id, Action::DocumentsViewed);
-    let record = of_submission(record, &submission);
-    audit::put(&app.store, &record, now).await?;
-    let etag = submission.etag().to_string();
-    Ok(([(header::ETAG, etag)], Json(files(&app, submission, now).await?)).into_response())
+    Ok((staff, submission.ok_or_else(nothing)?))
 }
 
 async fn files(app: &App, submission: Submission, now: Timestamp) -> Result<FilesView, Problem> {

@@ -1,5 +1,8 @@
 //! The sweep: what requests were cut off from, or people gave up, is finished here.
 
+use std::time::Duration;
+
+use futures_util::future::join_all;
 use jiff::Timestamp;
 use serde::Serialize;
 use serde_json::Value;
@@ -12,12 +15,22 @@ use shared::{
     problem::Problem,
     table::{
         Store,
-        kyc::{queue, review},
+        kyc::{
+            due::{self, Due, Work},
+            queue, review,
+        },
     },
 };
 
-/// Submissions that one sweep looks at.
-const SUBMISSIONS: usize = 25;
+/// How long a sweep begins with something new, seconds. What it has begun with by then fits into the
+/// rest of the function's 120.
+const WORKING_SECONDS: i64 = 60;
+/// Submissions that a sweep asks for at once, how often, and those among them at a time.
+const PAGE: usize = 25;
+const MAX_PAGES: usize = 200;
+const AT_ONCE: usize = 5;
+/// How long one of them may take. What was done of it until then is done.
+const EACH: Duration = Duration::from_secs(20);
 
 /// What a sweep needs.
 #[derive(Debug, Clone)]
@@ -33,7 +46,8 @@ pub struct Sweeper {
 struct Done {
     /// Deletions of which nothing is left to do, or not before their last look.
     deletions: usize,
-    /// Submissions whose files did not come, and that were given up.
+    /// Submissions whose files did not come, and that were given up, or that were reviewed, and that
+    /// were cleared of files that came late.
     submissions: usize,
     /// Things that failed, and are tried again later.
     failed: usize,
@@ -67,33 +81,78 @@ impl Sweeper {
     }
 
     async fn run(&self, now: Timestamp) -> Result<Done, Problem> {
+        let is_over = || self.clock.now().as_second() - now.as_second() >= WORKING_SECONDS;
         let (deletions, submissions, waiting) = tokio::join!(
-            deletion::sweep(&self.store, &self.documents, now),
-            self.give_up(now),
+            deletion::sweep(&self.store, &self.documents, now, is_over),
+            self.clear_up(now, is_over),
             queue::waiting(&self.store),
         );
         self.metrics.record(Metric::KycPending, waiting? as u64, now);
         let Swept { deletions, failed } = deletions?;
-        let (submissions, not_given_up) = submissions?;
-        Ok(Done { deletions, submissions, failed: failed + not_given_up })
+        let (submissions, not_cleared) = submissions?;
+        Ok(Done { deletions, submissions, failed: failed + not_cleared })
     }
 
-    /// Gives up the submissions whose files did not come in a day: how many, and how many could
-    /// not be. One that fails does not stand in the way of the others.
-    async fn give_up(&self, now: Timestamp) -> Result<(usize, usize), Problem> {
-        let (mut given_up, mut failed) = (0, 0);
-        for submission in queue::abandoned(&self.store, now, SUBMISSIONS).await? {
-            let delete = async |keys: &[&str]| self.documents.delete(keys).await;
-            match review::abandon(&self.store, &submission, now, delete).await {
-                Ok(is_given_up) => given_up += usize::from(is_given_up),
-                Err(problem) => {
-                    failed += 1;
-                    let submission_id = submission.submission_id;
-                    let cause = problem.cause_chain();
-                    tracing::error!(%submission_id, cause, "a submission was not given up");
+    /// Gives up the submissions whose files did not come in a day, and deletes files that came late:
+    /// how many, and how many failed. These are put off, and so do not stand in the way of others.
+    async fn clear_up(
+        &self,
+        now: Timestamp,
+        is_over: impl Fn() -> bool,
+    ) -> Result<(usize, usize), Problem> {
+        let (mut done, mut failed, mut after) = (0, 0, None);
+        for _ in 0..MAX_PAGES {
+            let (due, next) = due::due(&self.store, now, after, PAGE).await?;
+            for some in due.chunks(AT_ONCE) {
+                if is_over() {
+                    return Ok((done, failed));
+                }
+                let looks = some.iter().map(|due| self.look_at(due, now));
+                for (due, looked) in some.iter().zip(join_all(looks).await) {
+                    match looked {
+                        Ok(is_done) => done += usize::from(is_done),
+                        Err(problem) => {
+                            failed += 1;
+                            self.put_off(due, &problem, now).await;
+                        }
+                    }
                 }
             }
+            match next {
+                Some(_) => after = next,
+                None => break,
+            }
         }
-        Ok((given_up, failed))
+        Ok((done, failed))
+    }
+
+    /// Whether there was something to do, and it was done.
+    async fn look_at(&self, due: &Due, now: Timestamp) -> Result<bool, Problem> {
+        let (store, user_id) = (&self.store, due.user_id);
+        let delete_but =
+            async |kept: &[&str]| self.documents.delete_old_but(user_id, kept, now).await;
+        let looking = async {
+            match due::work(store, due, now).await? {
+                Work::GiveUp(submission) => {
+                    review::abandon(store, &submission, now, async || delete_but(&[]).await).await
+                }
+                Work::Clear(kept) => {
+                    delete_but(&kept.iter().map(String::as_str).collect::<Vec<_>>()).await?;
+                    due::cleared(store, due).await?;
+                    Ok(true)
+                }
+                Work::Nothing => Ok(false),
+            }
+        };
+        let looked = tokio::time::timeout(EACH, looking).await;
+        looked.unwrap_or_else(|_| Err(Problem::unavailable("it took too long")))
+    }
+
+    async fn put_off(&self, due: &Due, problem: &Problem, now: Timestamp) {
+        let (user_id, cause) = (due.user_id, problem.cause_chain());
+        tracing::error!(%user_id, cause, "a submission's files were not cleared away");
+        if let Err(problem) = due::put_off(&self.store, due, now).await {
+            tracing::error!(%user_id, cause = problem.cause_chain(), "nor was it put off");
+        }
     }
 }

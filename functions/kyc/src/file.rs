@@ -48,23 +48,36 @@ pub(crate) async fn uploads(
     Ok(uploads)
 }
 
-/// Looks at every file of a submission, all at once.
-///
-/// # Errors
-/// `document_missing` where one is not there, else `document_invalid`, with each such side.
-pub(crate) async fn check(documents: &Documents, submission: &Submission) -> Result<(), Problem> {
+/// What is wrong with the files of a submission.
+#[derive(Debug)]
+pub(crate) struct Fault {
+    /// `document_missing` where one is not there, else `document_invalid`, with each such side.
+    pub(crate) problem: Problem,
+    /// Whether any was there to be read.
+    pub(crate) was_read: bool,
+}
+
+/// Looks at every file of a submission, all at once: what is wrong with them, if anything.
+pub(crate) async fn check(
+    documents: &Documents,
+    submission: &Submission,
+) -> Result<Option<Fault>, Problem> {
     let looks = submission.documents.iter().map(async |document| {
         let arrived = documents.inspect(document).await?;
-        Ok::<_, Problem>(fault(document, arrived.as_ref()))
+        Ok::<_, Problem>((arrived.is_some(), fault(document, arrived.as_ref())))
     });
     let looks: Result<Vec<_>, _> = join_all(looks).await.into_iter().collect();
-    let faults: Vec<FieldError> = looks?.into_iter().flatten().collect();
-    let is_missing = |fault: &FieldError| fault.code == Code::DocumentMissing.as_str();
-    match (faults.is_empty(), faults.iter().any(is_missing)) {
-        (true, _) => Ok(()),
-        (false, true) => Err(Problem::fields(Code::DocumentMissing, faults)),
-        (false, false) => Err(Problem::fields(Code::DocumentInvalid, faults)),
+    let (arrived, faults): (Vec<_>, Vec<_>) = looks?.into_iter().unzip();
+    let faults: Vec<FieldError> = faults.into_iter().flatten().collect();
+    if faults.is_empty() {
+        return Ok(None);
     }
+    let is_missing = |fault: &FieldError| fault.code == Code::DocumentMissing.as_str();
+    let code = match faults.iter().any(is_missing) {
+        true => Code::DocumentMissing,
+        false => Code::DocumentInvalid,
+    };
+    Ok(Some(Fault { problem: Problem::fields(code, faults), was_read: arrived.contains(&true) }))
 }
 
 /// What is wrong with a file, if anything.

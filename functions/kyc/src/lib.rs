@@ -1,6 +1,7 @@
 //! The `kyc` function: what a person submits to prove who they are.
 
 mod body;
+mod count;
 mod file;
 mod handlers;
 #[cfg(feature = "openapi")]

@@ -111,7 +111,7 @@ fn hand_in() -> OperationDoc {
         .description("Looks at every file. The same again while it waits for its review.")
         .answers::<SubmissionView>(StatusCode::OK, "The submission, which waits for its review.")
         .problems(&[Code::DocumentMissing, Code::DocumentInvalid, Code::DocumentInUse])
-        .problems(&[Code::NoSubmission, Code::KycApproved])
+        .problems(&[Code::NoSubmission, Code::KycApproved, Code::TooManyRequests])
 }
 
 fn status() -> OperationDoc {

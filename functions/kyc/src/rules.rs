@@ -1,30 +1,38 @@
 //! What becomes of a submission. Pure.
 
-use jiff::{Timestamp, civil::Date, tz::TimeZone};
+use jiff::Timestamp;
 use shared::{
     clock::whole_second,
-    document::{Document, Promise, Side},
+    document::{Document, Promise, SETTLED_SECONDS, Side},
     fields::Edit,
     id::{SubmissionId, UploadId, UserId},
     index::DocumentDigests,
+    otp::after,
     problem::{Code, Problem},
     secret::Digest,
-    table::kyc::{KycStatus, Submission},
+    table::kyc::{KycStatus, Submission, claim::PROVISIONAL_SECONDS, submit::Saving},
 };
 
-use crate::body::{Edits, NewSubmission};
+use crate::{
+    body::{Edits, NewSubmission},
+    count::{self, Counted},
+};
 
-/// Submissions and changes of them in a UTC day.
-pub(crate) const MAX_ATTEMPTS: u32 = 5;
 /// Numbers that one account may hold besides the present one.
 const MAX_EARLIER_NUMBERS: usize = 9;
-const DAY_SECONDS: i64 = 24 * 60 * 60;
 
 /// A submission as it is to be, and the number that is no longer claimed for it.
 #[derive(Debug)]
 pub(crate) struct Next {
     pub(crate) submission: Submission,
     pub(crate) released: Option<Digest>,
+}
+
+impl Next {
+    /// What is to be saved of it.
+    pub(crate) fn saving(&self) -> Saving<'_> {
+        Saving { submission: &self.submission, released: self.released, request: None }
+    }
 }
 
 /// A new submission in place of the one before, if there is one.
@@ -36,12 +44,14 @@ pub(crate) fn create(
     (submission_id, upload_id): (SubmissionId, UploadId),
     now: Timestamp,
 ) -> Result<Next, Problem> {
-    let (attempts_day, attempts) = attempt(before, now)?;
+    let counted = count::attempt(before, now)?;
     let NewSubmission { document_type, document_number, front, back } = asked;
     let number_digest = digests.number(*document_type, document_number);
     let numbers = Numbers::after(before, number_digest)?;
     let promised = |side, promise: &Promise| Document::promised(user_id, upload_id, side, *promise);
     let back = back.as_ref().map(|promise| promised(Side::Back, promise));
+    let replaced: Vec<_> =
+        before.iter().flat_map(|old| old.file_keys()).map(str::to_owned).collect();
     let submission = Submission {
         user_id,
         submission_id,
@@ -52,13 +62,17 @@ pub(crate) fn create(
         earlier_numbers: numbers.earlier,
         status: KycStatus::AwaitingDocuments,
         documents: [promised(Side::Front, front)].into_iter().chain(back).collect(),
-        replaced: before.iter().flat_map(|old| old.file_keys()).map(str::to_owned).collect(),
+        replaced_until: until(&replaced, now),
+        replaced,
         submitted_at: None,
         verified_at: None,
         rejection_reason: None,
         reviewed_by: None,
-        attempts_day,
-        attempts,
+        viewed: before.and_then(|before| before.viewed.clone()),
+        attempts_day: counted.day,
+        attempts: counted.attempts,
+        failed_checks: counted.failed_checks,
+        expires_at: None,
         revision: before.map_or(0, |before| before.revision),
         created_at: whole_second(now),
         updated_at: whole_second(now),
@@ -66,7 +80,8 @@ pub(crate) fn create(
     Ok(Next { submission: submission.revised(), released: numbers.released })
 }
 
-/// The submission after a change; nothing where the change changes nothing.
+/// The submission after a change; nothing where the change changes nothing, and it need not be
+/// [`renewed`].
 pub(crate) fn change(
     before: &Submission,
     edits: &Edits,
@@ -80,13 +95,16 @@ pub(crate) fn change(
     let is_same = (document_type, document_number, &documents)
         == (before.document_type, &before.document_number, &before.documents);
     if is_same {
-        return Ok(None);
+        return Ok(renewed(before, now));
     }
-    let (attempts_day, attempts) = attempt(Some(before), now)?;
+    // Another type claims the number anew: whether it is free nobody is told who has used all up.
+    let attempt = count::attempt(Some(before), now)?;
+    let is_counted = *document_number != before.document_number || documents != before.documents;
+    let counted = if is_counted { attempt } else { Counted::of(Some(before), now) };
     let number_digest = digests.number(document_type, document_number);
     let numbers = Numbers::after(Some(before), number_digest)?;
     let kept = |key: &str| documents.iter().any(|document| document.key == key);
-    let replaced = before.file_keys().filter(|key| !kept(key)).map(str::to_owned).collect();
+    let replaced: Vec<_> = before.file_keys().filter(|key| !kept(key)).map(str::to_owned).collect();
     let submission = Submission {
         document_type,
         document_number: document_number.clone(),
@@ -95,17 +113,32 @@ pub(crate) fn change(
         earlier_numbers: numbers.earlier,
         status: KycStatus::AwaitingDocuments,
         documents,
+        replaced_until: until(&replaced, now),
         replaced,
         submitted_at: None,
         verified_at: None,
         rejection_reason: None,
         reviewed_by: None,
-        attempts_day,
-        attempts,
         updated_at: whole_second(now),
-        ..before.clone()
+        ..counted.within(before.clone())
     };
     Ok(Some(Next { submission: submission.revised(), released: numbers.released }))
+}
+
+/// The submission, to be awaited for another day, where it is given up within the hour: nobody is
+/// told where to send a file so shortly before, since it might arrive after its deletion.
+pub(crate) fn renewed(before: &Submission, now: Timestamp) -> Option<Next> {
+    let age = now.as_second() - before.updated_at.as_second();
+    let is_awaited = before.status == KycStatus::AwaitingDocuments;
+    (is_awaited && age >= PROVISIONAL_SECONDS - SETTLED_SECONDS).then(|| {
+        let submission = Submission { updated_at: whole_second(now), ..before.clone() };
+        Next { submission: submission.revised(), released: None }
+    })
+}
+
+/// Until when files that are replaced now may still arrive, or some that were before.
+fn until(replaced: &[String], now: Timestamp) -> Option<Timestamp> {
+    (!replaced.is_empty()).then(|| after(whole_second(now), SETTLED_SECONDS))
 }
 
 /// The files after a change. One that is promised again just as it was is the same file.
@@ -142,19 +175,6 @@ pub(crate) fn hand_in(before: Submission, now: Timestamp) -> Submission {
     after.revised()
 }
 
-/// Counts an attempt.
-fn attempt(before: Option<&Submission>, now: Timestamp) -> Result<(Date, u32), Problem> {
-    let today = now.to_zoned(TimeZone::UTC).date();
-    let used = before.filter(|before| before.attempts_day == today);
-    let used = used.map_or(0, |before| before.attempts);
-    if used < MAX_ATTEMPTS {
-        return Ok((today, used + 1));
-    }
-    let left_of_day = DAY_SECONDS - now.as_second().rem_euclid(DAY_SECONDS);
-    let detail = "A submission may be made or changed five times a day.";
-    Err(Problem::limited(Code::TooManyRequests, left_of_day, detail))
-}
-
 /// The numbers that are claimed for a submission.
 struct Numbers {
     is_firm: bool,
@@ -176,7 +196,10 @@ impl Numbers {
         let is_firm = earlier.contains(&number);
         earlier.retain(|held| *held != number);
         if !before.is_number_firm {
-            return Ok(Self { is_firm, earlier, released: Some(before.number_digest) });
+            // The claim of what was given up has lapsed, and what was refused was never claimed.
+            let is_claimed = before.status != KycStatus::NotSubmitted;
+            let released = is_claimed.then_some(before.number_digest);
+            return Ok(Self { is_firm, earlier, released });
         }
         earlier.push(before.number_digest);
         if earlier.len() > MAX_EARLIER_NUMBERS {
@@ -188,16 +211,16 @@ impl Numbers {
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use shared::document::{ContentType, DocumentNumber, DocumentType, FileDigest};
 
     use super::*;
 
-    fn at(time: &str) -> Timestamp {
+    pub(crate) fn at(time: &str) -> Timestamp {
         time.parse().unwrap()
     }
 
-    fn number(name: u8) -> Digest {
+    pub(crate) fn number(name: u8) -> Digest {
         Digest::from_bytes([name; 32])
     }
 
@@ -211,7 +234,7 @@ mod tests {
     }
 
     /// With one file and the number 1, which was typed and not handed in.
-    fn submission() -> Submission {
+    pub(crate) fn submission() -> Submission {
         let now = at("2026-01-31T10:00:00Z");
         let user_id = UserId::new(now, [1; 10]);
         Submission {
@@ -225,30 +248,20 @@ mod tests {
             status: KycStatus::AwaitingDocuments,
             documents: vec![Document::promised(user_id, upload(1), Side::Front, promise(1))],
             replaced: Vec::new(),
+            replaced_until: None,
             submitted_at: None,
             verified_at: None,
             rejection_reason: None,
             reviewed_by: None,
+            viewed: None,
             attempts_day: "2026-01-31".parse().unwrap(),
             attempts: 4,
+            failed_checks: 0,
+            expires_at: None,
             revision: 1,
             created_at: now,
             updated_at: now,
         }
-    }
-
-    #[test]
-    fn the_sixth_attempt_of_a_utc_day_waits_for_the_next() {
-        let before = submission();
-        let late = at("2026-01-31T23:59:58.5Z");
-        assert_eq!(attempt(Some(&before), late).unwrap(), (before.attempts_day, 5));
-        let used_up = Submission { attempts: 5, ..before };
-        let refused = attempt(Some(&used_up), late).unwrap_err();
-        assert_eq!(refused.code(), Code::TooManyRequests);
-        assert_eq!(refused.render("r").headers()["retry-after"], "2");
-        let (day, attempts) = attempt(Some(&used_up), at("2026-02-01T00:00:00Z")).unwrap();
-        assert_eq!((day.to_string().as_str(), attempts), ("2026-02-01", 1));
-        assert_eq!(attempt(None, late).unwrap().1, 1);
     }
 
     #[test]
@@ -275,6 +288,13 @@ mod tests {
     }
 
     #[test]
+    fn of_what_was_given_up_or_refused_no_number_is_freed() {
+        let before = Submission { status: KycStatus::NotSubmitted, ..submission() };
+        let numbers = Numbers::after(Some(&before), number(2)).unwrap();
+        assert_eq!((numbers.is_firm, numbers.released), (false, None));
+    }
+
+    #[test]
     fn the_eleventh_number_that_is_handed_in_is_one_too_many() {
         let mut held = Submission { is_number_firm: true, ..submission() };
         for name in 2..=10 {
@@ -285,6 +305,17 @@ mod tests {
         let refused = Numbers::after(Some(&held), number(11)).err().unwrap();
         assert_eq!(refused.code(), Code::TooManyDocuments);
         assert!(Numbers::after(Some(&held), number(5)).unwrap().is_firm);
+    }
+
+    #[test]
+    fn what_is_given_up_within_the_hour_is_renewed_before_a_file_may_be_sent() {
+        let before = submission();
+        assert!(renewed(&before, at("2026-02-01T08:59:59Z")).is_none());
+        let late = at("2026-02-01T09:00:00.5Z");
+        let Next { submission: after, released } = renewed(&before, late).unwrap();
+        assert_eq!((after.updated_at, released), (at("2026-02-01T09:00:00Z"), None));
+        assert_eq!((after.revision, after.attempts), (before.revision + 1, before.attempts));
+        assert!(renewed(&hand_in(before, at("2026-01-31T11:00:00Z")), late).is_none());
     }
 
     #[test]

@@ -17,7 +17,9 @@ use shared::{
 use crate::{
     App,
     body::{Edits, NewSubmission},
-    file, rules,
+    count,
+    file::{self, Fault},
+    rules,
 };
 
 /// How often a change is made anew that another one overtook.
@@ -46,18 +48,23 @@ pub(crate) async fn create(
             }
             // Another may have come in its place.
             let made = before.filter(|found| found.submission_id == record.submission_id);
-            return Ok((made.ok_or_else(no_submission)?, true));
+            let made = made.ok_or_else(no_submission)?;
+            let Some(next) = rules::renewed(&made, now) else { return Ok((made, true)) };
+            match save(app, Some(&made), &next.saving(), now).await? {
+                true => return Ok((next.submission, true)),
+                false => continue,
+            }
         }
         let before = match refuse_approved(before)? {
-            Some(before) => Some(cleaned(app, before).await),
+            Some(before) => Some(cleaned(app, before, now).await),
             None => None,
         };
         let ids = (SubmissionId::new(now, secret::random()), UploadId::new(now, secret::random()));
         let next = rules::create(claims.user_id, before.as_ref(), asked, &digests, ids, now)?;
         let record = Request::new(fingerprint, next.submission.submission_id, now);
         let request = request.map(|request| (request, record));
-        let saving = Saving { submission: &next.submission, released: next.released, request };
-        if save(app, &saving, now).await? {
+        let saving = Saving { request, ..next.saving() };
+        if save(app, before.as_ref(), &saving, now).await? {
             return Ok((next.submission, false));
         }
     }
@@ -73,14 +80,12 @@ pub(crate) async fn change(
 ) -> Result<Submission, Problem> {
     let digests = app.numbers.open(now).await?;
     for _ in 0..ATTEMPTS {
-        let before = cleaned(app, present(read(app, claims).await?)?).await;
+        let before = cleaned(app, present(read(app, claims).await?)?, now).await;
         let upload_id = UploadId::new(now, secret::random());
         let Some(next) = rules::change(&before, edits, &digests, upload_id, now)? else {
             return Ok(before);
         };
-        let saving =
-            Saving { submission: &next.submission, released: next.released, request: None };
-        if save(app, &saving, now).await? {
+        if save(app, Some(&before), &next.saving(), now).await? {
             return Ok(next.submission);
         }
     }
@@ -88,27 +93,67 @@ pub(crate) async fn change(
 }
 
 /// Hands the submission in for review, if its files are there. One that is handed in already is
-/// answered the same: the first answer may have been lost.
+/// answered the same: the first answer may have been lost. Files are read once, whatever comes
+/// between, and not at all when that was in vain too often.
 pub(crate) async fn hand_in(
     app: &App,
     claims: &Claims,
     now: Timestamp,
 ) -> Result<Submission, Problem> {
+    let mut kept = Vec::new();
     for _ in 0..ATTEMPTS {
         let before = present(read(app, claims).await?)?;
         match before.status {
-            KycStatus::AwaitingDocuments => {}
+            KycStatus::AwaitingDocuments => count::may_be_checked(&before, now)?,
             KycStatus::Pending => return Ok(before),
             _ => return Err(no_submission()),
         }
-        let check = file::check(&app.documents, &before);
-        let (checked, before) = tokio::join!(check, cleaned(app, before.clone()));
-        checked?;
-        let submission = rules::hand_in(before, now);
-        let saving = Saving { submission: &submission, released: None, request: None };
-        if save(app, &saving, now).await? {
-            return Ok(submission);
+        let check = async {
+            match kept == before.documents {
+                true => Ok(None),
+                false => file::check(&app.documents, &before).await,
+            }
+        };
+        let (fault, before) = tokio::join!(check, cleaned(app, before.clone(), now));
+        if let Some(Fault { problem, was_read }) = fault? {
+            return match was_read {
+                true => read_in_vain(app, claims, before, now).await.and(Err(problem)),
+                false => Err(problem),
+            };
         }
+        kept.clone_from(&before.documents);
+        let submission = rules::hand_in(before.clone(), now);
+        let saving = Saving { submission: &submission, released: None, request: None };
+        match submit::save(&app.store, &saving, now).await? {
+            Saved::Done => return Ok(submission),
+            Saved::Overtaken => {}
+            Saved::NoAccount => return Err(gate::session_ended()),
+            Saved::InUse => {
+                return read_in_vain(app, claims, before, now).await.and(Err(in_use()));
+            }
+        }
+    }
+    Err(busy())
+}
+
+/// Counts that files were read in vain, in whatever the submission is by now.
+async fn read_in_vain(
+    app: &App,
+    claims: &Claims,
+    mut before: Submission,
+    now: Timestamp,
+) -> Result<(), Problem> {
+    for _ in 0..ATTEMPTS {
+        let counted = count::checked_in_vain(before, now);
+        match submit::count(&app.store, &counted).await? {
+            Saved::Done => return Ok(()),
+            Saved::NoAccount => return Err(gate::session_ended()),
+            Saved::Overtaken | Saved::InUse => {}
+        }
+        let found = read(app, claims).await?;
+        let awaited = found.filter(|found| found.status == KycStatus::AwaitingDocuments);
+        let Some(found) = awaited else { return Ok(()) };
+        before = found;
     }
     Err(busy())
 }
@@ -118,28 +163,43 @@ async fn read(app: &App, claims: &Claims) -> Result<Option<Submission>, Problem>
     Ok(submission)
 }
 
-/// Whether it was saved; not when something came between.
-async fn save(app: &App, saving: &Saving<'_>, now: Timestamp) -> Result<bool, Problem> {
-    match submit::save(&app.store, saving, now).await? {
-        Saved::Done => Ok(true),
-        Saved::Overtaken => Ok(false),
-        Saved::NoAccount => Err(gate::session_ended()),
+/// Whether it was saved; not when something came between. That a number is another's is told only
+/// to whom it was counted: of many requests at once no more learn it than attempts are left.
+async fn save(
+    app: &App,
+    before: Option<&Submission>,
+    saving: &Saving<'_>,
+    now: Timestamp,
+) -> Result<bool, Problem> {
+    let saved = match submit::save(&app.store, saving, now).await? {
         Saved::InUse => {
-            let detail = "Another account has submitted a document with this number.";
-            Err(Problem::field(Code::DocumentInUse, "document_number", detail))
+            let counted = count::refused(before, saving.submission, now)?;
+            match submit::count(&app.store, &counted).await? {
+                Saved::Done => return Err(in_use()),
+                uncounted => uncounted,
+            }
         }
+        saved => saved,
+    };
+    match saved {
+        Saved::Done => Ok(true),
+        Saved::Overtaken | Saved::InUse => Ok(false),
+        Saved::NoAccount => Err(gate::session_ended()),
     }
 }
 
-/// The submission without the files that others have replaced: they are deleted now. Those that
-/// cannot be deleted stay noted, for the next time.
-async fn cleaned(app: &App, submission: Submission) -> Submission {
+/// The submission without the files that others have replaced: they are deleted now. They stay noted
+/// for the next time where they cannot be, and for as long as they may still arrive.
+async fn cleaned(app: &App, submission: Submission, now: Timestamp) -> Submission {
     let keys: Vec<_> = submission.replaced.iter().map(String::as_str).collect();
     if keys.is_empty() {
         return submission;
     }
     match app.documents.delete(&keys).await {
-        Ok(()) => Submission { replaced: Vec::new(), ..submission },
+        Ok(()) if submission.replaced_until.is_none_or(|until| until <= now) => {
+            submission.settled()
+        }
+        Ok(()) => submission,
         Err(problem) => {
             tracing::warn!(cause = problem.cause_chain(), "replaced files were not deleted");
             submission
@@ -161,6 +221,11 @@ fn refuse_approved(before: Option<Submission>) -> Result<Option<Submission>, Pro
 fn present(before: Option<Submission>) -> Result<Submission, Problem> {
     let before = refuse_approved(before)?;
     before.filter(|found| found.status != KycStatus::NotSubmitted).ok_or_else(no_submission)
+}
+
+fn in_use() -> Problem {
+    let detail = "Another account has submitted a document with this number.";
+    Problem::field(Code::DocumentInUse, "document_number", detail)
 }
 
 fn no_submission() -> Problem {

@@ -147,11 +147,18 @@ fn put(all: &mut Transaction<Write>, deletion: &Deletion) -> Result<(), Problem>
     Ok(())
 }
 
-/// The deletions that somebody has to look at by `now`, at most `limit`, oldest first.
-pub async fn due(store: &Store, now: Timestamp, limit: i32) -> Result<Vec<Deletion>, Problem> {
-    let of = ("deletion", PENDING);
-    let items = store.until(Table::Users, BY_DELETION, of, ("due_at", now), limit).await?;
-    items.into_iter().map(from_item).collect()
+/// The deletions that somebody has to look at by `now`, at most `limit`, oldest first, after `start`;
+/// and where to go on, if there may be more.
+pub async fn due(
+    store: &Store,
+    now: Timestamp,
+    start: Option<Item>,
+    limit: i32,
+) -> Result<(Vec<Deletion>, Option<Item>), Problem> {
+    let (of, by) = (("deletion", PENDING), ("due_at", now));
+    let (items, next) = store.until(Table::Users, BY_DELETION, of, by, start, limit).await?;
+    let due: Result<_, _> = items.into_iter().map(from_item).collect();
+    Ok((due?, next))
 }
 
 /// Notes that nothing of the person was left at `now`. Before the last look the record stays until

@@ -6,6 +6,7 @@
 //! document is in this record in the clear, and nowhere else: [`claim`] keeps its digest.
 
 pub mod claim;
+pub mod due;
 pub mod queue;
 pub mod review;
 pub mod submit;
@@ -80,6 +81,9 @@ pub struct Submission {
     /// The keys of files that others replaced, and that may still be in the bucket.
     #[serde(default)]
     pub replaced: Vec<String>,
+    /// Until when the last of these may still arrive. They are deleted before, and once more after.
+    #[serde(with = "seconds::optional", skip_serializing_if = "Option::is_none", default)]
+    pub replaced_until: Option<Timestamp>,
     /// When it was handed in for review.
     #[serde(with = "seconds::optional", skip_serializing_if = "Option::is_none", default)]
     pub submitted_at: Option<Timestamp>,
@@ -92,10 +96,19 @@ pub struct Submission {
     /// Who approved or rejected it.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub reviewed_by: Option<UserId>,
+    /// The last look of staff at it, or at what it has replaced.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub viewed: Option<Viewed>,
     /// The UTC day of the last attempt.
     pub attempts_day: Date,
     /// The attempts of that day.
     pub attempts: u32,
+    /// How often on that day its files were read through and were not what was promised.
+    #[serde(default)]
+    pub failed_checks: u32,
+    /// When nobody needs it any more, where it only counts attempts. Also the TTL.
+    #[serde(with = "seconds::optional", skip_serializing_if = "Option::is_none", default)]
+    pub expires_at: Option<Timestamp>,
     /// Raised by every change.
     pub revision: u64,
     /// When it was made.
@@ -104,6 +117,15 @@ pub struct Submission {
     /// When it last changed: its place in the queue.
     #[serde(with = "seconds::required")]
     pub updated_at: Timestamp,
+}
+
+/// The last look of staff at somebody's submission.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Viewed {
+    /// What they saw.
+    pub revision: u64,
+    /// Who looked.
+    pub by: UserId,
 }
 
 impl fmt::Debug for Submission {
@@ -128,6 +150,11 @@ impl Submission {
         Self { revision: self.revision + 1, ..self }
     }
 
+    /// Whether staff have looked at another state of it, and at this one not.
+    pub fn has_changed_since_viewed(&self) -> bool {
+        self.viewed.as_ref().is_some_and(|viewed| viewed.revision != self.revision)
+    }
+
     /// The digests of all numbers that are claimed for it.
     fn claimed_numbers(&self) -> impl Iterator<Item = &Digest> {
         self.earlier_numbers.iter().chain([&self.number_digest])
@@ -137,6 +164,11 @@ impl Submission {
     pub fn file_keys(&self) -> impl Iterator<Item = &str> {
         let documents = self.documents.iter().map(|document| document.key.as_str());
         documents.chain(self.replaced.iter().map(String::as_str))
+    }
+
+    /// The same, without those that others replaced.
+    pub fn settled(self) -> Self {
+        Self { replaced: Vec::new(), replaced_until: None, ..self }
     }
 
     /// The part of the index that it is in. One that was given up stays where the sweep finds it
@@ -155,7 +187,8 @@ pub fn key(user_id: UserId) -> Key<Submission> {
     Key::new(Table::Kyc, &[("pk", &format!("USER#{user_id}"))])
 }
 
-/// Puts a submission in place of the one whose revision is one less: of none, if it is the first.
+/// Puts a submission in place of the one whose revision is one less: of none, if it is the first. The
+/// last look at it must be the one that was read: a look changes nothing else, and is not forgotten.
 fn put<L>(
     transaction: &mut Transaction<L>,
     label: L,
@@ -172,8 +205,15 @@ fn put<L>(
     match submission.revision {
         1 => transaction.create(label, Table::Kyc, "pk", new),
         revision => {
-            let values = of_revision(revision - 1)?;
-            transaction.put_if(label, Table::Kyc, new, "revision = :revision", values);
+            let mut values = of_revision(revision - 1)?;
+            let viewed = new.get("viewed").cloned();
+            let is_last = match &viewed {
+                Some(_) => "viewed = :viewed",
+                None => "attribute_not_exists(viewed)",
+            };
+            values.extend(viewed.map(|viewed| (":viewed".to_owned(), viewed)));
+            let condition = format!("revision = :revision AND {is_last}");
+            transaction.put_if(label, Table::Kyc, new, condition, values);
         }
     }
     Ok(())
@@ -201,8 +241,9 @@ fn of_revision(revision: u64) -> Result<Item, Problem> {
 pub async fn delete_all(store: &Store, user_id: UserId) -> Result<(), Problem> {
     let Some(submission) = store.read(key(user_id).consistent()).await? else { return Ok(()) };
     let claims = submission.claimed_numbers().map(|number| claim::delete(store, number, user_id));
-    let deleted = futures_util::future::join_all(claims).await;
-    deleted.into_iter().collect::<Result<(), _>>()?;
+    let claims = futures_util::future::join_all(claims);
+    let (deleted, cleared) = tokio::join!(claims, due::forget_clearing(store, user_id));
+    deleted.into_iter().chain([cleared]).collect::<Result<(), _>>()?;
     let condition = "attribute_exists(pk)";
     store.delete(key(user_id), condition, Item::new()).await.map(drop)
 }

@@ -290,9 +290,9 @@ impl Store {
         (sk, span): (&str, Span<'_>),
         limit: usize,
     ) -> Result<Vec<Item>, Problem> {
-        let (condition, bound) = match span {
-            Span::After(bound) => ("#pk = :pk AND #sk > :sk", bound),
-            Span::Before(bound) => ("#pk = :pk AND #sk < :sk", bound),
+        let (condition, bound, end) = match span {
+            Span::After(bound) => ("#pk = :pk AND #sk > :sk", bound, None),
+            Span::Between(from, to) => ("#pk = :pk AND #sk BETWEEN :sk AND :end", from, Some(to)),
         };
         let query = self
             .client
@@ -305,6 +305,10 @@ impl Store {
             .expression_attribute_values(":pk", s(of))
             .expression_attribute_values(":sk", s(bound))
             .limit(i32::try_from(limit).unwrap_or(MAX_ROWS));
+        let query = match end {
+            Some(end) => query.expression_attribute_values(":end", s(end)),
+            None => query,
+        };
         let output = query.send().await.map_err(|error| failure::problem("Query", error))?;
         Ok(output.items.unwrap_or_default())
     }
@@ -315,20 +319,22 @@ impl Store {
 pub(super) enum Span<'a> {
     /// What comes after this sort key.
     After(&'a str),
-    /// What comes before this sort key.
-    Before(&'a str),
+    /// What lies between these sort keys, or is one of them.
+    Between(&'a str, &'a str),
 }
 
 impl Store {
-    /// The first items of an index partition whose time is at most `until`, earliest first.
+    /// The first items of an index partition whose time is at most `until`, earliest first, after
+    /// `start`; and where to go on, if there may be more.
     pub(super) async fn until(
         &self,
         table: Table,
         index: &str,
         (pk, of): (&str, &str),
         (sk, until): (&str, Timestamp),
+        start: Option<Item>,
         limit: i32,
-    ) -> Result<Vec<Item>, Problem> {
+    ) -> Result<(Vec<Item>, Option<Item>), Problem> {
         let query = self
             .client
             .query()
@@ -339,9 +345,10 @@ impl Store {
             .expression_attribute_names("#sk", sk)
             .expression_attribute_values(":pk", s(of))
             .expression_attribute_values(":until", time(until))
+            .set_exclusive_start_key(start)
             .limit(limit);
         let page = query.send().await.map_err(|error| failure::problem("Query", error))?;
-        Ok(page.items.unwrap_or_default())
+        Ok((page.items.unwrap_or_default(), page.last_evaluated_key))
     }
 
     /// The newest items under a partition key whose sort key begins with a prefix, which may be

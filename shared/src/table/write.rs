@@ -316,6 +316,12 @@ impl<L> Transaction<L> {
         self.writes.push((label, Write::Put { table, item, condition, values: Item::new() }));
     }
 
+    /// Puts an item, whatever was there.
+    pub(super) fn put(&mut self, label: L, table: Table, item: Item) {
+        let write = Write::Put { table, item, condition: None, values: Item::new() };
+        self.writes.push((label, write));
+    }
+
     /// Puts an item if the condition holds.
     pub(super) fn put_if(
         &mut self,

@@ -8,8 +8,8 @@ use jiff::Timestamp;
 use serde::Deserialize;
 
 use super::{
-    super::{Store, Table, from_item, read::Span, seconds},
-    KycStatus, Submission, claim, key,
+    super::{Item, Store, Table, from_item, read::Span, seconds},
+    KycStatus, Submission, claim,
 };
 use crate::{
     document::DocumentType,
@@ -21,6 +21,7 @@ const SHARDS: u8 = 4;
 /// Rows of each partition that one page reads at most: 200 in all.
 const MAX_ROWS: usize = 50;
 const INDEX: &str = "by_status";
+const SORT: &str = "queued_at_id";
 
 /// A row of the queue.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
@@ -55,6 +56,11 @@ pub struct Position {
 }
 
 impl Position {
+    /// The place in which the sweep finds something from `due_at` on.
+    pub(super) fn found_at(due_at: Timestamp, user_id: UserId) -> Self {
+        Self { second: due_at.as_second() - claim::PROVISIONAL_SECONDS, user_id }
+    }
+
     pub(super) fn of(submission: &Submission) -> Self {
         Self { second: submission.updated_at.as_second(), user_id: submission.user_id }
     }
@@ -104,13 +110,8 @@ pub async fn queue(
 ) -> Result<(Vec<Row>, Option<Position>), Problem> {
     // Every place in the queue comes after "0": no key may be empty.
     let from = after.map_or_else(|| "0".to_owned(), |position| position.sort_key());
-    let (mut rows, horizon) = merged(store, status, Span::After(&from), limit).await?;
-    let is_cut = rows.len() > limit;
-    rows.truncate(limit);
-    let next = match (is_cut, horizon) {
-        (true, _) => rows.last().and_then(Row::position),
-        (false, horizon) => horizon.as_deref().and_then(Position::parse),
-    };
+    let (items, next) = merged(store, status, Span::After(&from), limit).await?;
+    let mut rows = items.into_iter().map(from_item).collect::<Result<Vec<Row>, _>>()?;
     // What is being given up has left the status that it is still found under.
     rows.retain(|row| row.status == status);
     Ok((rows, next))
@@ -120,69 +121,47 @@ pub async fn queue(
 pub async fn waiting(store: &Store) -> Result<usize, Problem> {
     let shards = (0..SHARDS).map(async |shard| {
         let of = partition(KycStatus::Pending, shard);
-        let (partition, sort) = (("status_shard", of.as_str()), ("queued_at_id", Span::After("0")));
+        let (partition, sort) = (("status_shard", of.as_str()), (SORT, Span::After("0")));
         let rows = store.index_span(Table::Kyc, INDEX, partition, sort, MAX_ROWS).await?;
         Ok::<_, Problem>(rows.len())
     });
     Ok(try_join_all(shards).await?.into_iter().sum())
 }
 
-/// The rows of a span. Where a partition may hold more than it answered, rows after its last are
-/// left out: that one is the horizon.
-async fn merged(
+/// The first rows of a span, at most `limit` and at most 50, and where to go on, if there may be
+/// more. Where a partition may hold more than it answered, rows after its last are left out: that
+/// one is the horizon.
+pub(super) async fn merged(
     store: &Store,
     status: KycStatus,
     span: Span<'_>,
     limit: usize,
-) -> Result<(Vec<Row>, Option<String>), Problem> {
+) -> Result<(Vec<Item>, Option<Position>), Problem> {
     let limit = limit.clamp(1, MAX_ROWS);
     let shards = (0..SHARDS).map(async |shard| {
         let of = partition(status, shard);
         let partition = ("status_shard", of.as_str());
-        let sort = ("queued_at_id", span);
-        let items = store.index_span(Table::Kyc, INDEX, partition, sort, limit).await?;
-        items.into_iter().map(from_item).collect::<Result<Vec<Row>, _>>()
+        let items = store.index_span(Table::Kyc, INDEX, partition, (SORT, span), limit).await?;
+        Ok::<_, Problem>(items)
     });
     let shards = try_join_all(shards).await?;
     let full = shards.iter().filter(|rows| rows.len() == limit);
-    let horizon = full.filter_map(|rows| rows.last()).map(|row| row.queued_at_id.clone()).min();
-    let mut rows: Vec<Row> = shards.into_iter().flatten().collect();
-    rows.sort_by(|one, other| one.queued_at_id.cmp(&other.queued_at_id));
+    let horizon = full.filter_map(|rows| rows.last()).filter_map(place).min().map(str::to_owned);
+    let mut rows: Vec<Item> = shards.into_iter().flatten().collect();
+    rows.sort_by(|one, other| place(one).cmp(&place(other)));
     if let Some(horizon) = &horizon {
-        rows.retain(|row| row.queued_at_id <= *horizon);
+        rows.retain(|row| place(row) <= Some(horizon.as_str()));
     }
-    Ok((rows, horizon))
+    let is_cut = rows.len() > limit;
+    rows.truncate(limit);
+    let next = match is_cut {
+        true => rows.last().and_then(place),
+        false => horizon.as_deref(),
+    };
+    let next = next.and_then(Position::parse);
+    Ok((rows, next))
 }
 
-/// At most `limit` submissions, and at most 50, whose files have been awaited for a day at `now`, or
-/// that were given up and have files left, oldest first: for the sweep, which gives them up with
-/// [`super::review::abandon`]. Read consistently, so those that have moved on are not among them.
-pub async fn abandoned(
-    store: &Store,
-    now: Timestamp,
-    limit: usize,
-) -> Result<Vec<Submission>, Problem> {
-    let latest = now.as_second() - claim::PROVISIONAL_SECONDS;
-    let before = format!("{:012}#", latest.max(0) + 1);
-    let span = Span::Before(&before);
-    let (mut rows, _) = merged(store, KycStatus::AwaitingDocuments, span, limit).await?;
-    rows.truncate(limit.min(MAX_ROWS));
-    let keys: Vec<_> = rows.iter().map(|row| key(row.user_id).consistent()).collect();
-    if keys.is_empty() {
-        return Ok(Vec::new());
-    }
-    let found = store.read(keys).await?.into_iter().flatten();
-    Ok(found.filter(|submission| submission.is_abandoned(now)).collect())
-}
-
-impl Submission {
-    /// Whether its files have been awaited for a day, or it was given up and has files left.
-    pub fn is_abandoned(&self, now: Timestamp) -> bool {
-        let is_old = now.as_second() - self.updated_at.as_second() >= claim::PROVISIONAL_SECONDS;
-        match self.status {
-            KycStatus::AwaitingDocuments => is_old,
-            KycStatus::NotSubmitted => self.file_keys().next().is_some(),
-            _ => false,
-        }
-    }
+fn place(item: &Item) -> Option<&str> {
+    item.get(SORT)?.as_s().ok().map(String::as_str)
 }

@@ -2,16 +2,17 @@
 
 use std::time::Duration;
 
-use jiff::Timestamp;
+use jiff::{Timestamp, tz::TimeZone};
 
 use super::{
-    super::{Store, Transaction, account},
-    KycStatus, Submission, claim, key, put,
+    super::{Change, Store, Transaction, account},
+    KycStatus, Submission, Viewed, claim, due, key, of_revision, put,
 };
 use crate::{
     clock::whole_second,
     etag::IfMatch,
     id::UserId,
+    otp::after,
     problem::{Code, Problem},
     secret,
 };
@@ -39,12 +40,13 @@ impl Decision {
 
     fn apply(&self, before: &Submission, reviewer: UserId, now: Timestamp) -> Submission {
         let now = whole_second(now);
+        let before = before.clone().settled();
         let after = Submission {
             reviewed_by: Some(reviewer),
             updated_at: now,
             verified_at: None,
             rejection_reason: None,
-            ..before.clone()
+            ..before
         };
         match self {
             Self::Approve => {
@@ -65,12 +67,40 @@ enum Write {
     Account,
     Staff,
     Claim,
+    Clearing,
     Beside,
 }
 
+/// Notes that `by` looks at a submission, together with what `beside` writes: whether it is still as
+/// it was read. Otherwise nothing is noted.
+pub async fn view(
+    store: &Store,
+    submission: &Submission,
+    by: UserId,
+    beside: Transaction<()>,
+) -> Result<bool, Problem> {
+    let viewed = Viewed { revision: submission.revision, by };
+    let viewed = serde_dynamo::to_attribute_value(viewed).map_err(Problem::internal)?;
+    let mut change = Change::new(key(submission.user_id), "SET viewed = :viewed")
+        .only_if("revision = :revision")
+        .with(":viewed", viewed);
+    for (name, value) in of_revision(submission.revision)? {
+        change = change.with(&name, value);
+    }
+    let mut all = Transaction::default();
+    all.change(Write::Submission, change);
+    all.append(beside, Write::Beside);
+    let Err(refusals) = store.commit(all).await? else { return Ok(true) };
+    match refusals.iter().any(|refusal| refusal.label == Write::Beside) {
+        true => Err(Problem::unavailable("what belongs to a look was refused")),
+        false => Ok(false),
+    }
+}
+
 /// Judges the submission of `user_id`, which must be `PENDING`. `if_match` names the state that
-/// the member of staff looked at: another one is not judged. `beside` adds what is to be
-/// written in the same transaction, which holds that `reviewer` is staff.
+/// the member of staff looked at: another one is not judged. Where it names none, nothing is judged
+/// that has changed since the last look of anybody. `beside` adds what is to be written in the same
+/// transaction, which holds that `reviewer` is staff.
 ///
 /// # Errors
 /// `not_found` without an account or a submission, `kyc_not_pending`, `precondition_failed`,
@@ -91,11 +121,15 @@ pub async fn review(
             let detail = "Only a submission that waits for a review can be judged.";
             return Err(Problem::new(Code::KycNotPending, detail));
         }
-        if !if_match.allows(&before.etag()) {
+        let is_unseen = *if_match == IfMatch::Absent && before.has_changed_since_viewed();
+        if is_unseen || !if_match.allows(&before.etag()) {
             let detail = "The submission has changed since it was looked at. Look again.";
             return Err(Problem::new(Code::PreconditionFailed, detail));
         }
-        Ok((decision.apply(before, reviewer, now), Transaction::default()))
+        // Nobody may come back to it: what the record has noted is the sweep's from here on.
+        let mut clearing = Transaction::default();
+        due::clear_later(&mut clearing, Write::Clearing, before, now)?;
+        Ok((decision.apply(before, reviewer, now), clearing))
     })
     .await
 }
@@ -183,24 +217,26 @@ async fn pause(attempt: u32) {
 
 /// Gives up a submission whose files did not come: whether it did.
 ///
-/// First the record says so, in place; then `delete_files` deletes the files of these keys; then
-/// the record goes, with the claim of its number. A crash between leaves it where
-/// [`super::queue::abandoned`] finds it again, and the same call goes on. Where numbers are firmly
-/// claimed because they were handed in once, the record stays to hold them, and leaves the index.
+/// First the record says so, in place; then `delete_files` deletes the person's files; then the
+/// record goes, with the claim of its number. A crash between leaves it where [`due::due`] finds it
+/// again, and the same call goes on. Where numbers are firmly claimed because they were handed in
+/// once, the record stays to hold them, and leaves the index.
 ///
-/// A submission that moves on in the meantime is left alone: its files have new keys.
+/// No place for a file was given out in the hour before, so none of its files arrives afterwards. A
+/// submission that moves on in the meantime is left alone: its files are new, and `delete_files` must
+/// leave such alone too.
 pub async fn abandon(
     store: &Store,
     submission: &Submission,
     now: Timestamp,
-    delete_files: impl AsyncFnOnce(&[&str]) -> Result<(), Problem>,
+    delete_files: impl AsyncFnOnce() -> Result<(), Problem>,
 ) -> Result<bool, Problem> {
     if !submission.is_abandoned(now) {
         return Ok(false);
     }
     let Some(given_up) = give_up(store, submission).await? else { return Ok(false) };
-    delete_files(&given_up.file_keys().collect::<Vec<_>>()).await?;
-    forget(store, &given_up).await
+    delete_files().await?;
+    forget(store, &given_up, now).await
 }
 
 /// Marks a submission as given up, if it is not already and has not moved on.
@@ -216,11 +252,16 @@ async fn give_up(store: &Store, submission: &Submission) -> Result<Option<Submis
     Ok(store.commit(all).await?.is_ok().then_some(given_up))
 }
 
-/// Ends what was given up and has no files any more.
-async fn forget(store: &Store, given_up: &Submission) -> Result<bool, Problem> {
-    if given_up.is_number_firm || !given_up.earlier_numbers.is_empty() {
-        let (documents, replaced) = (Vec::new(), Vec::new());
-        let held = Submission { documents, replaced, ..given_up.clone() }.revised();
+/// Ends what was given up and has no files any more. A record that counts attempts of this day stays
+/// until the next.
+async fn forget(store: &Store, given_up: &Submission, now: Timestamp) -> Result<bool, Problem> {
+    let is_claiming = given_up.is_number_firm || !given_up.earlier_numbers.is_empty();
+    let today = now.to_zoned(TimeZone::UTC).date();
+    let is_counting = given_up.attempts_day == today && given_up.attempts > 0;
+    if is_claiming || is_counting {
+        let expires_at = (!is_claiming).then(|| after(now, claim::PROVISIONAL_SECONDS));
+        let held = given_up.clone().settled();
+        let held = Submission { documents: Vec::new(), expires_at, ..held }.revised();
         let mut all = Transaction::default();
         put(&mut all, Write::Submission, &held)?;
         return Ok(store.commit(all).await?.is_ok());

@@ -91,6 +91,18 @@ pub async fn save(store: &Store, saving: &Saving<'_>, now: Timestamp) -> Result<
     }
 }
 
+/// Saves what was counted in a submission, which is otherwise as it was, or none yet.
+pub async fn count(store: &Store, counted: &Submission) -> Result<Saved, Problem> {
+    let mut all = Transaction::default();
+    put(&mut all, Write::Submission, counted)?;
+    account::set_kyc_status(&mut all, Write::Account, counted.user_id, counted.status);
+    let Err(refusals) = store.commit(all).await? else { return Ok(Saved::Done) };
+    match refusals.iter().any(|refusal| refusal.label == Write::Account) {
+        true => Ok(Saved::NoAccount),
+        false => Ok(Saved::Overtaken),
+    }
+}
+
 fn transaction(
     saving: &Saving<'_>,
     released: Option<&Digest>,

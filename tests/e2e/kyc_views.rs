@@ -1,0 +1,126 @@
+//! What staff looked at, and what a review is of.
+
+use serde_json::{Value, json};
+use shared::table::{
+    Transaction,
+    kyc::{
+        review,
+        submit::{self, Saved, Saving},
+    },
+};
+
+use crate::harness::{
+    Answer, App, Needs, User,
+    kyc::{id_of, jpeg, submission},
+};
+
+impl App {
+    /// A decision that names no state.
+    async fn judge_unnamed(&self, staff: &User, user: &User) -> Answer {
+        let path = format!("/admin/kyc/{}/review", user.user_id);
+        self.admin(staff, "POST", &path, Some(&json!({"decision": "APPROVE"}))).await
+    }
+
+    async fn view(&self, staff: &User, user: &User) -> Answer {
+        self.admin_get(staff, &format!("/admin/kyc/{}/documents", user.user_id)).await
+    }
+
+    /// Other documents in the place of those that were handed in, and handed in.
+    async fn swap(&self, user: &User, method: &str) {
+        let other = jpeg("swapped");
+        let body = match method {
+            "POST" => submission(&user.user_id[24..], &other),
+            _ => json!({"documents": {"front": other.promise()}}),
+        };
+        let answer = self.kyc(user, method, "/users/kyc", &body).send().await;
+        self.send_files(&answer, &[&other]).await;
+        self.submit_kyc(user).await.ok();
+    }
+}
+
+#[tokio::test]
+async fn documents_that_came_after_the_last_look_are_not_judged_without_naming_them() {
+    let Some(app) = App::start(Needs::Own).await else { return };
+    let staff = app.staff().await;
+    for method in ["PATCH", "POST"] {
+        let user = app.pending_user(method).await;
+        app.view(&staff, &user).await.ok();
+        app.swap(&user, method).await;
+        app.judge_unnamed(&staff, &user).await.problem(412, "precondition_failed");
+        assert_eq!(app.kyc_status(&user).await.ok()["status"], "PENDING");
+        let viewed = app.submission(&user).await.unwrap().viewed.unwrap();
+        assert_eq!((viewed.revision, viewed.by), (2, id_of(&staff)), "{method}");
+        app.view(&staff, &user).await.ok();
+        assert_eq!(app.judge_unnamed(&staff, &user).await.ok()["status"], "APPROVED");
+    }
+}
+
+#[tokio::test]
+async fn whoever_looked_last_counts_and_a_named_state_is_judged_whoever_looked() {
+    let Some(app) = App::start(Needs::Own).await else { return };
+    let (one, other) = (app.staff().await, app.register_user().await);
+    app.set_staff(&other, true).await;
+    let other = app.again(&other).await;
+    let user = app.pending_user("1234").await;
+    let first = app.view(&one, &user).await.header("etag").unwrap().to_owned();
+    // A look is no change: it takes nobody's tag away.
+    let second = app.view(&other, &user).await.header("etag").unwrap().to_owned();
+    assert_eq!(first, second);
+    assert_eq!(app.submission(&user).await.unwrap().viewed.unwrap().by, id_of(&other));
+    app.swap(&user, "PATCH").await;
+    let approve = json!({"decision": "APPROVE"});
+    app.judge_as_seen(&one, &user, &first, &approve).await.problem(412, "precondition_failed");
+    app.judge_unnamed(&one, &user).await.problem(412, "precondition_failed");
+    app.judge_as_seen(&one, &user, "*", &approve).await.ok();
+
+    let user = app.pending_user("5678").await;
+    app.view(&one, &user).await.ok();
+    app.swap(&user, "PATCH").await;
+    app.view(&other, &user).await.ok();
+    app.judge_unnamed(&one, &user).await.ok();
+}
+
+#[tokio::test]
+async fn a_change_that_did_not_see_the_look_is_made_anew_and_the_look_stays_noted() {
+    let Some(app) = App::start(Needs::Own).await else { return };
+    let (staff, user) = (app.staff().await, app.pending_user("1234").await);
+    for looks in 0..2 {
+        let read = app.submission(&user).await.unwrap();
+        assert_eq!(read.viewed.is_some(), looks > 0);
+        let looker = if looks == 0 { &staff } else { &user };
+        let store = app.store();
+        let viewed = review::view(&store, &read, id_of(looker), Transaction::default()).await;
+        assert!(viewed.unwrap());
+        let after = read.clone().revised();
+        let saving = Saving { submission: &after, released: None, request: None };
+        let saved = submit::save(&store, &saving, app.now().await).await.unwrap();
+        assert_eq!(saved, Saved::Overtaken);
+    }
+    // And a look at what has changed meanwhile is none.
+    let read = app.submission(&user).await.unwrap();
+    app.patch_kyc(&user, &json!({"document_type": "PASSPORT"})).await.ok();
+    let viewed = review::view(&app.store(), &read, id_of(&staff), Transaction::default()).await;
+    assert!(!viewed.unwrap());
+    let viewed = app.submission(&user).await.unwrap().viewed;
+    assert_eq!(viewed, read.viewed);
+}
+
+#[tokio::test]
+async fn a_look_and_its_audit_entry_are_made_together_or_not_at_all() {
+    let Some(app) = App::start(Needs::Own).await else { return };
+    let (staff, user) = (app.staff().await, app.pending_user("1234").await);
+    app.fault("dynamodb", "TransactWriteItems", "error_500", 50).await;
+    app.view(&staff, &user).await.problem(503, "unavailable");
+    app.clear_faults().await;
+    let entries = async || app.rows_where("audit", "action", "documents_viewed").await.len();
+    assert_eq!((entries().await, app.submission(&user).await.unwrap().viewed), (0, None));
+    for kind in ["conflict", "lost_response", "timeout"] {
+        let before = entries().await;
+        app.fault("dynamodb", "TransactWriteItems", kind, 1).await;
+        let seen = app.view(&staff, &user).await;
+        assert_ne!(seen.ok()["documents"], Value::Array(Vec::new()));
+        assert_eq!(entries().await, before + 1, "{kind}");
+    }
+    let seen = app.submission(&user).await.unwrap();
+    assert!(!seen.has_changed_since_viewed() && seen.viewed.is_some());
+}
