@@ -26,7 +26,7 @@ fn points(direction: &str, points: i64) -> Value {
 
 #[tokio::test]
 async fn an_adjustment_is_an_entry_of_the_ledger_and_of_the_trail() {
-    let Some(app) = App::start(Needs::Own).await else { return };
+    let Some(app) = App::start(Needs::Tables).await else { return };
     let (staff, user) = (app.staff().await, app.register_user().await);
     let body = App::correction("CREDIT", "12.50");
     let made = app.adjust(&staff, &user.user_id, "k1", &body).await;
@@ -58,7 +58,7 @@ async fn an_adjustment_is_an_entry_of_the_ledger_and_of_the_trail() {
 
 #[tokio::test]
 async fn nothing_goes_below_zero_and_nothing_is_audited_that_did_not_happen() {
-    let Some(app) = App::start(Needs::Own).await else { return };
+    let Some(app) = App::start(Needs::Tables).await else { return };
     let (staff, user) = (app.staff().await, app.register_user().await);
     let debit = App::correction("DEBIT", "0.01");
     let refused = app.adjust(&staff, &user.user_id, "k1", &debit).await;
@@ -75,7 +75,7 @@ async fn nothing_goes_below_zero_and_nothing_is_audited_that_did_not_happen() {
 
 #[tokio::test]
 async fn every_bad_field_is_named_and_a_key_is_needed() {
-    let Some(app) = App::start(Needs::Own).await else { return };
+    let Some(app) = App::start(Needs::Tables).await else { return };
     let (staff, user) = (app.staff().await, app.register_user().await);
     let adjust = async |body: Value| app.adjust(&staff, &user.user_id, "k1", &body).await;
     adjust(json!({})).await.refuses(&["direction", "amount", "points", "reason"]);
@@ -95,7 +95,7 @@ async fn every_bad_field_is_named_and_a_key_is_needed() {
 
 #[tokio::test]
 async fn nobody_adjusts_their_own_wallet_and_the_try_is_audited() {
-    let Some(app) = App::start(Needs::Own).await else { return };
+    let Some(app) = App::start(Needs::Tables).await else { return };
     let staff = app.staff().await;
     let body = App::correction("CREDIT", "1000");
     for key in ["k1", "k1"] {

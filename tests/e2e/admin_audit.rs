@@ -18,7 +18,7 @@ fn actions(entries: &[Value]) -> Vec<&str> {
 
 #[tokio::test]
 async fn an_entry_says_who_did_what_to_whom_when_and_from_where() {
-    let Some(app) = App::start(Needs::Own).await else { return };
+    let Some(app) = App::start(Needs::Tables).await else { return };
     let (staff, user) = (app.staff().await, app.register_user().await);
     app.change_user(&staff, &user.user_id, &json!({"status": "INACTIVE"})).await.ok();
     let found = search(&app, &staff, &format!("user_id={}", user.user_id)).await;
@@ -37,7 +37,7 @@ async fn an_entry_says_who_did_what_to_whom_when_and_from_where() {
 
 #[tokio::test]
 async fn a_search_by_actor_finds_what_they_did_to_others_and_to_themselves() {
-    let Some(app) = App::start(Needs::Own).await else { return };
+    let Some(app) = App::start(Needs::Tables).await else { return };
     let (staff, other) = (app.staff().await, app.staff().await);
     let user = app.register_user().await;
     app.change_user(&staff, &user.user_id, &json!({"full_name": "Sita Rai"})).await.ok();
@@ -185,7 +185,7 @@ async fn an_entry_whose_year_is_over_is_not_shown() {
 
 #[tokio::test]
 async fn one_of_the_two_ids_is_needed_and_every_bad_parameter_is_named() {
-    let Some(app) = App::start(Needs::Own).await else { return };
+    let Some(app) = App::start(Needs::Tables).await else { return };
     let staff = app.staff().await;
     let get = async |query: &str| app.admin_get(&staff, &format!("/admin/audit?{query}")).await;
     get("").await.refuses(&["user_id", "actor_id"]);
@@ -200,7 +200,7 @@ async fn one_of_the_two_ids_is_needed_and_every_bad_parameter_is_named() {
 
 #[tokio::test]
 async fn a_cursor_that_was_altered_or_is_of_another_query_or_person_is_refused() {
-    let Some(app) = App::start(Needs::Own).await else { return };
+    let Some(app) = App::start(Needs::Tables).await else { return };
     let (staff, other) = (app.staff().await, app.staff().await);
     app.login(&staff.phone, PASSWORD).await.ok();
     let about = format!("user_id={}", staff.user_id);

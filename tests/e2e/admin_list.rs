@@ -16,7 +16,7 @@ async fn listed(app: &App, staff: &User, query: &str) -> Vec<String> {
 
 #[tokio::test]
 async fn a_row_shows_what_there_is_of_a_user() {
-    let Some(app) = App::start(Needs::Own).await else { return };
+    let Some(app) = App::start(Needs::Tables).await else { return };
     let staff = app.staff().await;
     let email = random_email();
     let new = app.new_user().await.with("email", email.as_str());
@@ -95,7 +95,7 @@ async fn a_name_that_is_asked_for_exactly_finds_its_one_holder_if_all_else_is_me
 
 #[tokio::test]
 async fn a_username_is_found_by_its_present_beginning() {
-    let Some(app) = App::start(Needs::Own).await else { return };
+    let Some(app) = App::start(Needs::Tables).await else { return };
     let (staff, user) = (app.staff().await, app.register_user().await);
     app.change_user(&staff, &user.user_id, &json!({"username": "Renamed.One"})).await.ok();
     assert_eq!(listed(&app, &staff, "username_prefix=renamed.").await, [&*user.user_id]);
@@ -106,7 +106,7 @@ async fn a_username_is_found_by_its_present_beginning() {
 
 #[tokio::test]
 async fn a_cursor_that_was_altered_or_is_of_another_query_or_person_is_refused() {
-    let Some(app) = App::start(Needs::Own).await else { return };
+    let Some(app) = App::start(Needs::Tables).await else { return };
     let (staff, other) = (app.staff().await, app.staff().await);
     app.register_user().await;
     let get = async |staff: &User, query: &str| {
@@ -133,7 +133,7 @@ async fn a_cursor_that_was_altered_or_is_of_another_query_or_person_is_refused()
 
 #[tokio::test]
 async fn a_query_out_of_bounds_names_every_parameter() {
-    let Some(app) = App::start(Needs::Own).await else { return };
+    let Some(app) = App::start(Needs::Tables).await else { return };
     let staff = app.staff().await;
     let wrong = "status=DEAD&kyc_status=LOST&email=x&phone_number=1&username=a&username_prefix=%20\
                  &joined_after=yesterday&joined_before=2026&limit=0";
@@ -227,7 +227,7 @@ async fn strangers_are_401_and_people_who_are_not_staff_are_403_which_is_audited
 
 #[tokio::test]
 async fn staff_is_who_the_session_says_not_the_account() {
-    let Some(app) = App::start(Needs::Own).await else { return };
+    let Some(app) = App::start(Needs::Tables).await else { return };
     let (staff, user) = (app.staff().await, app.register_user().await);
     app.change_user(&staff, &user.user_id, &json!({"is_staff": true})).await.ok();
     app.admin_get(&user, "/admin/users").await.problem(403, "forbidden");

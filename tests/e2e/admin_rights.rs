@@ -51,7 +51,7 @@ async fn a_ban_takes_effect_at_the_next_request_of_every_session() {
 
 #[tokio::test]
 async fn a_sign_in_under_way_does_not_survive_a_ban() {
-    let Some(app) = App::start(Needs::Own).await else { return };
+    let Some(app) = App::start(Needs::Tables).await else { return };
     let staff = app.staff().await;
     for round in 0..4 {
         let user = app.register_user().await;
@@ -122,7 +122,7 @@ async fn a_ban_that_cannot_be_written_changes_nothing() {
 
 #[tokio::test]
 async fn a_lost_staff_right_takes_effect_at_the_next_request() {
-    let Some(app) = App::start(Needs::Own).await else { return };
+    let Some(app) = App::start(Needs::Tables).await else { return };
     let (staff, other) = (app.staff().await, app.staff().await);
     app.admin_get(&other, "/admin/users").await.ok();
     let answer = app.change_user(&staff, &other.user_id, &json!({"is_staff": false})).await;
@@ -138,7 +138,7 @@ async fn a_lost_staff_right_takes_effect_at_the_next_request() {
 
 #[tokio::test]
 async fn a_staff_right_is_of_the_sessions_that_begin_after_it_was_given() {
-    let Some(app) = App::start(Needs::Own).await else { return };
+    let Some(app) = App::start(Needs::Tables).await else { return };
     let (staff, user) = (app.staff().await, app.register_user().await);
     let answer = app.change_user(&staff, &user.user_id, &json!({"is_staff": true})).await;
     assert_eq!(
@@ -183,7 +183,7 @@ async fn staff_cannot_take_or_give_themselves_anything_and_the_try_is_audited() 
 
 #[tokio::test]
 async fn of_two_who_take_each_others_right_at_once_one_keeps_it() {
-    let Some(app) = App::start(Needs::Own).await else { return };
+    let Some(app) = App::start(Needs::Tables).await else { return };
     for body in [json!({"is_staff": false}), json!({"status": "BANNED"})] {
         for _ in 0..6 {
             let pair = [app.staff().await, app.staff().await];
@@ -247,7 +247,7 @@ async fn a_right_that_was_just_taken_is_not_used_by_what_is_under_way() {
 
 #[tokio::test]
 async fn staff_do_not_vouch_for_their_own_identifiers() {
-    let Some(app) = App::start(Needs::Own).await else { return };
+    let Some(app) = App::start(Needs::Tables).await else { return };
     let staff = app.staff().await;
     for edit in [json!({"phone_verified": false}), json!({"phone_verified": false, "address": "x"})]
     {
@@ -259,7 +259,7 @@ async fn staff_do_not_vouch_for_their_own_identifiers() {
 
 #[tokio::test]
 async fn somebody_who_signs_in_all_the_time_can_be_banned() {
-    let Some(app) = App::start(Needs::Own).await else { return };
+    let Some(app) = App::start(Needs::Tables).await else { return };
     let (staff, user) = (app.staff().await, app.register_user().await);
     for _ in 0..45 {
         app.login(&user.phone, PASSWORD).await.ok();
@@ -276,7 +276,7 @@ async fn somebody_who_signs_in_all_the_time_can_be_banned() {
 
 #[tokio::test]
 async fn an_address_that_is_verified_and_replaced_at_once_leaves_no_claim() {
-    let Some(app) = App::start(Needs::Own).await else { return };
+    let Some(app) = App::start(Needs::Tables).await else { return };
     let staff = app.staff().await;
     for _ in 0..8 {
         let (old, new) = (random_email(), random_email());

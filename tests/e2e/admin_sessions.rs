@@ -34,7 +34,7 @@ async fn every_session_of_the_user_ends_at_the_next_request_and_nobody_elses() {
 
 #[tokio::test]
 async fn staff_may_end_their_own_sessions() {
-    let Some(app) = App::start(Needs::Own).await else { return };
+    let Some(app) = App::start(Needs::Tables).await else { return };
     let staff = app.staff().await;
     app.end_sessions(&staff, &staff.user_id).await.ok();
     app.admin_get(&staff, "/admin/users").await.problem(401, "session_ended");

@@ -25,7 +25,7 @@ fn profile() -> Value {
 
 #[tokio::test]
 async fn a_patch_changes_what_is_sent_null_clears_and_the_user_sees_it() {
-    let Some(app) = App::start(Needs::Own).await else { return };
+    let Some(app) = App::start(Needs::Tables).await else { return };
     let (staff, user) = (app.staff().await, app.register_user().await);
     let id = &user.user_id;
     let answer = app.change_user(&staff, id, &profile()).await;
@@ -51,7 +51,7 @@ async fn a_patch_changes_what_is_sent_null_clears_and_the_user_sees_it() {
 
 #[tokio::test]
 async fn a_put_clears_the_profile_fields_that_are_absent_and_leaves_the_account() {
-    let Some(app) = App::start(Needs::Own).await else { return };
+    let Some(app) = App::start(Needs::Tables).await else { return };
     let (staff, user) = (app.staff().await, app.register_user().await);
     app.change_user(&staff, &user.user_id, &profile()).await.ok();
     let before = app.me(&user.access_token).await;
@@ -119,7 +119,7 @@ async fn what_changes_nothing_writes_nothing() {
 
 #[tokio::test]
 async fn a_username_moves_with_its_claim_and_one_that_is_taken_is_named() {
-    let Some(app) = App::start(Needs::Own).await else { return };
+    let Some(app) = App::start(Needs::Tables).await else { return };
     let (staff, user, other) =
         (app.staff().await, app.register_user().await, app.register_user().await);
     let id = &user.user_id;
@@ -151,7 +151,7 @@ async fn a_username_moves_with_its_claim_and_one_that_is_taken_is_named() {
 
 #[tokio::test]
 async fn of_many_accounts_that_get_one_username_at_once_one_has_it() {
-    let Some(app) = App::start(Needs::Own).await else { return };
+    let Some(app) = App::start(Needs::Tables).await else { return };
     let staff = app.staff().await;
     let mut users = Vec::new();
     for _ in 0..8 {
@@ -177,7 +177,7 @@ async fn of_many_accounts_that_get_one_username_at_once_one_has_it() {
 
 #[tokio::test]
 async fn unverifying_frees_the_identifier_and_verifying_claims_it_if_it_is_free() {
-    let Some(app) = App::start(Needs::Own).await else { return };
+    let Some(app) = App::start(Needs::Tables).await else { return };
     let (staff, email) = (app.staff().await, random_email());
     let new = app.new_user().await.with("email", email.as_str());
     let registered = app.register(&new).await;
@@ -211,7 +211,7 @@ async fn unverifying_frees_the_identifier_and_verifying_claims_it_if_it_is_free(
 
 #[tokio::test]
 async fn changes_of_different_fields_at_once_all_come_through_and_equal_ones_are_one() {
-    let Some(app) = App::start(Needs::Own).await else { return };
+    let Some(app) = App::start(Needs::Tables).await else { return };
     let (staff, user) = (app.staff().await, app.register_user().await);
     let changes = [
         json!({"full_name": "Sita Rai"}),

@@ -123,7 +123,7 @@ async fn what_another_account_has_is_named() {
 
 #[tokio::test]
 async fn of_many_who_make_one_account_at_once_one_does() {
-    let Some(app) = App::start(Needs::Own).await else { return };
+    let Some(app) = App::start(Needs::Tables).await else { return };
     let (staff, username) = (app.staff().await, random_username());
     let answers = at_once((0..12).map(|_| {
         let (app, staff) = (app.clone(), staff.clone());
@@ -164,7 +164,7 @@ async fn an_account_is_made_once_whatever_fails() {
 
 #[tokio::test]
 async fn the_detail_is_what_the_user_sees_and_their_devices_and_sessions() {
-    let Some(app) = App::start(Needs::Own).await else { return };
+    let Some(app) = App::start(Needs::Tables).await else { return };
     let (staff, user) = (app.staff().await, app.register_user().await);
     let second = app.login(&user.phone, PASSWORD).await;
     let device = json!({

@@ -56,7 +56,7 @@ async fn asvs_7_4_1_an_ended_session_is_401_on_every_operation_whatever_is_sent(
 
 #[tokio::test]
 async fn an_ordinary_user_is_403_on_every_operation_of_staff_whatever_is_sent() {
-    let Some(app) = App::start(Needs::Own).await else { return };
+    let Some(app) = App::start(Needs::Tables).await else { return };
     let user = app.register_user().await;
     for operation in of(&[Caller::Staff]) {
         let before = app.audited(&user.user_id).await.len();
@@ -71,7 +71,7 @@ async fn an_ordinary_user_is_403_on_every_operation_of_staff_whatever_is_sent() 
 
 #[tokio::test]
 async fn staff_are_told_what_is_wrong_with_what_they_send() {
-    let Some(app) = App::start(Needs::Own).await else { return };
+    let Some(app) = App::start(Needs::Tables).await else { return };
     let staff = app.staff().await;
     for path in ["/admin/users", "/admin/users/x/wallet/adjustments", "/admin/kyc/x/review"] {
         let answer = app.post_bytes(path, "[").bearer(&staff.access_token).key("k").send().await;

@@ -60,7 +60,7 @@ async fn a_login_token_of_ones_own_identifier_proves_it_once() {
 
 #[tokio::test]
 async fn a_wrong_credential_renews_nothing_and_slows_down() {
-    let Some(app) = App::start(Needs::Own).await else { return };
+    let Some(app) = App::start(Needs::Codes).await else { return };
     let user = app.register_user().await;
     let wrong = json!({"password": "not the password"});
     for _ in 0..10 {

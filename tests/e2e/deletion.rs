@@ -227,7 +227,7 @@ async fn staff_delete_others_and_the_audit_says_who() {
 
 #[tokio::test]
 async fn a_member_of_staff_cannot_delete_themselves_and_that_is_audited() {
-    let Some(app) = App::start(Needs::Own).await else { return };
+    let Some(app) = App::start(Needs::Tables).await else { return };
     let (staff, other) = (app.staff().await, app.staff().await);
     app.delete_account(&staff.access_token, "").await.problem(403, "own_account");
     let own = app.delete_user(&staff.access_token, &staff.user_id, "").await;
@@ -242,7 +242,7 @@ async fn a_member_of_staff_cannot_delete_themselves_and_that_is_audited() {
 
 #[tokio::test]
 async fn of_two_members_of_staff_who_delete_each_other_one_stays() {
-    let Some(app) = App::start(Needs::Own).await else { return };
+    let Some(app) = App::start(Needs::Tables).await else { return };
     for _ in 0..5 {
         let (a, b) = (app.staff().await, app.staff().await);
         let (first, second) = tokio::join!(
@@ -258,7 +258,7 @@ async fn of_two_members_of_staff_who_delete_each_other_one_stays() {
 
 #[tokio::test]
 async fn strangers_are_401_and_ordinary_users_403() {
-    let Some(app) = App::start(Needs::Own).await else { return };
+    let Some(app) = App::start(Needs::Tables).await else { return };
     let (user, other) = (app.register_user().await, app.register_user().await);
     for path in ["/auth/account".to_owned(), format!("/admin/users/{}", other.user_id)] {
         let stranger = app.request("DELETE", &path).send().await;

@@ -76,7 +76,7 @@ async fn a_push_token_belongs_to_the_user_who_registered_it_last() {
 
 #[tokio::test]
 async fn fifty_registrations_of_one_push_token_leave_one_holder() {
-    let Some(app) = App::start(Needs::Own).await else { return };
+    let Some(app) = App::start(Needs::Tables).await else { return };
     let users = [app.register_user().await, app.register_user().await];
     let tasks = (0..50).map(|number| {
         let (app, user) = (app.clone(), users[number % 2].clone());
@@ -104,7 +104,7 @@ async fn fifty_registrations_of_one_push_token_leave_one_holder() {
 
 #[tokio::test]
 async fn of_devices_that_one_session_registers_at_once_it_has_one() {
-    let Some(app) = App::start(Needs::Own).await else { return };
+    let Some(app) = App::start(Needs::Tables).await else { return };
     for _ in 0..5 {
         let user = app.register_user().await;
         let answers = at_once((0..8).map(|number| {
@@ -153,7 +153,7 @@ async fn the_end_of_a_session_whatever_ends_it_ends_its_device() {
 
 #[tokio::test]
 async fn a_device_that_moved_to_another_session_stays_when_the_first_ends() {
-    let Some(app) = App::start(Needs::Own).await else { return };
+    let Some(app) = App::start(Needs::Codes).await else { return };
     let user = app.register_user().await;
     register(&app, &user.access_token, &phone("t1")).await.ok();
     let (access, _) = sign_in(&app, &user).await;

@@ -55,7 +55,7 @@ async fn it_has_everything_that_is_held_about_the_person() {
 
 #[tokio::test]
 async fn it_shows_no_hash_no_digest_and_nothing_of_the_inside() {
-    let Some(app) = App::start(Needs::Own).await else { return };
+    let Some(app) = App::start(Needs::Codes).await else { return };
     let person = app.person().await;
     let text = export(&app, &person.user.access_token).await.ok().to_string();
     let inside = [
@@ -81,7 +81,7 @@ async fn it_shows_no_hash_no_digest_and_nothing_of_the_inside() {
 
 #[tokio::test]
 async fn it_does_not_show_where_staff_work() {
-    let Some(app) = App::start(Needs::Own).await else { return };
+    let Some(app) = App::start(Needs::Tables).await else { return };
     let (staff, user) = (app.staff().await, app.register_user().await);
     let name = json!({"full_name": "Sita Rai"});
     app.change_user(&staff, &user.user_id, &name).await.ok();
@@ -106,7 +106,7 @@ async fn somebody_of_whom_little_is_held_gets_that() {
 
 #[tokio::test]
 async fn a_long_list_is_cut_off_and_says_so() {
-    let Some(app) = App::start(Needs::Own).await else { return };
+    let Some(app) = App::start(Needs::Tables).await else { return };
     let user = app.register_user().await;
     for number in 0..1_001 {
         let row = json!({

@@ -96,7 +96,7 @@ async fn a_taken_identifier_or_a_token_of_something_else_changes_nothing() {
 
 #[tokio::test]
 async fn fifty_who_prove_one_number_at_once_leave_it_to_one() {
-    let Some(app) = App::start(Needs::Own).await else { return };
+    let Some(app) = App::start(Needs::Tables).await else { return };
     let new = random_phone();
     let users = [app.register_user().await, app.register_user().await];
     let token = app.verified(&new, "CHANGE_IDENTIFIER").await;

@@ -41,7 +41,7 @@ async fn a_number_belongs_to_one_account_however_it_is_typed() {
 
 #[tokio::test]
 async fn of_accounts_that_submit_one_number_at_once_exactly_one_has_it() {
-    let Some(app) = App::start(Needs::Own).await else { return };
+    let Some(app) = App::start(Needs::Codes).await else { return };
     let mut users = Vec::new();
     for _ in 0..6 {
         users.push(app.register_user().await);

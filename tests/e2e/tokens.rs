@@ -33,7 +33,7 @@ async fn assert_refused(app: &App, token: &str, code: &str) {
 
 #[tokio::test]
 async fn rfc_9068_an_access_token_says_who_and_nothing_personal() {
-    let Some(app) = App::start(Needs::Own).await else { return };
+    let Some(app) = App::start(Needs::Codes).await else { return };
     let user = app.register_user().await;
     let (header, claims) = (part(&user.access_token, 0), part(&user.access_token, 1));
     let kid = header["kid"].as_str().unwrap();
@@ -165,7 +165,7 @@ async fn forged(app: &App, user: &User, change: impl FnOnce(&mut Value, &mut Val
 
 #[tokio::test]
 async fn asvs_9_1_rfc_8725_type_algorithm_issuer_audience_and_times_are_checked() {
-    let Some(app) = App::start(Needs::Own).await else { return };
+    let Some(app) = App::start(Needs::Tables).await else { return };
     let user = app.register_user().await;
     let unchanged = forged(&app, &user, |_, _| ()).await;
     app.me(&unchanged).await.ok();
@@ -198,7 +198,7 @@ async fn asvs_9_1_rfc_8725_type_algorithm_issuer_audience_and_times_are_checked(
 
 #[tokio::test]
 async fn asvs_9_1_keys_that_a_token_brings_and_hs256_with_the_public_key_are_refused() {
-    let Some(app) = App::start(Needs::Own).await else { return };
+    let Some(app) = App::start(Needs::Codes).await else { return };
     let user = app.register_user().await;
     let jwks = app.get("/.well-known/jwks.json").send().await;
     let (mut header, claims) = (part(&user.access_token, 0), part(&user.access_token, 1));
@@ -233,7 +233,7 @@ async fn asvs_9_1_keys_that_a_token_brings_and_hs256_with_the_public_key_are_ref
 
 #[tokio::test]
 async fn api1_a_token_of_ones_own_session_for_another_user_opens_nothing() {
-    let Some(app) = App::start(Needs::Own).await else { return };
+    let Some(app) = App::start(Needs::Tables).await else { return };
     let (user, other) = (app.register_user().await, app.register_user().await);
     // Even a well-signed token is nothing without a session of that very user.
     let token = forged(&app, &user, |_, claims| claims["sub"] = json!(other.user_id)).await;

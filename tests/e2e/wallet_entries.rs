@@ -123,7 +123,7 @@ async fn a_wallet_that_is_nobodys_is_not_found() {
 
 #[tokio::test]
 async fn people_and_strangers_are_403() {
-    let Some(app) = App::start(Needs::Own).await else { return };
+    let Some(app) = App::start(Needs::Codes).await else { return };
     let user = app.register_user().await;
     let body = money(&user, "CREDIT", "1000");
     let request = || app.post("/internal/wallet/entries", &body).key("k1");

@@ -133,7 +133,7 @@ async fn codes_outlive_the_rotation_of_their_keys() {
 
 #[tokio::test]
 async fn no_key_is_ever_shown_that_signs() {
-    let Some(app) = App::start(Needs::Own).await else { return };
+    let Some(app) = App::start(Needs::Tables).await else { return };
     let jwks = app.get(JWKS).send().await;
     let text = String::from_utf8(jwks.bytes.clone()).unwrap();
     assert!(!text.contains("\"d\""), "{text}");
