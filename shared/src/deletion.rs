@@ -173,22 +173,21 @@ pub async fn sweep(
             if is_over() {
                 return Ok(swept);
             }
-            let cleaned =
-                some.iter().map(|deletion| clean_up_in_time(store, documents, deletion, now));
-            for (deletion, cleaned) in some.iter().zip(join_all(cleaned).await) {
-                match cleaned {
-                    Ok(()) => swept.deletions += 1,
-                    Err(problem) => {
-                        swept.failed += 1;
-                        put_off(store, deletion, &problem, now).await;
-                    }
-                }
-            }
+            let cleaned = some.iter().map(async |deletion| {
+                let cleaned = clean_up_in_time(store, documents, deletion, now).await;
+                let Err(problem) = &cleaned else { return true };
+                put_off(store, deletion, problem, now).await;
+                false
+            });
+            let cleaned = join_all(cleaned).await;
+            let finished = cleaned.iter().filter(|is_finished| **is_finished).count();
+            swept.deletions += finished;
+            swept.failed += cleaned.len() - finished;
         }
-        match next {
-            Some(_) => start = next,
-            None => break,
+        if next.is_none() || is_over() {
+            break;
         }
+        start = next;
     }
     Ok(swept)
 }

@@ -2,7 +2,7 @@
 
 use local::{Options, Stack};
 use shared::operation::{self, Caller};
-use tests::path_of;
+use tests::{NOBODY, path_of};
 
 #[tokio::test]
 async fn every_operation_refuses_strangers() {
@@ -18,7 +18,7 @@ async fn every_operation_refuses_strangers() {
         for authorization in
             [None, Some("Bearer x"), Some("Bearer e30.e30.e30"), Some("Basic eDp5")]
         {
-            let url = format!("{}{}", stack.base_url(), path_of(operation));
+            let url = format!("{}{}", stack.base_url(), path_of(operation, NOBODY));
             let mut request = client.request(operation.method.clone(), url).body("{}");
             request = request.header("content-type", "application/json");
             if let Some(authorization) = authorization {

@@ -363,7 +363,7 @@ async fn what_a_review_costs() {
     let Some(app) = App::start(Needs::Own).await else { return };
     let (staff, user) = (app.staff().await, app.pending_user("1234").await);
     app.look(&staff, &user).await.ok();
-    within(&app, "GET /admin/kyc/{user_id}/documents", (2, 3.0, 6.0, 0)).await;
+    within(&app, "GET /admin/kyc/{user_id}/documents", (2, 3.0, 8.0, 0)).await;
     app.judge(&staff, &user, &reject()).await.ok();
     within(&app, REVIEW, (3, 2.0, 18.0, 0)).await;
     // Then the bucket is asked what there is, and what was not approved goes.

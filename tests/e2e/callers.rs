@@ -4,6 +4,7 @@ use http::Method;
 use serde_json::{Value, json};
 use shared::operation::{ALL, Caller, Operation};
 use tests::{
+    NOBODY,
     events::{self, file_name},
     path_of,
 };
@@ -11,17 +12,18 @@ use tests::{
 use crate::harness::{Answer, App, Needs};
 
 /// What is sent: nothing right, and bodies and queries that are read before anything else.
-const SENT: [(&str, &str, &str); 4] = [
-    ("", "application/json", "{}"),
-    ("", "application/json", "["),
-    ("", "text/plain", "x"),
-    ("?limit=0&cursor=x&from=x&forfeit_balance=x", "application/json", ""),
+const SENT: [(&str, &str, &str, &str); 5] = [
+    (NOBODY, "", "application/json", "{}"),
+    ("x", "", "application/json", "{}"),
+    (NOBODY, "", "application/json", "["),
+    (NOBODY, "", "text/plain", "x"),
+    (NOBODY, "?limit=0&cursor=x&from=x&forfeit_balance=x", "application/json", ""),
 ];
 
 async fn ask(app: &App, operation: &Operation, token: &str) -> Vec<Answer> {
     let mut answers = Vec::new();
-    for (query, content_type, body) in SENT {
-        let path = format!("{}{query}", path_of(operation));
+    for (named, query, content_type, body) in SENT {
+        let path = format!("{}{query}", path_of(operation, named));
         let request = app.request(operation.method.as_str(), &path).bearer(token);
         let request = request.header("content-type", content_type).header("if-match", "x");
         let answer = request.body(body).send().await;
@@ -129,7 +131,7 @@ async fn asvs_4_1_1_what_is_no_json_object_is_refused_alike_by_every_operation()
             ("text/plain", "{}", 415, "unsupported_media_type"),
             ("application/json", &too_large, 413, "body_too_large"),
         ] {
-            let request = app.request(operation.method.as_str(), &path_of(operation));
+            let request = app.request(operation.method.as_str(), &path_of(operation, NOBODY));
             let request = request.header("content-type", content_type).key("k").body(body);
             let request = match operation.caller {
                 Caller::Anyone => request,
@@ -148,7 +150,7 @@ async fn asvs_4_1_1_what_is_no_json_object_is_refused_alike_by_every_operation()
 async fn a_known_path_with_another_method_is_405_and_names_those_that_there_are() {
     let Some(app) = App::start(Needs::ApiGateway).await else { return };
     for operation in ALL {
-        let answer = app.request("TRACE", &path_of(operation)).send().await;
+        let answer = app.request("TRACE", &path_of(operation, NOBODY)).send().await;
         answer.problem(405, "method_not_allowed");
         let of_path = ALL.iter().filter(|other| other.path == operation.path);
         let mut expected: Vec<_> = of_path.map(|other| other.method.as_str()).collect();

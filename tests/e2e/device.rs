@@ -289,3 +289,20 @@ async fn a_device_that_ran_out_does_not_stand_in_the_way_when_its_tokens_claim_w
     assert_eq!(listed(&app, &access_token).await.len(), 2);
     assert_eq!(listed(&app, &theirs).await.len(), 1);
 }
+
+#[tokio::test]
+async fn a_claim_that_ran_out_does_not_stand_in_the_way_of_another_user() {
+    let Some(app) = App::start(Needs::Own).await else { return };
+    let (user, other) = (app.register_user().await, app.register_user().await);
+    register(&app, &user.access_token, &phone("t1")).await.ok();
+    // TTL is for cleaning only: nothing has been deleted yet.
+    app.advance(91 * 24 * 3_600).await;
+    let (access_token, _) = sign_in(&app, &user).await;
+    register(&app, &access_token, &phone("t2")).await.ok();
+    let (theirs, _) = sign_in(&app, &other).await;
+    register(&app, &theirs, &phone("t1")).await.ok();
+    for (token, holder) in [(&access_token, "t2"), (&theirs, "t1")] {
+        let devices = listed(&app, token).await;
+        assert_eq!((devices.len(), &devices[0]["fcm_token"]), (1, &json!(holder)));
+    }
+}

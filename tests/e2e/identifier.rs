@@ -1,5 +1,6 @@
 //! `POST /auth/identifier`.
 
+use aws_sdk_dynamodb::types::AttributeValue;
 use serde_json::json;
 
 use crate::credentials::{NEW, change as change_password};
@@ -244,4 +245,21 @@ async fn a_change_that_a_deletion_overtakes_is_answered_as_the_end_of_the_sessio
             }
         }
     }
+}
+
+#[tokio::test]
+async fn one_that_could_not_be_told_four_times_is_given_up_and_forgotten() {
+    let Some(app) = App::start(Needs::Own).await else { return };
+    let user = app.register_user().await;
+    let (old, new) = (random_phone(), random_phone());
+    let pk = format!("USER#{}", user.user_id);
+    let token = app.verified(&new, "CHANGE_IDENTIFIER").await;
+    let set = async |name, value| app.set("users", &[("pk", &pk)], name, value).await;
+    set("untold", AttributeValue::S(old.clone())).await;
+    set("tellings", AttributeValue::N("4".to_owned())).await;
+    change(&app, &user, &new, &token).await.ok();
+    assert!(app.messages(&old).await.is_empty());
+    assert_eq!(app.account(&user, "untold").await, json!(null));
+    assert_eq!(app.messages(&user.phone).await[0]["code"], json!(null));
+    assert_eq!(app.me(&user.access_token).await.ok()["phone_number"], new);
 }

@@ -107,21 +107,21 @@ impl Sweeper {
                 if is_over() {
                     return Ok((done, failed));
                 }
-                let looks = some.iter().map(|due| self.look_at(due, now));
-                for (due, looked) in some.iter().zip(join_all(looks).await) {
-                    match looked {
-                        Ok(is_done) => done += usize::from(is_done),
-                        Err(problem) => {
-                            failed += 1;
-                            self.put_off(due, &problem, now).await;
-                        }
+                let looks = some.iter().map(async |due| match self.look_at(due, now).await {
+                    Ok(is_done) => (usize::from(is_done), 0),
+                    Err(problem) => {
+                        self.put_off(due, &problem, now).await;
+                        (0, 1)
                     }
+                });
+                for (is_done, has_failed) in join_all(looks).await {
+                    (done, failed) = (done + is_done, failed + has_failed);
                 }
             }
-            match next {
-                Some(_) => after = next,
-                None => break,
+            if next.is_none() || is_over() {
+                break;
             }
+            after = next;
         }
         Ok((done, failed))
     }

@@ -151,6 +151,8 @@ struct AccountHeld<'a> {
     email_verified: bool,
     phone_number: Option<&'a shared::phone::PhoneNumber>,
     phone_verified: bool,
+    /// An identifier that was replaced and is still to be told of it.
+    replaced_identifier: Option<&'a str>,
     referral_code: &'a str,
     status: AccountStatus,
     is_staff: bool,
@@ -298,6 +300,7 @@ impl<'a> From<&'a Account> for AccountHeld<'a> {
             email_verified: account.email_verified,
             phone_number: account.phone_number.as_ref(),
             phone_verified: account.phone_verified,
+            replaced_identifier: account.untold.as_ref().map(|untold| untold.as_str()),
             referral_code: account.referral_code.as_str(),
             status: account.status,
             is_staff: account.is_staff,

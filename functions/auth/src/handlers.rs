@@ -268,7 +268,8 @@ pub(crate) async fn end_session(
     PathParameter(session_id): PathParameter,
 ) -> Result<impl IntoResponse, Problem> {
     // What is no id names no session.
-    let session_id = SessionId::parse(&session_id).map_err(|_| device::not_found())?;
+    let session_id = SessionId::parse(&session_id);
+    let session_id = session_id.map_err(|_| device::not_found().before_the_gate())?;
     device::end_session(&app, &claims, session_id, app.clock.now()).await?;
     Ok(Json(json!({ "message": "The session has ended." })))
 }

@@ -49,10 +49,8 @@ pub(crate) async fn change(
     let (_, (account, claim, verified)) = app.gate.enter(claims, reads).await?;
     gate::require_fresh(claims, now)?;
     let account = account.ok_or_else(gate::session_ended)?;
-    if let Some(untold) = &account.untold
-        && account::take_telling(&app.store, account.user_id, untold).await?
-    {
-        tell(app, account.user_id, untold, now).await?;
+    if let Some(untold) = &account.untold {
+        make_up(app, account.user_id, untold, now).await?;
     }
     if claim.as_ref().is_some_and(|claim| claim.user_id == claims.user_id) {
         return Ok(());
@@ -92,6 +90,21 @@ pub(crate) async fn change(
         tracing::warn!(%user_id, cause, "a changed identifier is still to be told");
     }
     Ok(())
+}
+
+/// Tells an identifier that was replaced by a request that was cut off. Where that was tried too often,
+/// it is given up.
+async fn make_up(
+    app: &App,
+    user_id: UserId,
+    untold: &Identifier,
+    now: Timestamp,
+) -> Result<(), Problem> {
+    if account::take_telling(&app.store, user_id, untold).await? {
+        return tell(app, user_id, untold, now).await;
+    }
+    tracing::warn!(%user_id, "a changed identifier is given up telling");
+    account::set_told(&app.store, user_id, untold).await
 }
 
 /// What stood against a change.

@@ -301,6 +301,11 @@ pub fn must_be_active<L>(transaction: &mut Transaction<L>, label: L, user_id: Us
     transaction.check(label, key(user_id), "#status = :active", &names, values);
 }
 
+/// Lets a transaction through only while there is such an account.
+pub fn must_exist<L>(transaction: &mut Transaction<L>, label: L, user_id: UserId) {
+    transaction.check(label, key(user_id), "attribute_exists(pk)", &[], Item::new());
+}
+
 /// Lets a transaction through only while the account is an active one of staff: of two members of
 /// staff who take each other's right, one keeps it.
 pub fn must_be_staff<L>(transaction: &mut Transaction<L>, label: L, user_id: UserId) {

@@ -139,7 +139,9 @@ pub async fn register(store: &Store, device: &Device, seen: &Seen) -> Result<boo
             drop_claim(&mut all, other);
         }
     }
-    if let Some(elsewhere) = seen.claim.as_ref().filter(|claim| !is_known(claim, device, seen)) {
+    // A claim that has run out is nobody's, and names a device that may have another token by now.
+    let claim = seen.claim.as_ref().filter(|claim| claim.expires_at > device.last_used_at);
+    if let Some(elsewhere) = claim.filter(|claim| !is_known(claim, device, seen)) {
         // It is not read, or was not there yet when the list was: it goes if it still has the token.
         let values = Item::from([(":token".to_owned(), s(&*device.fcm_token))]);
         let condition = "attribute_not_exists(fcm_token) OR fcm_token = :token";

@@ -43,8 +43,8 @@ pub fn must_have_verified<L>(
 }
 
 /// Sets the verified identifier of its kind, if the account is still active and what it has of that
-/// kind, and whether that is verified, is what was read. A verified one that it takes the place of
-/// is noted as untold. The claims are the caller's to change.
+/// kind, and whether that is verified, is what was read, and no other is still to be told. A verified
+/// one that it takes the place of is noted as untold. The claims are the caller's to change.
 pub fn set_identifier<L>(
     transaction: &mut Transaction<L>,
     label: L,
@@ -68,7 +68,10 @@ pub fn set_identifier<L>(
     let set_untold = if was_verified { ", untold = :before, tellings = :one" } else { "" };
     let update = format!("SET {name} = :new, {verified} = :true{set_untold}");
     let mut change = Change::new(key(account.user_id), update)
-        .only_if(format!("#status = :active AND {unchanged} AND {verified} = :verified"))
+        .only_if(format!(
+            "#status = :active AND {unchanged} AND {verified} = :verified \
+             AND attribute_not_exists(untold)"
+        ))
         .name("#status", "status")
         .with(":active", s("ACTIVE"))
         .with(":verified", AttributeValue::Bool(was_verified))

@@ -89,6 +89,7 @@ pub async fn view(
     }
     let mut all = Transaction::default();
     all.change(Write::Submission, change);
+    account::must_exist(&mut all, Write::Account, submission.user_id);
     all.append(beside, Write::Beside);
     let Err(refusals) = store.commit(all).await? else { return Ok(true) };
     match refusals.iter().any(|refusal| refusal.label == Write::Beside) {
