@@ -51,7 +51,7 @@ fn reject() -> Value {
 
 #[tokio::test]
 async fn who_is_approved_is_told_and_the_trail_says_by_whom() {
-    let Some(app) = App::start(Needs::Tables).await else { return };
+    let Some(app) = App::start(Needs::Own).await else { return };
     let (staff, user) = (app.staff().await, app.pending_user("27-01-70-12345").await);
     let judged = app.judge(&staff, &user, &approve()).await;
     let expected = json!({
@@ -112,7 +112,7 @@ async fn a_decision_is_made_once_and_from_pending_only() {
 
 #[tokio::test]
 async fn what_changed_after_it_was_looked_at_is_not_judged_unseen() {
-    let Some(app) = App::start(Needs::Tables).await else { return };
+    let Some(app) = App::start(Needs::Own).await else { return };
     let (staff, user) = (app.staff().await, app.pending_user("1234").await);
     let seen = app.look(&staff, &user).await;
     let tag = seen.header("etag").unwrap().to_owned();
@@ -129,7 +129,7 @@ async fn what_changed_after_it_was_looked_at_is_not_judged_unseen() {
 
 #[tokio::test]
 async fn a_decision_that_names_no_state_is_on_the_present_one() {
-    let Some(app) = App::start(Needs::Tables).await else { return };
+    let Some(app) = App::start(Needs::Own).await else { return };
     let (staff, user) = (app.staff().await, app.pending_user("1234").await);
     let path = format!("/admin/kyc/{}/review", user.user_id);
     let judged = app.admin(&staff, "POST", &path, Some(&approve())).await;
@@ -159,7 +159,7 @@ async fn asvs_5_4_a_view_is_an_attachment_of_the_checked_type_and_expires() {
 
 #[tokio::test]
 async fn files_that_were_not_handed_in_are_not_shown() {
-    let Some(app) = App::start(Needs::Tables).await else { return };
+    let Some(app) = App::start(Needs::Own).await else { return };
     let (staff, user) = (app.staff().await, app.register_user().await);
     app.look(&staff, &user).await.problem(404, "not_found");
     let front = jpeg("1");
@@ -291,7 +291,7 @@ async fn an_approval_leaves_the_files_that_were_approved_alone() {
 
 #[tokio::test]
 async fn every_bad_field_of_a_decision_is_named() {
-    let Some(app) = App::start(Needs::Tables).await else { return };
+    let Some(app) = App::start(Needs::Own).await else { return };
     let (staff, user) = (app.staff().await, app.pending_user("1234").await);
     let judge = async |body: Value| app.judge(&staff, &user, &body).await;
     judge(json!({})).await.refuses(&["decision"]);
@@ -312,7 +312,7 @@ async fn every_bad_field_of_a_decision_is_named() {
 
 #[tokio::test]
 async fn nobody_judges_themselves_and_only_staff_judge() {
-    let Some(app) = App::start(Needs::Tables).await else { return };
+    let Some(app) = App::start(Needs::Own).await else { return };
     let (staff, user) = (app.staff().await, app.pending_user("1234").await);
     let front = jpeg("own");
     let own = app.post_kyc(&staff, &submission("9999", &front)).await;

@@ -16,7 +16,7 @@ async fn listed(app: &App, staff: &User, query: &str) -> Vec<String> {
 
 #[tokio::test]
 async fn a_row_shows_what_there_is_of_a_user() {
-    let Some(app) = App::start(Needs::Tables).await else { return };
+    let Some(app) = App::start(Needs::Own).await else { return };
     let staff = app.staff().await;
     let email = random_email();
     let new = app.new_user().await.with("email", email.as_str());
@@ -95,7 +95,7 @@ async fn a_name_that_is_asked_for_exactly_finds_its_one_holder_if_all_else_is_me
 
 #[tokio::test]
 async fn a_username_is_found_by_its_present_beginning() {
-    let Some(app) = App::start(Needs::Tables).await else { return };
+    let Some(app) = App::start(Needs::Own).await else { return };
     let (staff, user) = (app.staff().await, app.register_user().await);
     app.change_user(&staff, &user.user_id, &json!({"username": "Renamed.One"})).await.ok();
     assert_eq!(listed(&app, &staff, "username_prefix=renamed.").await, [&*user.user_id]);

@@ -130,7 +130,7 @@ async fn registrations_with_their_code_pay_a_living_inviter_or_are_refused() {
 
 #[tokio::test]
 async fn a_code_of_somebody_who_is_gone_is_not_valid() {
-    let Some(app) = App::start(Needs::Codes).await else { return };
+    let Some(app) = App::start(Needs::Own).await else { return };
     let person = app.person().await;
     app.delete_account(&person.user.access_token, "?forfeit_balance=true").await.ok();
     let friend = app.new_user().await.with("referral_code", person.referral_code.as_str());

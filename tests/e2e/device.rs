@@ -76,7 +76,7 @@ async fn a_push_token_belongs_to_the_user_who_registered_it_last() {
 
 #[tokio::test]
 async fn fifty_registrations_of_one_push_token_leave_one_holder() {
-    let Some(app) = App::start(Needs::Tables).await else { return };
+    let Some(app) = App::start(Needs::Own).await else { return };
     let users = [app.register_user().await, app.register_user().await];
     let tasks = (0..50).map(|number| {
         let (app, user) = (app.clone(), users[number % 2].clone());

@@ -55,7 +55,7 @@ async fn it_has_everything_that_is_held_about_the_person() {
 
 #[tokio::test]
 async fn it_shows_no_hash_no_digest_and_nothing_of_the_inside() {
-    let Some(app) = App::start(Needs::Codes).await else { return };
+    let Some(app) = App::start(Needs::Own).await else { return };
     let person = app.person().await;
     let text = export(&app, &person.user.access_token).await.ok().to_string();
     let inside = [

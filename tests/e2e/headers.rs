@@ -74,7 +74,7 @@ async fn asvs_14_3_2_every_answer_carries_the_security_headers_and_no_banner() {
 
 #[tokio::test]
 async fn a_401_challenges_under_the_name_that_the_gateway_gives_it() {
-    let Some(app) = App::start(Needs::Codes).await else { return };
+    let Some(app) = App::start(Needs::Own).await else { return };
     for answer in
         [app.me("garbage").await, app.get("/auth/me").send().await, app.refresh("x").await]
     {

@@ -92,7 +92,7 @@ async fn a_body_out_of_bounds_names_every_field() {
 
 #[tokio::test]
 async fn strangers_are_401_and_nobody_sees_anothers_submission() {
-    let Some(app) = App::start(Needs::Codes).await else { return };
+    let Some(app) = App::start(Needs::Own).await else { return };
     let (user, other) = (app.pending_user("12-345").await, app.register_user().await);
     assert_eq!(app.kyc_status(&other).await.ok()["status"], "NOT_SUBMITTED");
     app.patch_kyc(&other, &json!({"user_id": user.user_id})).await.problem(409, "no_submission");

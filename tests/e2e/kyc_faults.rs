@@ -48,7 +48,7 @@ async fn the_same_key_answers_the_same_submission_and_new_uploads_for_its_files(
 
 #[tokio::test]
 async fn the_same_key_after_the_review_answers_what_became_of_the_submission() {
-    let Some(app) = App::start(Needs::Codes).await else { return };
+    let Some(app) = App::start(Needs::Own).await else { return };
     let staff = app.staff_user().await;
     for decision in [Decision::Approve, Decision::Reject("It is blurred.".to_owned())] {
         let (user, front) = (app.register_user().await, jpeg(decision.as_str()));
@@ -83,7 +83,7 @@ async fn a_key_is_kept_for_a_day_and_must_be_one() {
 
 #[tokio::test]
 async fn of_one_key_sent_many_times_at_once_one_makes_a_submission() {
-    let Some(app) = App::start(Needs::Codes).await else { return };
+    let Some(app) = App::start(Needs::Own).await else { return };
     let (user, body) = (app.register_user().await, submission("12345", &jpeg("")));
     let all = (0..8).map(|_| {
         let (app, user, body) = (app.clone(), user.clone(), body.clone());

@@ -22,7 +22,7 @@ fn rejected(reason: &str) -> Decision {
 
 #[tokio::test]
 async fn an_approved_identity_is_not_submitted_again() {
-    let Some(app) = App::start(Needs::Codes).await else { return };
+    let Some(app) = App::start(Needs::Own).await else { return };
     let (user, staff) = (app.pending_user("11-22-33").await, app.staff_user().await);
     let approved = app.review(&staff, &user, Decision::Approve, None).await.unwrap();
     assert_eq!(approved.reviewed_by, Some(id_of(&staff)));
@@ -40,7 +40,7 @@ async fn an_approved_identity_is_not_submitted_again() {
 
 #[tokio::test]
 async fn a_rejected_submission_says_why_and_is_submitted_again() {
-    let Some(app) = App::start(Needs::Codes).await else { return };
+    let Some(app) = App::start(Needs::Own).await else { return };
     let (user, staff) = (app.pending_user("11-22-33").await, app.staff_user().await);
     app.review(&staff, &user, rejected("The picture is blurred."), None).await.unwrap();
     let status = app.kyc_status(&user).await;
@@ -60,7 +60,7 @@ async fn a_rejected_submission_says_why_and_is_submitted_again() {
 
 #[tokio::test]
 async fn only_what_waits_is_judged_by_staff_who_saw_it_and_once() {
-    let Some(app) = App::start(Needs::Codes).await else { return };
+    let Some(app) = App::start(Needs::Own).await else { return };
     let (user, staff) = (app.register_user().await, app.staff_user().await);
     let code = async |by: &User, seen| {
         let judged = app.review(by, &user, Decision::Approve, seen).await;
@@ -89,7 +89,7 @@ async fn only_what_waits_is_judged_by_staff_who_saw_it_and_once() {
 /// What is approved is what was seen: a change comes before the review or not at all.
 #[tokio::test]
 async fn of_a_change_and_a_review_at_once_one_comes_first() {
-    let Some(app) = App::start(Needs::Codes).await else { return };
+    let Some(app) = App::start(Needs::Own).await else { return };
     let staff = app.staff_user().await;
     for number in 0..6 {
         let user = app.pending_user(&format!("number {number}")).await;
@@ -118,7 +118,7 @@ async fn of_a_change_and_a_review_at_once_one_comes_first() {
 
 #[tokio::test]
 async fn staff_free_the_number_of_a_rejected_submission() {
-    let Some(app) = App::start(Needs::Codes).await else { return };
+    let Some(app) = App::start(Needs::Own).await else { return };
     let (user, staff) = (app.pending_user("11-22-33").await, app.staff_user().await);
     let other = app.register_user().await;
     let free = async |by: &User| {

@@ -40,7 +40,7 @@ impl App {
 
 #[tokio::test]
 async fn documents_that_came_after_the_last_look_are_not_judged_without_naming_them() {
-    let Some(app) = App::start(Needs::Tables).await else { return };
+    let Some(app) = App::start(Needs::Own).await else { return };
     let staff = app.staff().await;
     for method in ["PATCH", "POST"] {
         let user = app.pending_user(method).await;
@@ -57,7 +57,7 @@ async fn documents_that_came_after_the_last_look_are_not_judged_without_naming_t
 
 #[tokio::test]
 async fn whoever_looked_last_counts_and_a_named_state_is_judged_whoever_looked() {
-    let Some(app) = App::start(Needs::Tables).await else { return };
+    let Some(app) = App::start(Needs::Own).await else { return };
     let (one, other) = (app.staff().await, app.register_user().await);
     app.set_staff(&other, true).await;
     let other = app.again(&other).await;

@@ -176,7 +176,7 @@ const OLD_HASH: &str = "$argon2id$v=19$m=8192,t=1,p=1$AQEBAQEBAQEBAQEBAQEBAQ$7Lv
 
 #[tokio::test]
 async fn asvs_6_2_a_hash_with_older_parameters_is_upgraded_on_a_good_login() {
-    let Some(app) = App::start(Needs::Tables).await else { return };
+    let Some(app) = App::start(Needs::Own).await else { return };
     let user = app.register_user().await;
     let key = format!("USER#{}", user.user_id);
     let old = AttributeValue::S(OLD_HASH.to_owned());

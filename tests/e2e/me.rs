@@ -101,7 +101,7 @@ async fn the_currency_is_configuration_and_has_its_own_digits() {
 #[tokio::test]
 async fn money_and_kyc_are_shown_as_they_are_stored() {
     use aws_sdk_dynamodb::types::AttributeValue;
-    let Some(app) = App::start(Needs::Tables).await else { return };
+    let Some(app) = App::start(Needs::Own).await else { return };
     let user = app.pending_user("11-22-33").await;
     let wallet = [("user_id", user.user_id.as_str()), ("sk", "BALANCE")];
     let minor = AttributeValue::N("125000".to_owned());

@@ -138,7 +138,7 @@ async fn asvs_6_5_1_a_code_works_once_for_50_at_once() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn asvs_6_6_3_of_1000_wrong_tries_at_once_no_more_than_five_are_compared() {
-    let Some(app) = App::start(Needs::Tables).await else { return };
+    let Some(app) = App::start(Needs::Own).await else { return };
     let (phone, code) = sent(&app, "REGISTER").await;
     let answers = verify_at_once(&app, &phone, vec![wrong(&code); 1_000]).await;
     for answer in &answers {
@@ -153,7 +153,7 @@ async fn asvs_6_6_3_of_1000_wrong_tries_at_once_no_more_than_five_are_compared()
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn asvs_6_6_3_a_guesser_who_tries_many_codes_at_once_gets_five_of_them() {
-    let Some(app) = App::start(Needs::Tables).await else { return };
+    let Some(app) = App::start(Needs::Own).await else { return };
     let (phone, code) = sent(&app, "REGISTER").await;
     let start: u32 = code.parse().unwrap();
     // 40 codes, the right one among them.

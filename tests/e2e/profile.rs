@@ -116,7 +116,7 @@ async fn patch_keeps_what_is_absent_and_clears_what_is_null() {
 
 #[tokio::test]
 async fn the_account_says_whether_the_profile_is_complete() {
-    let Some(app) = App::start(Needs::Tables).await else { return };
+    let Some(app) = App::start(Needs::Own).await else { return };
     let user = app.register_user().await;
     let noted = async || {
         let accounts = app.rows_where("users", "item_type", "account").await;

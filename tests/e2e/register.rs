@@ -220,7 +220,7 @@ async fn a_second_identifier_that_is_taken_is_stored_unverified_all_the_same() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn of_50_registrations_of_one_username_at_once_one_is_made() {
-    let Some(app) = App::start(Needs::Tables).await else { return };
+    let Some(app) = App::start(Needs::Own).await else { return };
     let name = random_username();
     let news = at_once((0..50).map(|_| {
         let app = app.clone();
