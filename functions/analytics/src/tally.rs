@@ -145,7 +145,7 @@ mod tests {
         for (zone, day, month) in
             [(kathmandu, "2026-02-01", "2026-02"), (TimeZone::UTC, "2026-01-31", "2026-01")]
         {
-            let tally = tally(&[event.clone()], &known, &stations, &zone);
+            let tally = tally(std::slice::from_ref(&event), &known, &stations, &zone);
             assert!(tally.days.keys().eq([day]) && tally.months.keys().eq([month]), "{tally:?}");
         }
     }
