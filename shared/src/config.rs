@@ -4,6 +4,9 @@
 
 use std::{fmt, str::FromStr};
 
+#[cfg(feature = "time-zone")]
+use jiff::tz::TimeZone;
+
 use crate::{email::Email, money::Currency, phone::Region};
 
 /// Everything a function may be configured with.
@@ -21,6 +24,9 @@ pub struct Config {
     pub login: LoginConfig,
     /// The deployment's one currency.
     pub currency: Currency,
+    /// Where the days and months of usage statistics begin, `TIME_ZONE`.
+    #[cfg(feature = "time-zone")]
+    pub time_zone: TimeZone,
     /// The bucket of identity documents, `KYC_BUCKET`.
     pub kyc_bucket: String,
     /// The namespace of metrics, `METRICS_NAMESPACE`. Without one, none are written.
@@ -174,6 +180,8 @@ impl Config {
         let audience = settings.required("TOKEN_AUDIENCE");
         let phone_region = settings.parsed("PHONE_REGION", "NP");
         let currency = settings.parsed("CURRENCY", "NPR");
+        #[cfg(feature = "time-zone")]
+        let time_zone = settings.time_zone();
         let otp = settings.otp();
         let policy = settings.parsed("LOGIN_POLICY", "any");
         let identifier_changed_message = settings.text(
@@ -193,6 +201,8 @@ impl Config {
                 source_max_failures: source_max_failures?,
             },
             currency: currency?,
+            #[cfg(feature = "time-zone")]
+            time_zone: time_zone?,
             kyc_bucket: kyc_bucket?,
             metrics_namespace: settings.optional("METRICS_NAMESPACE"),
         })
@@ -279,6 +289,17 @@ impl Settings<'_> {
         })
     }
 
+    #[cfg(feature = "time-zone")]
+    fn time_zone(&mut self) -> Option<TimeZone> {
+        let name = self.optional("TIME_ZONE").unwrap_or_else(|| "Asia/Kathmandu".to_owned());
+        let zone = TimeZone::get(&name).ok().filter(|zone| !zone.is_unknown());
+        if zone.is_none() {
+            let error = "TIME_ZONE must be a name of the IANA database, like Asia/Kathmandu";
+            self.errors.push(error.to_owned());
+        }
+        zone
+    }
+
     fn email_sender(&mut self) -> Option<Option<String>> {
         let Some(sender) = self.optional("EMAIL_SENDER") else { return Some(None) };
         match Email::parse(&sender) {
@@ -340,6 +361,28 @@ mod tests {
         assert_eq!(config.otp.min_response_ms, 300);
         assert_eq!(config.otp.email_sender, None);
         assert_eq!(config.login.policy, LoginPolicy::Any);
+    }
+
+    #[cfg(feature = "time-zone")]
+    #[test]
+    fn a_time_zone_is_a_name_of_the_bundled_database() {
+        let read = |name: &'static str| {
+            Config::read(|asked| match asked {
+                "TIME_ZONE" => Some(name.to_owned()),
+                _ => {
+                    Some("1".to_owned()).filter(|_| asked.starts_with("T") || asked == "KYC_BUCKET")
+                }
+            })
+        };
+        for (name, seconds) in [("", 20_700), ("Asia/Kathmandu", 20_700), ("UTC", 0)] {
+            let zone = read(name).unwrap().time_zone;
+            let offset = zone.to_offset("2026-01-31T18:45:00Z".parse().unwrap());
+            assert_eq!(offset.seconds(), seconds, "{name}");
+        }
+        for name in ["Asia/Katmandoo", "+05:45", "NPT", "../etc/passwd", "Etc/Unknown", " "] {
+            let error = read(name).unwrap_err().to_string();
+            assert!(error.contains("TIME_ZONE must be a name"), "{name}: {error}");
+        }
     }
 
     #[test]

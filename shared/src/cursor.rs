@@ -4,6 +4,8 @@
 //! data, because query strings end up in logs.
 
 use crate::{
+    canonical::Canonical,
+    id::UserId,
     secret::{Digest, MacKey, base64url, from_base64url},
     value::Invalid,
 };
@@ -24,15 +26,11 @@ const INVALID: Invalid =
 pub struct QueryBinding(Digest);
 
 impl QueryBinding {
-    /// The binding of `operation` (its route key) called by `caller` (their id, empty where there
-    /// is none) with `filters`: names and values after parsing, in any order. The page's length
-    /// is no filter: it may change from page to page.
-    pub fn new(operation: &str, caller: &[u8], filters: &[(&str, &str)]) -> Self {
-        let mut filters = filters.to_vec();
-        filters.sort_unstable();
-        let mut parts = vec![DOMAIN.as_bytes(), operation.as_bytes(), caller];
-        parts.extend(filters.iter().flat_map(|(name, value)| [name.as_bytes(), value.as_bytes()]));
-        Self(Digest::sha256(&parts))
+    /// The binding of a query: the kind is the operation's route key, the fields are the filters
+    /// after parsing. The page's length is no filter: it may change from page to page.
+    pub fn new(caller: UserId, query: &Canonical) -> Self {
+        let query = query.digest();
+        Self(Digest::sha256(&[DOMAIN.as_bytes(), caller.as_bytes(), query.as_bytes()]))
     }
 }
 
@@ -101,24 +99,25 @@ mod tests {
         MacKey::new([7; 32])
     }
 
+    fn caller(number: u8) -> UserId {
+        UserId::new(jiff::Timestamp::UNIX_EPOCH, [number; 10])
+    }
+
+    fn query() -> Canonical {
+        Canonical::new("GET /users").with("status", "ACTIVE").with("username", "sita")
+    }
+
     fn binding() -> QueryBinding {
-        QueryBinding::new("GET /users", b"staff", &[("status", "ACTIVE"), ("username", "sita")])
+        QueryBinding::new(caller(1), &query())
     }
 
     #[test]
-    fn the_order_of_filters_does_not_matter_and_all_else_does() {
-        let of = QueryBinding::new;
-        assert_eq!(
-            of("GET /users", b"staff", &[("username", "sita"), ("status", "ACTIVE")]),
-            binding()
-        );
+    fn a_cursor_belongs_to_one_caller_and_one_query() {
         let cursor = seal(&key(), &binding(), b"here");
         for other in [
-            of("GET /audit", b"staff", &[("status", "ACTIVE"), ("username", "sita")]),
-            of("GET /users", b"other", &[("status", "ACTIVE"), ("username", "sita")]),
-            of("GET /users", b"staff", &[("status", "BANNED"), ("username", "sita")]),
-            of("GET /users", b"staff", &[("status", "ACTIVE")]),
-            of("GET /users", b"staff", &[("status", "ACTIVEusername"), ("", "sita")]),
+            QueryBinding::new(caller(2), &query()),
+            QueryBinding::new(caller(1), &query().with("email", "")),
+            QueryBinding::new(caller(1), &Canonical::new("GET /users")),
         ] {
             assert_eq!(open(&key(), &other, &cursor), Err(INVALID));
         }

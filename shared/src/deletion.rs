@@ -215,7 +215,7 @@ async fn put_off(store: &Store, deletion: &Deletion, problem: &Problem, now: Tim
 pub async fn refuse_own(store: &Store, staff: UserId, source: Source, now: Timestamp) -> Problem {
     let record = Record::own(staff, Action::OwnAccountRefused, source);
     match audit::put(store, &record.with("operation", "delete"), now).await {
-        Ok(()) => Problem::new(Code::OwnAccount, "Ask another member of staff."),
+        Ok(_) => Problem::new(Code::OwnAccount, "Ask another member of staff."),
         Err(problem) => problem,
     }
 }

@@ -58,7 +58,7 @@ impl DocumentNumber {
     const CHARS: std::ops::RangeInclusive<usize> = 3..=40;
     /// What people put between the digits; two numbers that differ in these only are one.
     const SEPARATORS: [char; 4] = [' ', '-', '/', '.'];
-    const SHOWN_CHARS: usize = 4;
+    const MAX_SHOWN: usize = 4;
 
     /// Reads a number: ASCII letters and digits (those of Devanagari too), and separators.
     pub fn parse(text: &str) -> Result<Self, Invalid> {
@@ -87,13 +87,16 @@ impl DocumentNumber {
         normalised(&self.0).unwrap_or_default()
     }
 
-    /// The number with all but its last four characters hidden; a shorter one wholly.
+    /// The number with its last four letters and digits in the clear, or fewer, so that never more
+    /// than half of them are. What comes before them is hidden, separators too.
     pub fn masked(&self) -> String {
-        let length = self.0.chars().count();
-        let shown_from = match length > Self::SHOWN_CHARS {
-            true => length - Self::SHOWN_CHARS,
-            false => length,
+        let counted = || {
+            let all = self.0.chars().enumerate();
+            all.filter(|(_, c)| !Self::SEPARATORS.contains(c)).map(|(at, _)| at)
         };
+        let count = counted().count();
+        let shown = Self::MAX_SHOWN.min(count / 2);
+        let shown_from = counted().nth(count - shown).unwrap_or(usize::MAX);
         let masked = self.0.chars().enumerate();
         masked.map(|(at, c)| if at < shown_from { '*' } else { c }).collect()
     }
@@ -330,12 +333,23 @@ mod tests {
     }
 
     #[test]
-    fn the_last_four_characters_of_a_number_are_shown_and_a_short_one_is_not() {
+    fn the_last_four_letters_and_digits_are_shown_and_never_more_than_half() {
         let masked = |text: &str| DocumentNumber::parse(text).unwrap().masked();
-        assert_eq!(masked("27-01-12345"), "*******2345");
-        assert_eq!(masked("12345"), "*2345");
-        assert_eq!(masked("1234"), "****");
-        assert_eq!(masked("123"), "***");
+        for (text, expected) in [
+            ("27-01-12345", "*******2345"),
+            ("12345678", "****5678"),
+            ("1234567", "****567"),
+            ("12345", "***45"),
+            ("1234", "**34"),
+            ("X381", "**81"),
+            ("X-9-7-9", "****7-9"),
+            ("1-2-3-4-5-6-7-8-", "********5-6-7-8-"),
+            ("--1..23", "******3"),
+            ("123", "**3"),
+            ("१२३४५६७८", "****५६७८"),
+        ] {
+            assert_eq!(masked(text), expected, "{text}");
+        }
         let shown = format!("{:?}", DocumentNumber::parse("12345").unwrap());
         assert_eq!(shown, "DocumentNumber(redacted)");
     }

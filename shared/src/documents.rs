@@ -13,6 +13,7 @@ use aws_sdk_s3::{
     error::{ProvideErrorMetadata, SdkError},
     operation::get_object::{GetObjectError, GetObjectOutput},
     presigning::PresigningConfig,
+    primitives::DateTime,
     types::{Delete, ObjectIdentifier},
 };
 use jiff::Timestamp;
@@ -21,7 +22,7 @@ use sha2::{Digest as _, Sha256};
 use crate::{
     clock::whole_second,
     config::Config,
-    document::{Document, FileDigest},
+    document::{ContentType, Document, FileDigest, Promise},
     id::UserId,
     otp::after,
     problem::Problem,
@@ -31,7 +32,7 @@ use crate::{
 pub const UPLOAD_SECONDS: i64 = 10 * 60;
 /// A file that was promised so shortly ago may be of a submission that nobody has read yet, seconds.
 const NEW_SECONDS: i64 = 30 * 60;
-/// How much of a file's beginning tells what it is, bytes.
+/// How much of a picture's beginning tells what it is, bytes.
 const HEAD_BYTES: usize = 512;
 
 /// A request that a client may send to the bucket by itself.
@@ -62,8 +63,12 @@ pub struct Arrived {
     pub size: u64,
     /// Its digest.
     pub sha256: FileDigest,
-    /// Its first bytes.
-    pub head: Vec<u8>,
+    /// Its first bytes; of what is to be a PDF all of them, since the end says whether it is
+    /// encrypted.
+    pub bytes: Vec<u8>,
+    /// Whether headers are stored with it that were not signed: an encoding, a language, how long it
+    /// may be cached, metadata.
+    pub has_other_headers: bool,
 }
 
 impl Arrived {
@@ -125,7 +130,8 @@ impl Documents {
     }
 
     /// Lets somebody fetch a file within the next `seconds`: to save, not to show in place, and as
-    /// the type that was checked, so that nothing in it runs.
+    /// the type that was checked, so that nothing in it runs. The other headers are replaced too: the
+    /// same file may be uploaded again, with headers of the uploader's, after it was checked.
     pub async fn view(
         &self,
         document: &Document,
@@ -139,6 +145,10 @@ impl Documents {
             .bucket(&*self.bucket)
             .key(&document.key)
             .response_content_disposition(disposition)
+            .response_content_encoding("identity")
+            .response_content_language("und")
+            .response_cache_control("private, no-store")
+            .response_expires(DateTime::from_secs(0))
             .response_content_type(document.promise.content_type.as_str());
         let signed = call.presigned(presigning(seconds, now)?).await;
         let signed = signed.map_err(|error| problem("GetObject", error))?;
@@ -162,7 +172,7 @@ impl Documents {
             Err(error) if is_missing(&error) => return Ok(None),
             Err(error) => return Err(problem("GetObject", error)),
         };
-        read_through(object, document.promise.size).await.map(Some)
+        read_through(object, &document.promise).await.map(Some)
     }
 
     /// Deletes every object of a person. Nothing to delete is success: the same call finishes what
@@ -232,19 +242,41 @@ impl Documents {
     }
 }
 
-async fn read_through(mut object: GetObjectOutput, enough: u64) -> Result<Arrived, Problem> {
-    let (mut hash, mut size, mut head) = (Sha256::new(), 0, Vec::new());
-    while size <= enough {
+/// Keeps no more of a file than `promise` allows.
+async fn read_through(mut object: GetObjectOutput, promise: &Promise) -> Result<Arrived, Problem> {
+    let promised_bytes = usize::try_from(promise.size).map_err(Problem::internal)?;
+    let kept_bytes = match promise.content_type {
+        ContentType::Pdf => promised_bytes,
+        ContentType::Jpeg | ContentType::Png => HEAD_BYTES.min(promised_bytes),
+    };
+    let mut bytes = Vec::with_capacity(kept_bytes);
+    let (mut hash, mut size) = (Sha256::new(), 0);
+    while size <= promise.size {
         let piece = object.body.try_next().await;
         // What broke may quote the key.
         let piece = piece.map_err(|_| Problem::unavailable("GetObject: the body broke off"))?;
         let Some(piece) = piece else { break };
         hash.update(&piece);
         size += piece.len() as u64;
-        head.extend(piece.iter().take(HEAD_BYTES.saturating_sub(head.len())));
+        bytes.extend_from_slice(&piece[..piece.len().min(kept_bytes - bytes.len())]);
     }
     let sha256 = FileDigest::from_bytes(hash.finalize().into());
-    Ok(Arrived { content_type: object.content_type, size, sha256, head })
+    let has_other_headers = has_other_headers(&object);
+    Ok(Arrived { content_type: object.content_type, size, sha256, bytes, has_other_headers })
+}
+
+/// S3 stores what it is sent of these, signed or not.
+fn has_other_headers(object: &GetObjectOutput) -> bool {
+    let headers = [
+        object.cache_control(),
+        object.content_disposition(),
+        object.content_encoding(),
+        object.content_language(),
+        object.expires_string(),
+        object.website_redirect_location(),
+    ];
+    let is_set = |header: Option<&str>| header.is_some_and(|value| !value.is_empty());
+    headers.into_iter().any(is_set) || object.metadata().is_some_and(|all| !all.is_empty())
 }
 
 fn is_missing(error: &SdkError<GetObjectError>) -> bool {

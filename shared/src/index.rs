@@ -2,6 +2,7 @@
 //! of documents.
 
 use crate::{
+    canonical::Canonical,
     document::{DocumentNumber, DocumentType},
     http::{IdempotencyKey, Source},
     id::UserId,
@@ -98,7 +99,7 @@ impl DocumentDigests {
 
     /// What stands for what was asked for under an idempotency key. Keyed, since it has the number
     /// of a document in it.
-    pub fn fingerprint(&self, parts: &[&[u8]]) -> Digest {
-        self.0.digest("submission", parts)
+    pub fn fingerprint(&self, request: &Canonical) -> Digest {
+        request.keyed_digest(&self.0)
     }
 }

@@ -46,9 +46,11 @@ pub struct Movement {
 }
 
 impl Body for Movement {
-    /// `direction`, and one of `amount` and `points`, positive.
+    /// `direction`, and one of `amount` and `points`, positive. A `currency` must be the
+    /// deployment's.
     fn read(fields: &mut Fields) -> Option<Self> {
         let currency = fields.context.currency;
+        let named = fields.optional("currency", |text| currency.must_be(text));
         let direction = fields.required("direction", |text| match text {
             "CREDIT" => Ok(Direction::Credit),
             "DEBIT" => Ok(Direction::Debit),
@@ -69,6 +71,7 @@ impl Body for Movement {
             (None, None) => refuse_both(fields, "required"),
             (Some(_), Some(_)) => refuse_both(fields, "only_one"),
         };
+        named?;
         Some(Self { direction: direction?, quantity: quantity? })
     }
 }

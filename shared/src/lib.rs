@@ -9,6 +9,7 @@
 //! a sibling crate, or whether it runs on a laptop.
 
 pub mod aws;
+pub mod canonical;
 pub mod clock;
 pub mod config;
 pub mod cursor;

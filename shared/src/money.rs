@@ -24,6 +24,20 @@ impl Currency {
         self.digits
     }
 
+    /// Checks that a request that names a currency names this one.
+    ///
+    /// # Errors
+    /// `wrong_currency`.
+    pub fn must_be(self, text: &str) -> Result<(), Invalid> {
+        match text == self.code() {
+            true => Ok(()),
+            false => Err(Invalid {
+                code: "wrong_currency",
+                detail: "This must be the currency of the service, or be left out.",
+            }),
+        }
+    }
+
     fn minor_per_major(self) -> i64 {
         10_i64.pow(self.digits)
     }

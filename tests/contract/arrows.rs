@@ -85,8 +85,10 @@ fn functions_ask_for_no_more_of_shared_than_they_use() {
             })
             .unwrap_or_else(|| panic!("{name} does not use shared"));
         let expected: &[&str] = match name.as_str() {
-            "auth" => &["password", "sms", "mail", "documents"],
-            "kyc" | "admin" => &["documents"],
+            "auth" => &["password", "sms", "mail", "documents", "time-zone"],
+            "kyc" => &["documents"],
+            "admin" => &["documents", "time-zone"],
+            "analytics" | "wallet" => &["time-zone"],
             "otp" => &["sms", "mail"],
             _ => &[],
         };

@@ -70,6 +70,13 @@ fn outside(modules: &'static [&'static str]) -> impl Iterator<Item = (String, St
     others.filter(|(path, _)| !modules.iter().any(|module| path.starts_with(module)))
 }
 
+/// A rename would change what is stored and compared, as in fingerprints and cursors.
+#[test]
+fn nothing_is_made_of_debug_output() {
+    let is_wrong = |line: &str| line.contains(":?}") || line.contains(":#?}");
+    refuse("Debug output is for people", product(), is_wrong);
+}
+
 #[test]
 fn values_and_rules_know_nothing_of_aws() {
     let is_wrong = |line: &str| names(line, "aws_") || names(line, "serde_dynamo");

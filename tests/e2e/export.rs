@@ -47,10 +47,44 @@ async fn it_has_everything_that_is_held_about_the_person() {
     let actions = held["audit"]["results"].as_array().unwrap().iter().rev();
     let actions: Vec<_> = actions.map(|entry| entry["action"].as_str().unwrap()).collect();
     assert_eq!(actions, ["registered", "identifier_changed", "signed_in"]);
+    // The export itself is on record, and is in the next one.
+    let next = export(&app, &person.user.access_token).await;
+    let newest = &next.ok()["audit"]["results"][0];
+    assert_eq!(
+        (&newest["action"], &newest["by_staff"]),
+        (&json!("account_exported"), &json!(false))
+    );
     let text = held.to_string();
     for theirs in [&other.user.user_id, &other.email, &other.user.phone, &other.document_number] {
         assert!(!text.contains(theirs.as_str()), "{theirs}");
     }
+}
+
+/// S3 knows no sessions: a link that was made before a session ended lives a minute.
+#[tokio::test]
+async fn its_links_end_a_minute_after_the_session_at_most() {
+    let Some(app) = App::start(Needs::Own).await else { return };
+    let user = app.pending_user("11-22-33").await;
+    let answer = export(&app, &user.access_token).await;
+    let file = &answer.ok()["kyc"]["documents"][0];
+    let time = |value: &Value| value.as_str().unwrap().parse::<jiff::Timestamp>().unwrap();
+    let lives =
+        time(&file["expires_at"]).as_second() - time(&answer.json["exported_at"]).as_second();
+    assert_eq!(lives, 60);
+    app.logout(&user.access_token, &json!({"all": true})).await.ok();
+    let fetch =
+        async || reqwest::get(file["url"].as_str().unwrap()).await.unwrap().status().as_u16();
+    assert_eq!(fetch().await, 200);
+    app.advance(61).await;
+    assert_eq!(fetch().await, 403);
+}
+
+#[tokio::test]
+async fn an_export_that_cannot_be_recorded_is_not_shown() {
+    let Some(app) = App::start(Needs::Own).await else { return };
+    let user = app.register_user().await;
+    app.fault("dynamodb", "TransactWriteItems", "error_500", 100).await;
+    export(&app, &user.access_token).await.problem(503, "unavailable");
 }
 
 #[tokio::test]
@@ -131,6 +165,8 @@ async fn asvs_7_5_1_it_needs_a_fresh_sign_in() {
     let stale = export(&app, &user.access_token).await;
     stale.problem(403, "reauthentication_required");
     within(&app, OPERATION, (1, 6.0, 0.0, 0)).await;
+    let exported = app.rows_where("audit", "action", "account_exported").await;
+    assert_eq!(exported.len(), 0, "only what was shown is on record");
     let body = json!({ "password": PASSWORD });
     let renewed = app.post("/auth/reauthenticate", &body).bearer(&user.access_token).send().await;
     export(&app, renewed.text("access_token")).await.ok();
@@ -156,7 +192,7 @@ async fn an_export_2_hops() {
         app.post_entry(&format!("k{number}"), &credit).await.body(201);
     }
     export(&app, &person.user.access_token).await.ok();
-    within(&app, OPERATION, (2, 14.0, 0.0, 0)).await;
+    within(&app, OPERATION, (2, 14.0, 2.0, 0)).await;
 }
 
 #[tokio::test]

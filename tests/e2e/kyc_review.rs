@@ -168,28 +168,22 @@ async fn the_queue_is_oldest_first_page_by_page_each_once() {
     assert_eq!(of(KycStatus::Approved).await, []);
 }
 
-/// What the sweep does.
-async fn sweep(app: &App) -> usize {
-    let (store, documents, now) = (app.store(), app.documents(), app.now().await);
-    let mut given_up = 0;
-    for submission in abandoned(app).await {
-        let delete = async || documents.delete_old_but(submission.user_id, &[], now).await;
-        given_up += usize::from(review::abandon(&store, &submission, now, delete).await.unwrap());
-    }
-    given_up
+/// Runs the cleanup job: how many submissions it gave up.
+async fn clean_up(app: &App) -> u64 {
+    let done = app.post("/_local/sweep", &json!({})).send().await;
+    assert_eq!(done.ok()["failed"], 0, "{done:?}");
+    done.json["submissions"].as_u64().unwrap()
 }
 
-/// What the sweep finds.
-async fn abandoned(app: &App) -> Vec<Submission> {
+/// The one submission that is due, as the cleanup job reads it before it acts.
+async fn due_submission(app: &App) -> Submission {
     let (store, now) = (app.store(), app.now().await);
     let (due, _) = due::due(&store, now, None, 20).await.unwrap();
-    let mut found = Vec::new();
-    for due in due {
-        if let Work::GiveUp(submission) = due::work(&store, &due, now).await.unwrap() {
-            found.push(*submission);
-        }
+    assert_eq!(due.len(), 1);
+    match due::work(&store, &due[0], now).await.unwrap() {
+        Work::GiveUp(submission) => *submission,
+        other => panic!("{other:?}"),
     }
-    found
 }
 
 #[tokio::test]
@@ -201,10 +195,10 @@ async fn files_that_are_awaited_for_a_day_are_given_up_with_the_record_and_the_c
     let answer = app.post_kyc(&user, &submission("12345", &front)).await;
     app.send_files(&answer, &[&front]).await;
     app.advance(86_000).await;
-    assert_eq!(sweep(&app).await, 0);
+    assert_eq!(clean_up(&app).await, 0);
     app.advance(400).await;
-    assert_eq!(sweep(&app).await, 1);
-    assert_eq!(sweep(&app).await, 0);
+    assert_eq!(clean_up(&app).await, 1);
+    assert_eq!(clean_up(&app).await, 0);
     assert_eq!(app.rows("kyc").await.len(), before);
     assert_eq!(app.files_of(&user).await, Vec::<String>::new());
     let (user, pending) = (app.again(&user).await, app.again(&pending).await);
@@ -223,16 +217,19 @@ async fn a_sweep_that_is_cut_off_is_finished_by_the_next() {
     let answer = app.post_kyc(&user, &submission("12345", &front)).await;
     app.send_files(&answer, &[&front]).await;
     app.advance(86_400).await;
-    let now = app.now().await;
-    let found = abandoned(&app).await;
-    let cut_off = async || Err(shared::problem::Problem::unavailable("cut off"));
-    review::abandon(&app.store(), &found[0], now, cut_off).await.unwrap_err();
+    let (now, found) = (app.now().await, due_submission(&app).await);
+    // The record is given up first. The files cannot be deleted.
+    app.fault("s3", "DeleteObjects", "error_500", 100).await;
+    assert_eq!(app.sweep().await, (0, 1));
+    app.clear_faults().await;
     let user = app.again(&user).await;
     assert_eq!(app.kyc_status(&user).await.ok()["status"], "NOT_SUBMITTED");
     app.submit_kyc(&user).await.problem(409, "no_submission");
+    assert_eq!(app.files_of(&user).await.len(), 1);
     let stale = async || Ok(());
-    assert!(!review::abandon(&app.store(), &found[0], now, stale).await.unwrap());
-    assert_eq!(sweep(&app).await, 1);
+    assert!(!review::abandon(&app.store(), &found, now, stale).await.unwrap());
+    app.advance(600).await;
+    assert_eq!(clean_up(&app).await, 1);
     assert_eq!(app.files_of(&user).await, Vec::<String>::new());
     assert!(app.submission(&user).await.is_none());
 }
@@ -245,16 +242,16 @@ async fn the_sweep_leaves_alone_what_has_moved_on() {
     app.post_kyc(&user, &submission("12345", &front)).await.body(201);
     app.advance(86_400).await;
     let (now, user) = (app.now().await, app.again(&user).await);
-    let found = abandoned(&app).await;
+    let found = due_submission(&app).await;
     let documents = app.documents();
     let meanwhile = async || {
         let answer = app.post_kyc(&user, &submission("12345", &front)).await;
         app.send_files(&answer, &[&front]).await;
         documents.delete_old_but(id_of(&user), &[], now).await
     };
-    assert!(!review::abandon(&app.store(), &found[0], now, meanwhile).await.unwrap());
+    assert!(!review::abandon(&app.store(), &found, now, meanwhile).await.unwrap());
     assert_eq!(app.submit_kyc(&user).await.ok()["status"], "PENDING");
-    assert_eq!(sweep(&app).await, 0);
+    assert_eq!(clean_up(&app).await, 0);
 }
 
 #[tokio::test]
@@ -263,8 +260,8 @@ async fn a_number_that_was_handed_in_stays_claimed_when_files_are_given_up() {
     let user = app.pending_user("11-22-33").await;
     app.patch_kyc(&user, &json!({"documents": {"front": jpeg("x").promise()}})).await.ok();
     app.advance(86_400).await;
-    assert_eq!(sweep(&app).await, 1);
-    assert_eq!(sweep(&app).await, 0);
+    assert_eq!(clean_up(&app).await, 1);
+    assert_eq!(clean_up(&app).await, 0);
     assert_eq!(app.files_of(&user).await, Vec::<String>::new());
     let (user, other) = (app.again(&user).await, app.register_user().await);
     assert_eq!(app.kyc_status(&user).await.ok()["status"], "NOT_SUBMITTED");

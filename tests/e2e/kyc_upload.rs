@@ -67,6 +67,133 @@ async fn a_missing_file_comes_before_a_wrong_one() {
     assert_eq!(codes[1]["code"], "document_missing");
 }
 
+/// A PDF with this before its header, and this trailer.
+fn pdf_with(beginning: &str, trailer: &str) -> File {
+    let body = "%PDF-1.7\n1 0 obj\n<</Type/Catalog>>\nendobj\n";
+    let table = format!("xref\n0 2\n0000000000 65535 f \n0000000009 00000 n \n{trailer}");
+    let text = format!("{beginning}{body}{table}\nstartxref\n{}\n%%EOF\n", body.len());
+    File { content_type: "application/pdf", bytes: text.into_bytes() }
+}
+
+#[tokio::test]
+async fn a_pdf_may_have_1024_bytes_before_its_header_and_no_more() {
+    let Some(app) = App::start(Needs::Codes).await else { return };
+    let trailer = "trailer\n<</Root 1 0 R/Size 2>>";
+    let junk = |length| "\u{1}".repeat(length);
+    for beginning in ["\u{feff}", "\n", "\r\n", "\x1b%-12345X@PJL SET COPIES=1\r\n", &junk(1_024)] {
+        let file = pdf_with(beginning, trailer);
+        let (user, upload) = promised(&app, &file).await;
+        assert_eq!(app.send_file(&upload, &file.bytes).await, 200);
+        assert_eq!(app.submit_kyc(&user).await.ok()["status"], "PENDING", "{beginning:?}");
+    }
+    let program = format!("\x7fELF{}", junk(60));
+    for beginning in [junk(1_025), program] {
+        let file = pdf_with(&beginning, trailer);
+        let (user, upload) = promised(&app, &file).await;
+        assert_eq!(app.send_file(&upload, &file.bytes).await, 200);
+        refused(&app.submit_kyc(&user).await, "document_invalid", &["documents.front"]);
+    }
+}
+
+#[tokio::test]
+async fn an_encrypted_pdf_is_refused_and_the_response_says_so() {
+    let Some(app) = App::start(Needs::Codes).await else { return };
+    let encrypted = "trailer\n<</Root 1 0 R/Size 2/Encrypt 9 0 R>>";
+    for beginning in ["", "\r\n"] {
+        let file = pdf_with(beginning, encrypted);
+        let (user, upload) = promised(&app, &file).await;
+        assert_eq!(app.send_file(&upload, &file.bytes).await, 200);
+        let answer = app.submit_kyc(&user).await;
+        refused(&answer, "document_invalid", &["documents.front"]);
+        assert_eq!(answer.json["errors"][0]["code"], "encrypted");
+        let plain = pdf_with("", "trailer\n<</Root 1 0 R/Size 2/Info(/Encrypt)>>");
+        let body = json!({"documents": {"front": plain.promise()}});
+        let changed = app.patch_kyc(&user, &body).await;
+        app.send_files(&changed, &[&plain]).await;
+        assert_eq!(app.submit_kyc(&user).await.ok()["status"], "PENDING");
+    }
+}
+
+/// Headers that S3 stores, and that a presigned request cannot forbid.
+const STORED: [(&str, &str); 7] = [
+    ("cache-control", "public, max-age=31536000"),
+    ("content-disposition", "inline"),
+    ("content-encoding", "gzip"),
+    ("content-language", "ne"),
+    ("expires", "Thu, 01 Jan 2099 00:00:00 GMT"),
+    ("x-amz-meta-note", "hello"),
+    ("x-amz-website-redirect-location", "https://elsewhere.example/"),
+];
+
+#[tokio::test]
+async fn a_file_that_is_stored_with_other_headers_is_refused() {
+    let Some(app) = App::start(Needs::Codes).await else { return };
+    for (name, value) in STORED {
+        let file = jpeg(name);
+        let (user, upload) = promised(&app, &file).await;
+        let mut with_header = upload.clone();
+        with_header["headers"][name] = json!(value);
+        match app.send_file(&with_header, &file.bytes).await {
+            200 => {
+                let answer = app.submit_kyc(&user).await;
+                refused(&answer, "document_invalid", &["documents.front"]);
+            }
+            // What begins with x-amz- must be signed.
+            status => assert!(status == 403 && name.starts_with("x-amz-"), "{name} {status}"),
+        }
+        assert_eq!(app.send_file(&upload, &file.bytes).await, 200, "{name}");
+        assert_eq!(app.submit_kyc(&user).await.ok()["status"], "PENDING", "{name}");
+    }
+}
+
+/// The same file can be sent again, with other headers, after it was checked.
+#[tokio::test]
+async fn a_view_replaces_the_headers_that_are_stored() {
+    let Some(app) = App::start(Needs::Own).await else { return };
+    let file = jpeg("again");
+    let (user, upload) = promised(&app, &file).await;
+    assert_eq!(app.send_file(&upload, &file.bytes).await, 200);
+    app.submit_kyc(&user).await.ok();
+    let mut with_headers = upload.clone();
+    for (name, value) in STORED.into_iter().filter(|(name, _)| !name.starts_with("x-amz-")) {
+        with_headers["headers"][name] = json!(value);
+    }
+    assert_eq!(app.send_file(&with_headers, &file.bytes).await, 200);
+    let submission = app.submission(&user).await.unwrap();
+    let now = app.now().await;
+    let view = app.documents().view(&submission.documents[0], 60, now).await.unwrap();
+    let seen = client(&app).get(&view.url).send().await.unwrap();
+    for (name, expected) in [
+        ("cache-control", "private, no-store"),
+        ("content-disposition", "attachment; filename=\"front.jpg\""),
+        ("content-encoding", "identity"),
+        ("content-language", "und"),
+        ("content-type", "image/jpeg"),
+        ("expires", "Thu, 01 Jan 1970 00:00:00 GMT"),
+    ] {
+        assert_eq!(seen.headers()[name], expected, "{name}");
+    }
+    assert_eq!(seen.bytes().await.unwrap(), file.bytes);
+}
+
+/// As in S3: what is refused changes nothing.
+#[tokio::test]
+async fn a_refused_upload_leaves_the_object_that_is_there() {
+    let Some(app) = App::start(Needs::Codes).await else { return };
+    let file = jpeg("the right one");
+    let (user, upload) = promised(&app, &file).await;
+    assert_eq!(app.send_file(&upload, &file.bytes).await, 200);
+    let mut other = file.bytes.clone();
+    other[25] ^= 1;
+    for _ in 0..2 {
+        assert_eq!(app.send_file(&upload, &other).await, 400);
+    }
+    assert_eq!(app.submit_kyc(&user).await.ok()["status"], "PENDING");
+    let (user, upload) = promised(&app, &file).await;
+    assert_eq!(app.send_file(&upload, &other).await, 400);
+    refused(&app.submit_kyc(&user).await, "document_missing", &["documents.front"]);
+}
+
 fn program() -> File {
     let mut bytes = b"\x7fELF\x02\x01\x01\0\0\0\0\0\0\0\0\0\x02\0\x3e\0".to_vec();
     bytes.resize(4_096, 0x90);
@@ -95,7 +222,7 @@ async fn asvs_5_2_a_program_that_is_called_a_picture_is_not_taken() {
     }
 }
 
-/// What S3 refuses it may keep all the same, here: the function looks at the bytes.
+/// A store that keeps what it refuses would not help: the function looks at the bytes.
 #[tokio::test]
 async fn asvs_5_2_other_bytes_than_those_promised_are_not_taken() {
     let Some(app) = App::start(Needs::Codes).await else { return };

@@ -155,7 +155,7 @@ async fn rfc_9110_if_match_lets_only_the_present_version_be_changed() {
     let first = etag(&read(&app, &user).await);
     for method in ["PUT", "PATCH"] {
         let present = etag(&read(&app, &user).await);
-        let body = json!({"full_name": "Sita"});
+        let body = json!({"full_name": format!("Sita {method}")});
         let answer = change_if(&app, method, &user, &body, Some(&present)).await;
         answer.ok();
         let next = etag(&answer);
@@ -168,7 +168,41 @@ async fn rfc_9110_if_match_lets_only_the_present_version_be_changed() {
         change_if(&app, method, &user, &body, Some("*")).await.ok();
         change_if(&app, method, &user, &body, Some("7")).await.refuses(&["If-Match"]);
     }
-    assert_eq!(read(&app, &user).await.text("full_name"), "Sita");
+    assert_eq!(read(&app, &user).await.text("full_name"), "Sita PATCH");
+}
+
+#[tokio::test]
+async fn a_change_of_nothing_keeps_the_etag_and_writes_nothing() {
+    let Some(app) = App::start(Needs::Own).await else { return };
+    let user = app.register_user().await;
+    let before = change(&app, "PUT", &user, &whole()).await;
+    app.advance(5).await;
+    let same = [
+        ("PUT", whole()),
+        ("PATCH", whole()),
+        ("PATCH", json!({})),
+        ("PATCH", json!({"full_name": whole()["full_name"]})),
+        ("PATCH", json!({"unknown": 7})),
+    ];
+    for (method, body) in same {
+        for tag in [None, Some(etag(&before)), Some("*".to_owned())] {
+            let answer = change_if(&app, method, &user, &body, tag.as_deref()).await;
+            assert_eq!((answer.ok(), etag(&answer)), (before.ok(), etag(&before)), "{body}");
+            let operation = format!("{method} {PATH}");
+            assert_eq!(app.costs(&operation).await.last().2, 0.0, "{operation} wrote");
+        }
+        let refused = change_if(&app, method, &user, &body, Some("\"old\"")).await;
+        refused.problem(412, "precondition_failed");
+    }
+    // Nor does a change by staff that changes nothing.
+    let staff = app.staff().await;
+    for body in [json!({}), whole(), json!({"status": "ACTIVE", "is_staff": false})] {
+        app.change_user(&staff, &user.user_id, &body).await.ok();
+        let after = read(&app, &user).await;
+        assert_eq!((after.ok(), etag(&after)), (before.ok(), etag(&before)), "{body}");
+    }
+    let changed = change(&app, "PATCH", &user, &json!({"full_name": "Gita"})).await;
+    assert_ne!(etag(&changed), etag(&before));
 }
 
 async fn change_persistently(app: App, user: User, body: Value, tags: Option<String>) -> Answer {

@@ -19,7 +19,66 @@ fn rental(user: &User, id: &str, at: Timestamp, amount: &str) -> Value {
 
 fn days_ago(now: Timestamp, days: i64) -> (Timestamp, Date) {
     let at = now - (days * 24).hours();
-    (at, at.to_zoned(TimeZone::UTC).date())
+    (at, day_of(at))
+}
+
+/// The day in Kathmandu, the default time zone, which has no summer time.
+fn day_of(at: Timestamp) -> Date {
+    (at + 5.hours() + 45.minutes()).to_zoned(TimeZone::UTC).date()
+}
+
+/// Half past midnight, and a quarter to midnight, of a day in Kathmandu.
+#[tokio::test]
+async fn days_and_months_begin_at_midnight_of_the_time_zone() {
+    let Some(app) = App::start(Needs::Own).await else { return };
+    // On the third of a month, so that the month before is in reach.
+    while day_of(app.now().await).day() != 3 {
+        app.advance(86_400).await;
+    }
+    let user = app.register_user().await;
+    let first = day_of(app.now().await).first_of_month();
+    let midnight = first.to_zoned(TimeZone::UTC).unwrap().timestamp() - 5.hours() - 45.minutes();
+    let events = json!([
+        rental(&user, "before", midnight - 1.second(), "1"),
+        rental(&user, "at", midnight, "2"),
+        rental(&user, "after", midnight + 30.minutes(), "4"),
+    ]);
+    app.usage_events(&events).await.ok();
+    let last = first.yesterday().unwrap();
+    for (granularity, names) in [
+        ("day", [last.to_string(), first.to_string()]),
+        ("month", [last, first].map(|day| day.strftime("%Y-%m").to_string())),
+    ] {
+        let query = format!("?from={last}&to={first}&granularity={granularity}");
+        let stats = app.usage_stats(&user, &query).await;
+        let series = stats.ok()["series"].as_array().unwrap();
+        let found: Vec<_> = series
+            .iter()
+            .map(|period| (period["period"].as_str().unwrap(), period["spent"].as_str().unwrap()))
+            .collect();
+        assert_eq!(found, [(&*names[0], "1.00"), (&*names[1], "6.00")]);
+    }
+}
+
+/// Points of a registration and of an entry count on the day in the time zone too.
+#[tokio::test]
+async fn points_count_on_the_day_of_the_time_zone() {
+    let Some(app) = App::start(Needs::Own).await else { return };
+    // 18:30 UTC is a quarter past midnight in Kathmandu.
+    app.advance_into(86_400, 18 * 3_600 + 30 * 60).await;
+    let user = app.register_user().await;
+    app.post_entry("k1", &crate::harness::points(&user, "CREDIT", 7)).await.body(201);
+    let today = day_of(app.now().await);
+    let yesterday = today.yesterday().unwrap();
+    let query = format!("?from={yesterday}&to={today}");
+    let stats = app.usage_stats(&user, &query).await;
+    let points: Vec<_> = stats.ok()["series"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|period| period["points_earned"].as_i64().unwrap())
+        .collect();
+    assert_eq!(points, [0, 57]);
 }
 
 #[tokio::test]
@@ -183,7 +242,7 @@ async fn statistics_1_hop_2_5_rru_and_7_more_with_366_days() {
     within(&app, OPERATION, (1, 2.5, 0.0, 0)).await;
     // A year of days, each of them counted.
     let stack = app.stack();
-    let last = app.now().await.to_zoned(TimeZone::UTC).date();
+    let last = day_of(app.now().await);
     let first = last - 365.days();
     let number = |number: &str| aws_sdk_dynamodb::types::AttributeValue::N(number.to_owned());
     let text = |text: String| aws_sdk_dynamodb::types::AttributeValue::S(text);

@@ -1,5 +1,6 @@
 //! `POST /internal/wallet/entries`.
 
+use jiff::ToSpan;
 use serde_json::{Value, json};
 
 use crate::{
@@ -66,7 +67,8 @@ async fn points_that_are_credited_count_as_earned_and_those_that_are_spent_stay_
     app.post_entry("k2", &points(&user, "DEBIT", 75)).await.body(201);
     let wallet = app.wallet(&user).await;
     assert_eq!(wallet.ok()["points"], json!({"current_points": 0, "total_points": 75}));
-    let day = app.now().await.to_string()[..10].to_owned();
+    // In Kathmandu, the default time zone.
+    let day = (app.now().await + 5.hours() + 45.minutes()).to_string()[..10].to_owned();
     let stats = app.usage_stats(&user, &format!("?from={day}&to={day}")).await;
     assert_eq!(stats.ok()["total_points_earned"], 75);
     assert_eq!(stats.json["series"][0]["points_earned"], 75);
@@ -235,6 +237,40 @@ async fn an_entry_is_made_once_whatever_fails() {
             assert_eq!(sums(&app, &user, "MONEY").await, (made * 100, made * 100), "{kind}");
         }
     }
+}
+
+/// A request that contradicts itself or the service moves nothing, wherever amounts are read.
+#[tokio::test]
+async fn a_currency_is_that_of_the_deployment_or_absent() {
+    let Some(app) = App::start(Needs::Own).await else { return };
+    let (staff, user) = (app.staff().await, app.register_user().await);
+    let with = |mut body: Value, currency: &Value| {
+        body["currency"] = currency.clone();
+        body
+    };
+    let entries = [money(&user, "CREDIT", "1"), points(&user, "CREDIT", 1)];
+    for currency in ["INR", "npr", "", "NPR2", "रू"].map(Value::from) {
+        for entry in &entries {
+            let refused = app.post_entry("k", &with(entry.clone(), &currency)).await;
+            refused.refuses(&["currency"]);
+            assert_eq!(refused.json["errors"][0]["code"], "wrong_currency", "{currency}");
+            let body = with(entry.clone(), &currency);
+            app.adjust(&staff, &user.user_id, "k", &body).await.refuses(&["currency"]);
+        }
+    }
+    app.post_entry("k", &with(entries[0].clone(), &json!(524))).await.refuses(&["currency"]);
+    assert_eq!(sums(&app, &user, "MONEY").await, (0, 0));
+    for (key, currency) in [("k1", json!("NPR")), ("k2", Value::Null)] {
+        for (kind, entry) in entries.iter().enumerate() {
+            let body = with(entry.clone(), &currency);
+            app.post_entry(&format!("{key}{kind}"), &body).await.body(201);
+            app.adjust(&staff, &user.user_id, &format!("{key}{kind}"), &body).await.body(201);
+        }
+    }
+    assert_eq!(sums(&app, &user, "MONEY").await, (400, 400));
+    // Naming the currency asks for nothing else.
+    let repeated = app.post_entry("k10", &entries[0]).await;
+    assert_eq!(repeated.header("idempotent-replayed"), Some("true"));
 }
 
 #[tokio::test]

@@ -6,6 +6,7 @@ use axum::{extract::State, response::IntoResponse};
 use jiff::Timestamp;
 use serde::Serialize;
 use shared::{
+    canonical::Canonical,
     cursor::{self, Limit, QueryBinding},
     fields::{self, Body, Fields},
     http::{Json, Query, Source},
@@ -101,6 +102,21 @@ pub(crate) struct PageView {
     next_cursor: Option<String>,
 }
 
+/// What a cursor is bound to.
+fn filters(Wanted { whose, action, span }: &Wanted) -> Canonical {
+    let (subject, actor) = match whose {
+        Whose::About(subject) => (Some(subject), None),
+        Whose::By(actor) => (None, Some(actor)),
+        Whose::AboutAndBy(subject, actor) => (Some(subject), Some(actor)),
+    };
+    Canonical::new("GET /admin/audit")
+        .with_word("user_id", subject)
+        .with_word("actor_id", actor)
+        .with_word("action", *action)
+        .with_word("from", span.from)
+        .with_word("to", span.to)
+}
+
 /// `GET /admin/audit`.
 pub(crate) async fn search(
     State(app): State<App>,
@@ -110,9 +126,7 @@ pub(crate) async fn search(
 ) -> Result<impl IntoResponse, Problem> {
     let now = app.clock.now();
     let (_, key) = app.cursor_keys.current(now).await?;
-    let wanted = format!("{:?}", query.wanted);
-    let filters = [("wanted", wanted.as_str())];
-    let binding = QueryBinding::new("GET /admin/audit", claims.user_id.as_bytes(), &filters);
+    let binding = QueryBinding::new(claims.user_id, &filters(&query.wanted));
     let before = query.cursor.map(|text| cursor::open(&key, &binding, &text)).transpose();
     let before = before
         .map_err(Problem::invalid_cursor)?
@@ -125,4 +139,32 @@ pub(crate) async fn search(
         results: entries.into_iter().map(EntryView::from).collect(),
         next_cursor: next.map(|id| cursor::seal(&key, &binding, id.as_bytes())),
     }))
+}
+
+#[cfg(test)]
+mod tests {
+    use shared::table::Span;
+
+    use super::*;
+
+    #[test]
+    fn what_a_cursor_is_bound_to_is_pinned() {
+        let (one, other) =
+            ("01998f6e-5c1b-7d34-9a44-0f4f2f1c8b11", "01998f6e-5c1b-7d34-9a44-0f4f2f1c8b12");
+        let id = |text| UserId::parse(text).unwrap();
+        let span = Span { from: Some("2026-01-31T10:00:00Z".parse().unwrap()), to: None };
+        let wanted = |whose| Wanted { whose, action: Some(Action::SignedIn), span };
+        let base = Canonical::new("GET /admin/audit")
+            .with("action", "signed_in")
+            .with("from", "2026-01-31T10:00:00Z");
+        let about = base.clone().with("user_id", one);
+        let by = base.clone().with("actor_id", other);
+        for (whose, expected) in [
+            (Whose::About(id(one)), about.clone()),
+            (Whose::By(id(other)), by),
+            (Whose::AboutAndBy(id(one), id(other)), about.with("actor_id", other)),
+        ] {
+            assert!(filters(&wanted(whose)) == expected, "{whose:?}");
+        }
+    }
 }

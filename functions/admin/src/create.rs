@@ -4,7 +4,7 @@
 
 use axum::{extract::State, response::Response};
 use http::StatusCode;
-use jiff::Timestamp;
+use jiff::{Timestamp, civil::Date};
 use shared::{
     email::Email,
     fields::{Body, Fields},
@@ -21,6 +21,7 @@ use shared::{
         account::{self, Account, AccountStatus},
         audit::{self, Action},
         opening::{self, Labels, Opened},
+        usage,
     },
     token::Claims,
     username::Username,
@@ -87,9 +88,11 @@ pub(crate) async fn create(
 
 /// One transaction makes everything: it decides, whatever was read.
 async fn make(app: &App, staff: &Staff, body: &NewUser, now: Timestamp) -> Result<Person, Problem> {
+    let day = usage::day_of(now, &app.config.time_zone);
     for _ in 0..ATTEMPTS {
         let account = body.account(now);
-        let (transaction, Opened { profile, balance }) = transaction(staff, body, &account, now)?;
+        let made = transaction(staff, body, &account, (now, day))?;
+        let (transaction, Opened { profile, balance }) = made;
         let made = match app.store.commit(transaction).await {
             Ok(Ok(())) => true,
             Ok(Err(refusals)) => {
@@ -117,7 +120,7 @@ fn transaction(
     staff: &Staff,
     body: &NewUser,
     account: &Account,
-    now: Timestamp,
+    (now, day): (Timestamp, Date),
 ) -> Result<(Transaction<Write>, Opened), Problem> {
     let mut all = Transaction::default();
     let labels = Labels {
@@ -126,7 +129,7 @@ fn transaction(
         referral_code: Write::ReferralCode,
         other: Write::Other,
     };
-    let opened = opening::open(&mut all, labels, account, &body.identifier, false, now)?;
+    let opened = opening::open(&mut all, labels, account, &body.identifier, false, now, day)?;
     let record = staff
         .record(account.user_id, Action::UserCreated)
         .with("username", body.username.masked())

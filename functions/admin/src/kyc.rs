@@ -9,6 +9,7 @@ use jiff::Timestamp;
 use serde::Serialize;
 use serde_json::json;
 use shared::{
+    canonical::Canonical,
     cursor::{self, Limit, QueryBinding},
     document::{ContentType, Document, DocumentType, Side},
     etag::IfMatch,
@@ -102,8 +103,8 @@ pub(crate) async fn list(
     Query(Listing { status, limit, cursor }): Query<Listing>,
 ) -> Result<impl IntoResponse, Problem> {
     let (_, key) = app.cursor_keys.current(app.clock.now()).await?;
-    let filters = [("status", status.as_str())];
-    let binding = QueryBinding::new("GET /admin/kyc", claims.user_id.as_bytes(), &filters);
+    let filters = Canonical::new("GET /admin/kyc").with("status", status.as_str());
+    let binding = QueryBinding::new(claims.user_id, &filters);
     let after = cursor.map(|text| cursor::open(&key, &binding, &text)).transpose();
     let after = after.map_err(Problem::invalid_cursor)?;
     let after = after.and_then(|position| Position::from_bytes(&position));

@@ -4,6 +4,7 @@ use axum::{extract::State, response::IntoResponse};
 use jiff::Timestamp;
 use serde::Serialize;
 use shared::{
+    canonical::Canonical,
     cursor::{self, Limit, QueryBinding},
     email::Email,
     fields::{self, Body, Fields},
@@ -195,16 +196,15 @@ impl Listing {
 
     fn binding(&self, claims: &Claims) -> QueryBinding {
         let Wanted { status, kyc_status, username_prefix, joined } = &self.wanted;
-        let words = [format!("{status:?}"), format!("{kyc_status:?}"), format!("{joined:?}")];
-        let filters = [
-            ("status", words[0].as_str()),
-            ("kyc_status", &words[1]),
-            ("joined", &words[2]),
-            ("email", self.email.as_ref().map(Email::as_str).unwrap_or_default()),
-            ("phone", self.phone_number.as_ref().map(PhoneNumber::as_str).unwrap_or_default()),
-            ("username", self.username.as_ref().map(Username::as_str).unwrap_or_default()),
-            ("username_prefix", username_prefix.as_deref().unwrap_or_default()),
-        ];
-        QueryBinding::new("GET /admin/users", claims.user_id.as_bytes(), &filters)
+        let filters = Canonical::new("GET /admin/users")
+            .with_word("status", *status)
+            .with_word("kyc_status", *kyc_status)
+            .with_word("joined_after", joined.from)
+            .with_word("joined_before", joined.to)
+            .with_some("email", self.email.as_ref().map(Email::as_str))
+            .with_some("phone_number", self.phone_number.as_ref().map(PhoneNumber::as_str))
+            .with_some("username", self.username.as_ref().map(Username::as_str))
+            .with_some("username_prefix", username_prefix.as_deref());
+        QueryBinding::new(claims.user_id, &filters)
     }
 }

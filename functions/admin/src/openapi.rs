@@ -113,6 +113,9 @@ struct Correction {
     /// Points, more than none.
     #[schema(minimum = 1, maximum = 999_999_999_999_i64, example = 25)]
     points: Option<i64>,
+    /// The deployment's currency. Another one is refused.
+    #[schema(pattern = "^[A-Z]{3}$", example = "NPR")]
+    currency: Option<String>,
     /// Why, for a person. No personal data.
     #[schema(min_length = 1, max_length = 200, example = "A rental was charged twice")]
     reason: String,

@@ -14,7 +14,7 @@ use shared::{
         account,
         audit::{self, Action},
         posting::{self, Place, Posting},
-        wallet::{Direction, Entry},
+        usage,
     },
     token::Claims,
     view::EntryView,
@@ -53,11 +53,12 @@ pub(crate) async fn adjust(
     app.gate.must_be_another(&staff, user_id).await?;
     let (reference, actor) = ("adjustment".to_owned(), staff.user_id().to_string());
     let posting = Posting { user_id, movement, reference, reason, actor };
-    let posted = posting::post(&app.store, &posting, &place, Some(seen), now, |all, entry| {
+    let at = (now, usage::day_of(now, &app.config.time_zone));
+    let posted = posting::post(&app.store, &posting, &place, Some(seen), at, |all, entry| {
         let record = staff.record(user_id, Action::WalletAdjusted);
         let record = record
             .with("entry_id", entry.entry_id.to_string())
-            .with("direction", direction(entry))
+            .with("direction", entry.direction.as_str())
             .with("asset", entry.asset.as_str());
         account::must_be_staff(all, (), staff.user_id());
         audit::add(all, (), &record, now).map(drop)
@@ -68,11 +69,4 @@ pub(crate) async fn adjust(
         true => (StatusCode::CREATED, [("idempotent-replayed", "true")], entry).into_response(),
         false => (StatusCode::CREATED, entry).into_response(),
     })
-}
-
-fn direction(entry: &Entry) -> &'static str {
-    match entry.direction {
-        Direction::Credit => "CREDIT",
-        Direction::Debit => "DEBIT",
-    }
 }

@@ -8,6 +8,7 @@ use shared::{
     id::UserId,
     otp::after,
     problem::Problem,
+    secret::Digest,
     table::{
         Refusal, Transaction,
         usage::{self, Granularity, REMEMBER_SECONDS, Station, Totals},
@@ -17,14 +18,23 @@ use shared::{
 use crate::{
     App,
     events::{Event, Kind},
-    tally::{Tally, tally},
+    tally::{Known, Tally, tally},
 };
 
 /// How often a user's events are counted anew when something came between.
 const ATTEMPTS: usize = 6;
 
-/// What became of the events of one user: those that were counted now, or why none was.
-pub(crate) type Outcome = Result<BTreeSet<String>, &'static str>;
+/// What became of the events of one user, or why none of them could be counted.
+pub(crate) type Outcome = Result<Settled, &'static str>;
+
+/// The content of a user's events by id.
+#[derive(Debug, Default)]
+pub(crate) struct Settled {
+    /// Those that were counted now.
+    pub(crate) counted: BTreeMap<String, Digest>,
+    /// Those that had been counted before.
+    pub(crate) known: Known,
+}
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Write {
@@ -69,13 +79,13 @@ async fn count_user(
 ) -> Result<Outcome, Problem> {
     for attempt in 0..ATTEMPTS {
         let seen = look(app, user_id, events, attempt > 0).await?;
-        let tally = tally(events, &seen.known, &seen.stations);
+        let tally = tally(events, &seen.known, &seen.stations, &app.config.time_zone);
         if tally.counted.is_empty() {
-            return Ok(Ok(BTreeSet::new()));
+            return Ok(Ok(Settled { counted: BTreeMap::new(), known: seen.known }));
         }
         let transaction = transaction(user_id, &tally, &seen, now)?;
         match app.store.commit(transaction).await? {
-            Ok(()) => return Ok(Ok(tally.counted)),
+            Ok(()) => return Ok(Ok(Settled { counted: tally.counted, known: seen.known })),
             Err(refusals) if is_unknown(&refusals) => return Ok(Err("unknown_user")),
             Err(_) => {}
         }
@@ -90,7 +100,7 @@ fn is_unknown(refusals: &[Refusal<Write>]) -> bool {
 
 /// What stands of the events of a user, and of what they bear on.
 struct Seen {
-    known: BTreeSet<String>,
+    known: Known,
     totals: Totals,
     stations: BTreeMap<String, Station>,
 }
@@ -112,10 +122,11 @@ async fn look(
         stations.iter().map(|id| usage::station_key(user_id, id)).collect::<Vec<_>>(),
     );
     let (counted, totals, states) = app.store.read(reads).await?;
-    let known = ids.into_iter().zip(counted).filter(|(_, counted)| counted.is_some());
+    let known = ids.into_iter().zip(counted);
+    let known = known.filter_map(|(id, counted)| Some((id, counted?.content)));
     let said = stations.into_iter().zip(states);
     Ok(Seen {
-        known: known.map(|(id, _)| id).collect(),
+        known: known.collect(),
         totals: totals.flatten().unwrap_or_default(),
         stations: said.filter_map(|(id, state)| Some((id, state?))).collect(),
     })
@@ -138,9 +149,9 @@ fn transaction(
 ) -> Result<Transaction<Write>, Problem> {
     let mut all = Transaction::default();
     usage::add_to_totals(&mut all, Write::Totals, user_id, &seen.totals, &tally.totals);
-    for event_id in &tally.counted {
+    for (event_id, content) in &tally.counted {
         let expires_at = after(now, REMEMBER_SECONDS);
-        usage::remember(&mut all, Write::Other, user_id, event_id, expires_at)?;
+        usage::remember(&mut all, Write::Other, user_id, (event_id, *content), expires_at)?;
     }
     let periods = [(Granularity::Day, &tally.days), (Granularity::Month, &tally.months)];
     for (kind, periods) in periods {

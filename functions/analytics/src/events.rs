@@ -2,9 +2,11 @@
 
 use jiff::Timestamp;
 use shared::{
+    canonical::Canonical,
     fields::{Body, Fields, time},
     id::UserId,
     money::Amount,
+    secret::Digest,
     value::Invalid,
 };
 
@@ -30,6 +32,28 @@ pub(crate) struct Event {
     pub(crate) user_id: UserId,
     pub(crate) occurred_at: Timestamp,
     pub(crate) kind: Kind,
+}
+
+impl Event {
+    /// Equal for events that say the same, however they are written. Whose they are is part of the
+    /// place where they are remembered.
+    pub(crate) fn content(&self) -> Digest {
+        let content =
+            Canonical::new("usage event").with_word("occurred_at", Some(self.occurred_at));
+        let content = match &self.kind {
+            Kind::RentalCompleted { amount, on_time } => content
+                .with("type", "RENTAL_COMPLETED")
+                .with("amount_minor", amount.minor().to_string())
+                .with("on_time", if *on_time { "true" } else { "false" }),
+            Kind::StationFavorited { station_id } => {
+                content.with("type", "STATION_FAVORITED").with("station_id", station_id.as_str())
+            }
+            Kind::StationUnfavorited { station_id } => {
+                content.with("type", "STATION_UNFAVORITED").with("station_id", station_id.as_str())
+            }
+        };
+        content.digest()
+    }
 }
 
 /// An event as it came: its id, and either the event or the code of what is wrong with it.
@@ -77,6 +101,7 @@ fn event(event_id: String, fields: &mut Fields) -> Option<Event> {
     let currency = fields.context.currency;
     let user_id = fields.required("user_id", UserId::parse)?;
     let occurred_at = fields.required("occurred_at", time)?;
+    fields.optional("currency", |text| currency.must_be(text))?;
     let kind = match fields.required("type", |text| Ok(text.to_owned()))?.as_str() {
         "RENTAL_COMPLETED" => Kind::RentalCompleted {
             amount: fields.required("amount", |text| Amount::parse(text, currency))?,

@@ -19,7 +19,8 @@ use shared::{
 };
 
 use crate::{
-    App, count,
+    App,
+    count::{self, Settled},
     events::{Batch, Event},
     series::StatsQuery,
 };
@@ -145,18 +146,15 @@ pub(crate) async fn usage_events(
         by_user.entry(event.user_id).or_default().push(event.clone());
     }
     let counted = count::count_all(&app, &by_user, app.clock.now()).await?;
-    let mut seen = BTreeSet::new();
+    let mut first = BTreeSet::new();
     let results = given.into_iter().map(|given| {
         let (status, code) = match &given.event {
             Err(code) => ("rejected", Some(*code)),
             Ok(event) => match counted.get(&event.user_id) {
-                Some(Ok(ids)) if ids.contains(&event.event_id) => {
-                    match seen.insert((event.user_id, event.event_id.clone())) {
-                        true => ("counted", None),
-                        false => ("duplicate", None),
-                    }
+                Some(Ok(settled)) => {
+                    let is_first = first.insert((event.user_id, event.event_id.clone()));
+                    outcome(event, settled, is_first)
                 }
-                Some(Ok(_)) => ("duplicate", None),
                 Some(Err(code)) => ("rejected", Some(*code)),
                 None => ("rejected", Some("unavailable")),
             },
@@ -164,4 +162,22 @@ pub(crate) async fn usage_events(
         EventResult { event_id: given.event_id, status, code }
     });
     Ok(Json(Results { results: results.collect() }))
+}
+
+/// What became of an event of a user whose events were counted: the first one of its id in a
+/// request, or another.
+fn outcome(
+    event: &Event,
+    settled: &Settled,
+    is_first: bool,
+) -> (&'static str, Option<&'static str>) {
+    let content = event.content();
+    let counted = settled.counted.get(&event.event_id);
+    // An event whose content was not remembered is taken for the same.
+    let before = settled.known.get(&event.event_id).copied().flatten();
+    match counted.copied().or(before) {
+        Some(other) if other != content => ("rejected", Some("event_id_reused")),
+        _ if counted.is_some() && is_first => ("counted", None),
+        _ => ("duplicate", None),
+    }
 }

@@ -57,6 +57,9 @@ struct UsageEvent {
     /// What the rental cost; with `RENTAL_COMPLETED`.
     #[schema(pattern = r"^(0|[1-9][0-9]*)(\.[0-9]+)?$", example = "25.00")]
     amount: Option<String>,
+    /// The deployment's currency. Another one is rejected.
+    #[schema(pattern = "^[A-Z]{3}$", example = "NPR")]
+    currency: Option<String>,
     /// Whether it ended in time; with `RENTAL_COMPLETED`.
     on_time: Option<bool>,
     /// The station; with the other two types.

@@ -1,17 +1,20 @@
 //! What events come to, given what was counted before. Pure.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, btree_map::Entry};
 
 use jiff::tz::TimeZone;
-use shared::table::usage::{Period, Station, Totals, day_name, month_name};
+use shared::{
+    secret::Digest,
+    table::usage::{Period, Station, Totals, day_name, day_of, month_name},
+};
 
 use crate::events::{Event, Kind};
 
 /// What is to be written for the events of one user.
 #[derive(Debug, Default, PartialEq)]
 pub(crate) struct Tally {
-    /// The events that count, each once.
-    pub(crate) counted: BTreeSet<String>,
+    /// The events that count, each once, with their content.
+    pub(crate) counted: BTreeMap<String, Digest>,
     pub(crate) totals: Totals,
     pub(crate) days: BTreeMap<String, Period>,
     pub(crate) months: BTreeMap<String, Period>,
@@ -19,28 +22,33 @@ pub(crate) struct Tally {
     pub(crate) stations: BTreeMap<String, Station>,
 }
 
-/// Adds up the events that are not among `known`. Per station what was said last counts,
-/// whatever order the events come in.
+/// The content of known events by id; `None` where it was not remembered.
+pub(crate) type Known = BTreeMap<String, Option<Digest>>;
+
+/// Adds up the events that are not among `known`, days and months being those of `zone`. Per station
+/// what was said last counts, whatever order the events come in. Of events with the same id the first
+/// counts.
 pub(crate) fn tally(
     events: &[Event],
-    known: &BTreeSet<String>,
+    known: &Known,
     stations: &BTreeMap<String, Station>,
+    zone: &TimeZone,
 ) -> Tally {
     let mut tally = Tally::default();
-    for event in events {
-        let is_new = !known.contains(&event.event_id);
-        if is_new && tally.counted.insert(event.event_id.clone()) {
-            tally.add(event, stations);
+    for event in events.iter().filter(|event| !known.contains_key(&event.event_id)) {
+        if let Entry::Vacant(new) = tally.counted.entry(event.event_id.clone()) {
+            new.insert(event.content());
+            tally.add(event, stations, zone);
         }
     }
     tally
 }
 
 impl Tally {
-    fn add(&mut self, event: &Event, stations: &BTreeMap<String, Station>) {
+    fn add(&mut self, event: &Event, stations: &BTreeMap<String, Station>, zone: &TimeZone) {
         match &event.kind {
             Kind::RentalCompleted { amount, on_time } => {
-                self.add_rental(event, amount.minor(), *on_time);
+                self.add_rental(event, amount.minor(), *on_time, zone);
             }
             Kind::StationFavorited { station_id } => self.say(event, station_id, true, stations),
             Kind::StationUnfavorited { station_id } => {
@@ -49,8 +57,8 @@ impl Tally {
         }
     }
 
-    fn add_rental(&mut self, event: &Event, spent_minor: i64, on_time: bool) {
-        let day = event.occurred_at.to_zoned(TimeZone::UTC).date();
+    fn add_rental(&mut self, event: &Event, spent_minor: i64, on_time: bool, zone: &TimeZone) {
+        let day = day_of(event.occurred_at, zone);
         let periods = [
             self.days.entry(day_name(day)).or_default(),
             self.months.entry(month_name(day)).or_default(),
@@ -88,7 +96,7 @@ impl Tally {
 
 #[cfg(test)]
 mod tests {
-    use jiff::Timestamp;
+    use jiff::{Timestamp, ToSpan};
     use proptest::prelude::*;
     use shared::{id::UserId, money::Amount};
 
@@ -105,23 +113,47 @@ mod tests {
         event(number, at, Kind::RentalCompleted { amount, on_time: at % 2 == 0 })
     }
 
-    fn none() -> (BTreeSet<String>, BTreeMap<String, Station>) {
+    fn none() -> (Known, BTreeMap<String, Station>) {
         Default::default()
     }
 
     #[test]
     fn an_event_counts_once() {
         let (known, stations) = none();
-        let twice = tally(&[rental(1, 0), rental(1, 0)], &known, &stations);
+        let twice = tally(&[rental(1, 0), rental(1, 0)], &known, &stations, &TimeZone::UTC);
         assert_eq!(twice.totals.rentals, 1);
-        let known = BTreeSet::from(["e1".to_owned()]);
-        assert_eq!(tally(&[rental(1, 0)], &known, &stations), Tally::default());
+        let known = Known::from([("e1".to_owned(), None)]);
+        let again = tally(&[rental(1, 0)], &known, &stations, &TimeZone::UTC);
+        assert_eq!(again, Tally::default());
+    }
+
+    #[test]
+    fn the_first_of_two_events_with_one_id_counts() {
+        let (known, stations) = none();
+        let tally = tally(&[rental(1, 0), rental(1, 1)], &known, &stations, &TimeZone::UTC);
+        assert_eq!(tally.counted, [("e1".to_owned(), rental(1, 0).content())].into());
+        assert_eq!((tally.totals.timely_returns, tally.totals.late_returns), (1, 0));
+    }
+
+    /// Half past midnight in Kathmandu is a quarter to seven in the evening before, in UTC.
+    #[test]
+    fn days_and_months_are_those_of_the_time_zone() {
+        let kathmandu = TimeZone::fixed(jiff::tz::offset(5).saturating_add(45.minutes()));
+        let at: Timestamp = "2026-01-31T18:45:00Z".parse().unwrap();
+        let event = Event { occurred_at: at, ..rental(1, 0) };
+        let (known, stations) = none();
+        for (zone, day, month) in
+            [(kathmandu, "2026-02-01", "2026-02"), (TimeZone::UTC, "2026-01-31", "2026-01")]
+        {
+            let tally = tally(std::slice::from_ref(&event), &known, &stations, &zone);
+            assert!(tally.days.keys().eq([day]) && tally.months.keys().eq([month]), "{tally:?}");
+        }
     }
 
     #[test]
     fn rentals_are_added_in_all_periods() {
         let (known, stations) = none();
-        let tally = tally(&[rental(1, 0), rental(2, 86_401)], &known, &stations);
+        let tally = tally(&[rental(1, 0), rental(2, 86_401)], &known, &stations, &TimeZone::UTC);
         assert_eq!((tally.totals.rentals, tally.totals.spent_minor), (2, 5_000));
         assert_eq!((tally.totals.timely_returns, tally.totals.late_returns), (1, 1));
         assert_eq!(tally.totals.last_rental_at, Some(rental(2, 86_401).occurred_at));
@@ -150,7 +182,7 @@ mod tests {
             let expected = i64::from(matches!(last.kind, Kind::StationFavorited { .. }));
             let middle = shuffled.index(events.len());
             events.rotate_left(middle);
-            let tally = tally(&events, &known, &stations);
+            let tally = tally(&events, &known, &stations, &TimeZone::UTC);
             prop_assert_eq!(tally.totals.favorite_stations_count, expected);
         }
     }

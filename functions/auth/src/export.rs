@@ -10,12 +10,13 @@ use serde::Serialize;
 use shared::{
     document::{ContentType, DocumentType, Side},
     gate,
+    http::Source,
     id::{AuditId, SessionId},
     money::{Amount, Currency},
     problem::Problem,
     table::{
         account::{self, Account, AccountStatus},
-        audit::{self, Action},
+        audit::{self, Action, Record},
         device::{self, Device},
         kyc::{self, KycStatus, Submission},
         profile::{self, Profile},
@@ -33,8 +34,8 @@ use crate::{App, device::DeviceView};
 /// be 6 MB long.
 const MAX_ROWS: usize = 2_000;
 const MAX_AUDIT_ROWS: usize = 1_000;
-/// How long a file can be fetched, seconds.
-const VIEW_SECONDS: i64 = 10 * 60;
+/// How long a file can be fetched, seconds: S3 knows no sessions, so a link ends shortly after one.
+const VIEW_SECONDS: i64 = 60;
 
 /// What was read.
 pub(crate) struct Found {
@@ -53,8 +54,13 @@ pub(crate) struct Found {
 }
 
 /// Reads everything: first, with the session, the single items; then, where the sign-in is fresh,
-/// the lists.
-pub(crate) async fn read(app: &App, claims: &Claims, now: Timestamp) -> Result<Found, Problem> {
+/// the lists. That it is exported is on record before anything is shown.
+pub(crate) async fn read(
+    app: &App,
+    claims: &Claims,
+    source: Source,
+    now: Timestamp,
+) -> Result<Found, Problem> {
     let id = claims.user_id;
     let reads = (
         (account::key(id).consistent(), profile::key(id).consistent()),
@@ -65,13 +71,22 @@ pub(crate) async fn read(app: &App, claims: &Claims, now: Timestamp) -> Result<F
     gate::require_fresh(claims, now)?;
     let account = account.ok_or_else(gate::session_ended)?;
     let balance = balance.ok_or_else(gate::session_ended)?;
-    let (sessions, devices, entries, history, audit) = tokio::join!(
+    let record = Record::own(id, Action::AccountExported, source);
+    let (recorded, sessions, devices, entries, history, audit) = tokio::join!(
+        audit::put(&app.store, &record, now),
         session::list(&app.store, id, true),
         device::list(&app.store, id, true),
         wallet::newest_entries(&app.store, id, MAX_ROWS),
         usage::history(&app.store, id, MAX_ROWS),
-        audit::newest(&app.store, id, MAX_AUDIT_ROWS),
+        audit::newest(&app.store, id, MAX_AUDIT_ROWS + 1),
     );
+    let (recorded, mut audit) = (recorded?, audit?);
+    // The entry of this export is written meanwhile: it is in the next one, whichever came first.
+    audit.0.retain(|entry| entry.entry_id != recorded);
+    if audit.0.len() > MAX_AUDIT_ROWS {
+        audit.0.truncate(MAX_AUDIT_ROWS);
+        audit.1 = false;
+    }
     Ok(Found {
         at: now,
         account,
@@ -84,7 +99,7 @@ pub(crate) async fn read(app: &App, claims: &Claims, now: Timestamp) -> Result<F
         devices: devices?,
         entries: entries?,
         history: history?,
-        audit: audit?,
+        audit,
     })
 }
 

@@ -289,8 +289,9 @@ pub(crate) async fn delete_account(
 pub(crate) async fn export_account(
     State(app): State<App>,
     claims: Claims,
+    source: Source,
 ) -> Result<impl IntoResponse, Problem> {
-    let found = export::read(&app, &claims, app.clock.now()).await?;
+    let found = export::read(&app, &claims, source, app.clock.now()).await?;
     Ok(Json(found.view(app.config.currency)).into_response())
 }
 

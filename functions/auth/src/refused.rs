@@ -22,7 +22,7 @@ pub(crate) async fn audited(
     let record = Record::own(user_id, Action::SignInRefused, source);
     let record = record.with("reason", refusal.code().as_str());
     match audit::put(&app.store, &record, now).await {
-        Ok(()) => refusal,
+        Ok(_) => refusal,
         Err(problem) => problem,
     }
 }

@@ -3,7 +3,7 @@
 //! What the token proves and which names are taken is read first, before any argon2 work. Then
 //! one transaction makes everything: it decides, whatever was read.
 
-use jiff::Timestamp;
+use jiff::{Timestamp, civil::Date};
 use shared::{
     http::Source,
     id::{SessionId, UserId},
@@ -64,6 +64,7 @@ pub(crate) async fn register(
     strength::check(&applicant.body.password, &known_of(&applicant.body), "password")?;
     let hash = credential::hash(applicant.body.password.clone()).await?;
     let slot = app.mint.slot(now).await?;
+    let at = (now, usage::day_of(now, &app.config.time_zone));
     for attempt in 0..ATTEMPTS {
         if attempt > 0 {
             let [jitter] = secret::random::<1>();
@@ -74,7 +75,7 @@ pub(crate) async fn register(
         let account = account(&applicant, hash.clone(), now);
         let session_id = SessionId::new(now, secret::random());
         let session = Session::begin(account.user_id, session_id, slot, false, now);
-        let transaction = transaction(&applicant, &account, &session, inviter, source, now)?;
+        let transaction = transaction(&applicant, &account, &session, inviter, source, at)?;
         match app.store.commit(transaction).await {
             Ok(Ok(())) => return Ok(session),
             Ok(Err(refusals)) => judge(&applicant, &refusals)?,
@@ -177,7 +178,7 @@ fn transaction(
     session: &Session,
     inviter: Option<Balance>,
     source: Source,
-    now: Timestamp,
+    (now, day): (Timestamp, Date),
 ) -> Result<Transaction<Write>, Problem> {
     let Applicant { token, digest, identifier, .. } = applicant;
     let (id, mut all) = (account.user_id, Transaction::default());
@@ -189,12 +190,12 @@ fn transaction(
         referral_code: Write::ReferralCode,
         other: Write::Other,
     };
-    opening::open(&mut all, labels, account, identifier, is_paid, now)?;
+    opening::open(&mut all, labels, account, identifier, is_paid, now, day)?;
     session::create(&mut all, Write::Other, session)?;
     attempts::remember_source_with(&mut all, Write::Other, &applicant.pair, now);
     audit::append(&mut all, Write::Other, id, Action::Registered, source, now)?;
     match inviter {
-        Some(wallet) if is_paid => pay_inviter(&mut all, wallet, now)?,
+        Some(wallet) if is_paid => pay_inviter(&mut all, wallet, (now, day))?,
         Some(inviter) => {
             wallet::must_be_open(&mut all, Write::Inviter, inviter.user_id);
             usage::count_referral(&mut all, Write::Inviter, inviter.user_id);
@@ -207,7 +208,7 @@ fn transaction(
 fn pay_inviter(
     all: &mut Transaction<Write>,
     mut wallet: Balance,
-    now: Timestamp,
+    (now, day): (Timestamp, Date),
 ) -> Result<(), Problem> {
     let entry = opening::credit(&mut wallet, INVITER_POINTS, "referral", "Invited a friend", now)?;
     wallet.referrals_paid += 1;
@@ -218,7 +219,7 @@ fn pay_inviter(
         wallet.user_id,
         opening::points(INVITER_POINTS)?,
         true,
-        now,
+        day,
     );
     Ok(())
 }

@@ -1,6 +1,7 @@
 //! What the operations are asked for.
 
 use shared::{
+    canonical::Canonical,
     document::{ContentType, DocumentNumber, DocumentType, FileDigest, MAX_FILE_BYTES, Promise},
     fields::{Body, Edit, Fields},
     index::DocumentDigests,
@@ -39,18 +40,21 @@ impl Body for NewSubmission {
 impl NewSubmission {
     /// Equal for requests that ask for the same.
     pub(crate) fn fingerprint(&self, digests: &DocumentDigests) -> Digest {
-        let (front, back) = (words(&self.front), self.back.as_ref().map(words).unwrap_or_default());
-        digests.fingerprint(&[
-            self.document_type.as_str().as_bytes(),
-            self.document_number.as_str().as_bytes(),
-            front.as_bytes(),
-            back.as_bytes(),
-        ])
+        digests.fingerprint(&self.canonical())
     }
-}
 
-fn words(Promise { content_type, size, sha256 }: &Promise) -> String {
-    format!("{} {size} {sha256}", content_type.as_str())
+    fn canonical(&self) -> Canonical {
+        let (front, back) = (&self.front, self.back.as_ref());
+        Canonical::new("submission")
+            .with("document_type", self.document_type.as_str())
+            .with("document_number", self.document_number.as_str())
+            .with("front.content_type", front.content_type.as_str())
+            .with("front.size", front.size.to_string())
+            .with("front.sha256", front.sha256.to_string())
+            .with_some("back.content_type", back.map(|back| back.content_type.as_str()))
+            .with_some("back.size", back.map(|back| back.size.to_string()))
+            .with_some("back.sha256", back.map(|back| back.sha256.to_string()))
+    }
 }
 
 /// `PATCH /users/kyc`: what is absent stays, and null is the same as absent but for the back,
@@ -89,4 +93,38 @@ fn promise(fields: &mut Fields) -> Option<Promise> {
     });
     let sha256 = fields.required("sha256", FileDigest::parse);
     Some(Promise { content_type: content_type?, size: size?, sha256: sha256? })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_kept_under_an_idempotency_key_is_pinned() {
+        let promise = |content_type, size| Promise {
+            content_type,
+            size,
+            sha256: FileDigest::from_bytes([0xab; 32]),
+        };
+        let alone = NewSubmission {
+            document_type: DocumentType::Passport,
+            document_number: DocumentNumber::parse(" PA-1234 ").unwrap(),
+            front: promise(ContentType::Jpeg, 7),
+            back: None,
+        };
+        let digest = "ab".repeat(32);
+        let expected = Canonical::new("submission")
+            .with("document_type", "PASSPORT")
+            .with("document_number", "PA-1234")
+            .with("front.content_type", "image/jpeg")
+            .with("front.size", "7")
+            .with("front.sha256", &*digest);
+        assert!(alone.canonical() == expected);
+        let both = NewSubmission { back: Some(promise(ContentType::Pdf, 8)), ..alone };
+        let expected = expected
+            .with("back.content_type", "application/pdf")
+            .with("back.size", "8")
+            .with("back.sha256", &*digest);
+        assert!(both.canonical() == expected);
+    }
 }

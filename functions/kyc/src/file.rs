@@ -6,11 +6,13 @@ use futures_util::future::join_all;
 use jiff::Timestamp;
 use serde::Serialize;
 use shared::{
-    document::{Document, Side},
+    document::{ContentType, Document, Side},
     documents::{Arrived, Documents, Presigned},
     problem::{Code, FieldError, Problem},
     table::kyc::{KycStatus, Submission},
 };
+
+use crate::pdf;
 
 /// Where and how a file is to be sent.
 #[derive(Serialize)]
@@ -83,18 +85,37 @@ pub(crate) async fn check(
 /// What is wrong with a file, if anything.
 fn fault(document: &Document, arrived: Option<&Arrived>) -> Option<FieldError> {
     let (code, detail) = match arrived {
-        None => (Code::DocumentMissing, "This has not arrived."),
-        Some(arrived) if arrived.keeps(document) && is_of_its_type(document, arrived) => {
-            return None;
-        }
-        Some(_) => (Code::DocumentInvalid, "This is not what was promised."),
+        None => (Code::DocumentMissing.as_str(), "This has not arrived."),
+        Some(arrived) => problem_of(document, arrived)?,
     };
-    let field = document.side.field().into();
-    Some(FieldError { field, code: code.as_str(), detail: detail.into() })
+    Some(FieldError { field: document.side.field().into(), code, detail: detail.into() })
 }
 
-/// What the first bytes say, whatever type was promised and stored.
-fn is_of_its_type(document: &Document, arrived: &Arrived) -> bool {
-    let found = infer::get(&arrived.head);
-    found.is_some_and(|found| found.mime_type() == document.promise.content_type.as_str())
+fn problem_of(document: &Document, arrived: &Arrived) -> Option<(&'static str, &'static str)> {
+    let invalid = |detail| Some((Code::DocumentInvalid.as_str(), detail));
+    if !arrived.keeps(document) {
+        return invalid("This is not what was promised.");
+    }
+    if arrived.has_other_headers {
+        return invalid("This was sent with headers other than those of the upload.");
+    }
+    match document.promise.content_type {
+        ContentType::Pdf => problem_of_pdf(&arrived.bytes),
+        content_type => {
+            let found = infer::get(&arrived.bytes);
+            let is_of_its_type = found.is_some_and(|it| it.mime_type() == content_type.as_str());
+            if is_of_its_type { None } else { invalid("This is not a file of its type.") }
+        }
+    }
+}
+
+fn problem_of_pdf(bytes: &[u8]) -> Option<(&'static str, &'static str)> {
+    let not_a_pdf = Some((Code::DocumentInvalid.as_str(), "This is not a PDF."));
+    // A program stays one, whatever is written into it.
+    if infer::is_app(bytes) {
+        return not_a_pdf;
+    }
+    let Some(header_at) = pdf::header(bytes) else { return not_a_pdf };
+    let encrypted = ("encrypted", "This PDF is encrypted. Save it without protection.");
+    pdf::is_encrypted(bytes, header_at).then_some(encrypted)
 }

@@ -31,7 +31,7 @@ use crate::{
 pub(crate) struct SubmissionView {
     id: SubmissionId,
     document_type: DocumentType,
-    /// All but the last four characters are hidden.
+    /// All but the last four letters and digits are hidden, or more, so that at least half of them are.
     #[cfg_attr(feature = "openapi", schema(example = "**********2345"))]
     document_number: String,
     status: KycStatus,

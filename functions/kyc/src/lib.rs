@@ -6,6 +6,7 @@ mod file;
 mod handlers;
 #[cfg(feature = "openapi")]
 pub mod openapi;
+mod pdf;
 mod rules;
 mod submission;
 

@@ -44,7 +44,7 @@ pub(crate) struct Requested {
     /// Seconds until the code is no longer valid.
     expires_in: i64,
     /// Seconds until another code may be asked for.
-    resend_in: u32,
+    resend_in: i64,
 }
 
 /// `POST /auth/otp/request`. Every answer takes the configured time at least, so that its length
@@ -70,14 +70,21 @@ async fn answer_request(
 ) -> Result<Response, Problem> {
     let (MaybeIdempotencyKey(key), Json(body)) = (key?, body?);
     let outcome = request::request(app, source, key, &body).await?;
-    let answer = Json(Requested {
-        message: "If the code can be sent, it is on its way.",
-        expires_in: otp::CODE_SECONDS,
-        resend_in: app.config.otp.resend_seconds,
-    });
+    let requested = |age_seconds: i64| {
+        let left = |seconds: i64| (seconds - age_seconds).max(0);
+        Json(Requested {
+            message: "If the code can be sent, it is on its way.",
+            expires_in: left(otp::CODE_SECONDS),
+            resend_in: left(app.config.otp.resend_seconds.into()),
+        })
+    };
     Ok(match outcome {
-        request::Outcome::Carried => answer.into_response(),
-        request::Outcome::Replayed => ([("idempotent-replayed", "true")], answer).into_response(),
+        request::Outcome::Carried => requested(0).into_response(),
+        // What is left of the time of the code that was sent. Whether it has been used is not told.
+        request::Outcome::Replayed(sent_at) => {
+            let age_seconds = app.clock.now().as_second() - sent_at.as_second();
+            ([("idempotent-replayed", "true")], requested(age_seconds)).into_response()
+        }
     })
 }
 

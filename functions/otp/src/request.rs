@@ -29,8 +29,8 @@ use crate::{App, handlers::RequestBody};
 pub(crate) enum Outcome {
     /// It was carried out.
     Carried,
-    /// It was carried out before, under the same key.
-    Replayed,
+    /// It was carried out before, at that time, under the same key.
+    Replayed(Timestamp),
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -64,8 +64,8 @@ pub(crate) async fn request(
     let send = prepare(app, source, key, body, now).await?;
     let claim = account::identifier_claim(&body.identifier).consistent();
     let (counted, claim) = tokio::join!(count(app, &send), app.store.read(claim));
-    if matches!(counted?, Outcome::Replayed) {
-        return Ok(Outcome::Replayed);
+    if let Outcome::Replayed(sent_at) = counted? {
+        return Ok(Outcome::Replayed(sent_at));
     }
     app.metrics.count_for(Metric::OtpRequested, send.purpose, now);
     match dispatch(app, &send, claim).await {
@@ -170,13 +170,15 @@ async fn count(app: &App, send: &Send<'_>) -> Result<Outcome, Problem> {
     let Err(refusals) = commit(app, send, transaction(app, send, None)?).await? else {
         return Ok(Outcome::Carried);
     };
-    let source = judge(app, send, &refusals)?;
-    let Some(full) = source else { return Ok(Outcome::Replayed) };
+    let full = match judge(app, send, &refusals)? {
+        Stands::Replay(sent_at) => return Ok(Outcome::Replayed(sent_at)),
+        Stands::FullSource(full) => full,
+    };
     match commit(app, send, transaction(app, send, Some(&full))?).await? {
         Ok(()) => Ok(Outcome::Carried),
         Err(refusals) => match judge(app, send, &refusals)? {
-            None => Ok(Outcome::Replayed),
-            Some(_) => Err(Problem::unavailable("sends of one source collided")),
+            Stands::Replay(sent_at) => Ok(Outcome::Replayed(sent_at)),
+            Stands::FullSource(_) => Err(Problem::unavailable("sends of one source collided")),
         },
     }
 }
@@ -215,17 +217,21 @@ fn transaction(
     Ok(transaction)
 }
 
-/// What refused the transaction: a replay is `None`, a source to be cleared is `Some`.
-fn judge(
-    app: &App,
-    send: &Send<'_>,
-    refusals: &[Refusal<Write>],
-) -> Result<Option<SourceSends>, Problem> {
+/// What refused a transaction and is no problem.
+enum Stands {
+    /// The same request was carried out before, at that time.
+    Replay(Timestamp),
+    /// What was counted of the source can be cleared.
+    FullSource(SourceSends),
+}
+
+/// What refused the transaction.
+fn judge(app: &App, send: &Send<'_>, refusals: &[Refusal<Write>]) -> Result<Stands, Problem> {
     let find = |label| refusals.iter().find(|refusal| refusal.label == label);
     let now = send.challenge.sent_at;
     if let Some(refusal) = find(Write::Key) {
-        return match table::remembered_purpose(refusal.item.as_ref()) {
-            Some(purpose) if purpose == send.purpose => Ok(None),
+        return match table::remembered(refusal.item.as_ref()) {
+            Some(before) if before.purpose == send.purpose => Ok(Stands::Replay(before.sent_at())),
             _ => Err(Problem::new(
                 ProblemCode::IdempotencyKeyReused,
                 "Use a new Idempotency-Key for a new request.",
@@ -244,7 +250,7 @@ fn judge(
     }
     let sends = SourceSends::of(find(Write::Source).and_then(|refusal| refusal.item.as_ref()));
     match sends.full_for(&app.config.otp, now) {
-        None => Ok(Some(sends)),
+        None => Ok(Stands::FullSource(sends)),
         Some(seconds) => {
             let detail = "Too many codes were asked for from here and not verified.";
             Err(Problem::limited(ProblemCode::TooManyRequests, seconds, detail))

@@ -70,7 +70,15 @@ async fn change(
             Some(_) => return Err(changed()),
             None => return Err(Problem::internal("a user has no profile")),
         };
-        let after = Profile { updated_at: whole_second(app.clock.now()), ..edit(before.clone()) };
+        let after = edit(before.clone());
+        if after == before {
+            // That there is nothing to change is believed only of what was read consistently.
+            match is_fresh {
+                true => return Ok(answer(&before)),
+                false => continue,
+            }
+        }
+        let after = Profile { updated_at: whole_second(app.clock.now()), ..after };
         match profile::save(&app.store, &before, after).await? {
             Saved::As(profile) => return Ok(answer(&profile)),
             Saved::Overtaken => {}

@@ -8,6 +8,7 @@ use http::StatusCode;
 use jiff::Timestamp;
 use serde::Serialize;
 use shared::{
+    canonical::Canonical,
     cursor::{self, Limit, QueryBinding},
     fields::{Body, Fields},
     gate::Service,
@@ -17,6 +18,7 @@ use shared::{
     problem::Problem,
     table::{
         posting::{self, Place, Posting},
+        usage,
         wallet::{self, Asset, Balance},
     },
     token::Claims,
@@ -94,9 +96,9 @@ pub(crate) async fn transactions(
     Query(query): Query<Listing>,
 ) -> Result<impl IntoResponse, Problem> {
     let (_, key) = app.cursor_keys.current(app.clock.now()).await?;
-    let asset = query.asset.map_or("", Asset::as_str);
-    let operation = "GET /users/wallet/transactions";
-    let binding = QueryBinding::new(operation, claims.user_id.as_bytes(), &[("asset", asset)]);
+    let asset = query.asset.map(Asset::as_str);
+    let filters = Canonical::new("GET /users/wallet/transactions").with_some("asset", asset);
+    let binding = QueryBinding::new(claims.user_id, &filters);
     let after = query.cursor.map(|text| cursor::open(&key, &binding, &text)).transpose();
     let after = after
         .map_err(Problem::invalid_cursor)?
@@ -146,7 +148,8 @@ pub(crate) async fn post_entry(
     let posting = Posting { user_id, movement, reference, reason, actor };
     let place = Place::new(user_id, "POST /internal/wallet/entries", &key);
     let now = app.clock.now();
-    let posted = posting::post(&app.store, &posting, &place, None, now, |_, _| Ok(())).await?;
+    let at = (now, usage::day_of(now, &app.config.time_zone));
+    let posted = posting::post(&app.store, &posting, &place, None, at, |_, _| Ok(())).await?;
     let entry = Json(EntryView::of(posted.entry, app.config.currency));
     Ok(match posted.is_replayed {
         true => (StatusCode::CREATED, [("idempotent-replayed", "true")], entry).into_response(),

@@ -26,6 +26,9 @@ struct NewEntry {
     /// Points, more than none.
     #[schema(minimum = 1, maximum = 999_999_999_999_i64, example = 25)]
     points: Option<i64>,
+    /// The deployment's currency. Another one is refused.
+    #[schema(pattern = "^[A-Z]{3}$", example = "NPR")]
+    currency: Option<String>,
     /// What it is about, for a program. No personal data.
     #[schema(min_length = 1, max_length = 200, example = "rental-7181")]
     reference: String,

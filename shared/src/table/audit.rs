@@ -41,6 +41,8 @@ pub enum Action {
     PasswordReset,
     /// A refresh token came back that had been succeeded; the session was ended.
     RefreshTokenReused,
+    /// Somebody asked for everything that is held about them.
+    AccountExported,
     /// An account was deleted, by its holder or by staff.
     AccountDeleted,
     /// Somebody who is not staff asked for what only staff may.
@@ -145,12 +147,12 @@ pub fn add<L>(
     Ok(entry.entry_id)
 }
 
-/// Adds an entry about what changed nothing else: a refusal, a look.
-pub async fn put(store: &Store, record: &Record, now: Timestamp) -> Result<(), Problem> {
+/// Adds an entry about what changed nothing else: a refusal, a look. Answers its id.
+pub async fn put(store: &Store, record: &Record, now: Timestamp) -> Result<AuditId, Problem> {
     let mut alone = Transaction::default();
-    add(&mut alone, (), record, now)?;
+    let entry_id = add(&mut alone, (), record, now)?;
     // A new id is taken by nobody.
-    store.commit(alone).await.map(drop)
+    store.commit(alone).await.map(|_| entry_id)
 }
 
 /// Adds an entry about what somebody did to their own account.

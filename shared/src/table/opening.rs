@@ -1,7 +1,7 @@
 //! What every new account is made of, whoever makes it: account, claims, profile, and a wallet
 //! with the points that it begins with.
 
-use jiff::Timestamp;
+use jiff::{Timestamp, civil::Date};
 
 use super::{
     Transaction, account,
@@ -38,7 +38,7 @@ pub struct Opened {
 }
 
 /// Adds a new account with `identifier`, its verified one, and all that belongs to it. One that
-/// was invited begins with more points.
+/// was invited begins with more points. They count on `day`, that of `now` in the deployment.
 pub fn open<L: Copy>(
     transaction: &mut Transaction<L>,
     labels: Labels<L>,
@@ -46,6 +46,7 @@ pub fn open<L: Copy>(
     identifier: &Identifier,
     is_invited: bool,
     now: Timestamp,
+    day: Date,
 ) -> Result<Opened, Problem> {
     let (id, other) = (account.user_id, labels.other);
     account::create(transaction, other, account)?;
@@ -66,7 +67,7 @@ pub fn open<L: Copy>(
         entries.push(credit(&mut balance, INVITEE_POINTS, "referral", reason, now)?);
     }
     wallet::open(transaction, other, &balance, &entries)?;
-    usage::count_points(transaction, other, id, points(balance.points_credited)?, false, now);
+    usage::count_points(transaction, other, id, points(balance.points_credited)?, false, day);
     Ok(Opened { profile, balance })
 }
 

@@ -299,9 +299,25 @@ pub fn remember<L>(
     Ok(())
 }
 
-/// The purpose that a remembered key asked for.
-pub fn remembered_purpose(item: Option<&Item>) -> Option<Purpose> {
-    serde_dynamo::from_attribute_value(item?.get("purpose")?.clone()).ok()
+/// What a remembered key asked for.
+#[derive(Debug, Clone, Copy, Deserialize)]
+pub struct Remembered {
+    /// Which code.
+    pub purpose: Purpose,
+    #[serde(with = "seconds::required")]
+    expires_at: Timestamp,
+}
+
+impl Remembered {
+    /// When the code was sent, in whole seconds.
+    pub fn sent_at(&self) -> Timestamp {
+        otp::after(self.expires_at, -otp::IDEMPOTENCY_SECONDS)
+    }
+}
+
+/// What a key asked for before.
+pub fn remembered(item: Option<&Item>) -> Option<Remembered> {
+    serde_dynamo::from_item(item?.clone()).ok()
 }
 
 /// Forgets a key whose send failed, so that it can be tried again; not one that another request

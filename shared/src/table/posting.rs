@@ -7,7 +7,7 @@
 
 use std::time::Duration;
 
-use jiff::Timestamp;
+use jiff::{Timestamp, civil::Date};
 use serde::{Deserialize, Serialize};
 
 use super::{
@@ -15,6 +15,7 @@ use super::{
     wallet::{self, Balance, Direction, Entry},
 };
 use crate::{
+    canonical::Canonical,
     clock::whole_second,
     http::IdempotencyKey,
     id::{EntryId, UserId},
@@ -44,13 +45,16 @@ pub struct Posting {
 }
 
 impl Posting {
-    /// Equal for requests that ask for the same.
+    /// Equal for requests that ask for the same. Whose wallet it is, is part of the key's place.
     fn fingerprint(&self) -> Digest {
         let Movement { direction, quantity } = self.movement;
-        let kind = format!("{direction:?} {:?}", quantity.asset());
-        let units = quantity.units().to_be_bytes();
-        let (reference, reason) = (self.reference.as_bytes(), self.reason.as_bytes());
-        Digest::sha256(&[b"posting", kind.as_bytes(), &units, reference, reason])
+        let request = Canonical::new("wallet entry")
+            .with("direction", direction.as_str())
+            .with("asset", quantity.asset().as_str())
+            .with("units", quantity.units().to_string())
+            .with("reference", self.reference.as_str())
+            .with("reason", self.reason.as_str());
+        request.digest()
     }
 
     /// The entry of this id, which tells when it was made.
@@ -143,7 +147,8 @@ enum Write {
 
 /// Posts an entry at a place of its user's wallet. `beside` adds what is to be written in the same
 /// transaction, and may hold that who asks still has the right to. What the caller has seen already,
-/// perhaps a moment old, is tried first; nothing but a repeated key is answered on its word.
+/// perhaps a moment old, is tried first; nothing but a repeated key is answered on its word. Points
+/// that are credited count on `day`, that of `now` in the deployment.
 ///
 /// # Errors
 /// `not_found` without such a wallet, `insufficient_balance`, `idempotency_key_reused`, `forbidden`
@@ -153,7 +158,7 @@ pub async fn post(
     posting: &Posting,
     place: &Place,
     mut seen: Option<Seen>,
-    now: Timestamp,
+    (now, day): (Timestamp, Date),
     beside: impl Fn(&mut Transaction<()>, &Entry) -> Result<(), Problem>,
 ) -> Result<Posted, Problem> {
     for attempt in 0..ATTEMPTS {
@@ -172,7 +177,8 @@ pub async fn post(
         let balance = balance
             .filter(Balance::is_open)
             .ok_or_else(|| Problem::new(Code::NotFound, "There is no such user."));
-        let made = balance.and_then(|balance| transaction(posting, &balance, &place.record, now));
+        let made =
+            balance.and_then(|balance| transaction(posting, &balance, &place.record, (now, day)));
         let (mut transaction, entry) = match made {
             Ok(made) => made,
             Err(_) if !is_fresh => continue,
@@ -206,7 +212,7 @@ fn transaction(
     posting: &Posting,
     balance: &Balance,
     record_key: &Key<Record>,
-    now: Timestamp,
+    (now, day): (Timestamp, Date),
 ) -> Result<(Transaction<Write>, Entry), Problem> {
     let Posting { user_id, movement, .. } = posting;
     let (after_it, balance_before, balance_after) =
@@ -217,7 +223,7 @@ fn transaction(
     let changed = Balance { updated_at: now, ..after_it };
     wallet::post(&mut all, Write::Wallet, &changed, &entry)?;
     if let (Direction::Credit, Quantity::Points(points)) = (movement.direction, movement.quantity) {
-        usage::count_points(&mut all, Write::Wallet, *user_id, points, false, now);
+        usage::count_points(&mut all, Write::Wallet, *user_id, points, false, day);
     }
     let record = Record {
         fingerprint: posting.fingerprint(),
@@ -244,5 +250,49 @@ fn refused(refusal: Refusal, movement: Movement) -> Problem {
         }
         (Refusal::TooMuch, Quantity::Money(_)) => Problem::invalid("amount", TOO_MUCH),
         (Refusal::TooMuch, Quantity::Points(_)) => Problem::invalid("points", TOO_MUCH),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::money::{Amount, Points};
+
+    fn posting(direction: Direction, quantity: Quantity) -> Posting {
+        Posting {
+            user_id: UserId::new(Timestamp::UNIX_EPOCH, [1; 10]),
+            movement: Movement { direction, quantity },
+            reference: "rental-1".to_owned(),
+            reason: "A rental".to_owned(),
+            actor: "somebody".to_owned(),
+        }
+    }
+
+    /// Fingerprints are kept for a day: a release that changes them makes safe retries 422.
+    #[test]
+    fn the_fingerprint_is_pinned() {
+        let money = Quantity::Money(Amount::from_minor(2_500).unwrap());
+        let points = Quantity::Points(Points::new(25).unwrap());
+        for (direction, quantity, words) in [
+            (Direction::Credit, money, ["MONEY", "CREDIT", "2500"]),
+            (Direction::Debit, points, ["POINTS", "DEBIT", "25"]),
+        ] {
+            let [asset, way, units] = words;
+            let parts = [
+                "wallet entry",
+                "asset",
+                asset,
+                "direction",
+                way,
+                "reason",
+                "A rental",
+                "reference",
+                "rental-1",
+                "units",
+                units,
+            ];
+            let expected = Digest::sha256(&parts.map(str::as_bytes));
+            assert_eq!(posting(direction, quantity).fingerprint(), expected);
+        }
     }
 }

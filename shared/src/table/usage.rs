@@ -1,12 +1,14 @@
-//! The `usage` table: what a user did, in all, by UTC day and by month; favourite stations; and
-//! the events that were counted.
+//! The `usage` table: what a user did, in all, by day and by month; favourite stations; and the
+//! events that were counted. Days are those of the deployment's time zone.
 
 use aws_sdk_dynamodb::types::AttributeValue;
 use jiff::{Timestamp, civil::Date, tz::TimeZone};
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
-use super::{Change, Item, Key, Store, Table, Transaction, from_item, item, n, s, seconds, time};
-use crate::{id::UserId, money::Points, problem::Problem};
+use super::{
+    Change, Item, Key, Store, Table, Transaction, digest, from_item, item, n, s, seconds, time,
+};
+use crate::{id::UserId, money::Points, problem::Problem, secret::Digest};
 
 /// How long an event is remembered, seconds.
 pub const REMEMBER_SECONDS: i64 = 40 * 24 * 60 * 60;
@@ -58,6 +60,9 @@ pub struct Station {
 /// An event that was counted.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Counted {
+    /// What it said. Older rows do not have it.
+    #[serde(with = "digest::optional", skip_serializing_if = "Option::is_none", default)]
+    pub content: Option<Digest>,
     /// When it may be forgotten. Also the TTL.
     #[serde(with = "seconds::required")]
     pub expires_at: Timestamp,
@@ -84,8 +89,9 @@ pub fn station_key(user_id: UserId, station_id: &str) -> Key<Station> {
 
 const STATION: &str = "STATION#";
 
-fn utc_day(at: Timestamp) -> Date {
-    at.to_zoned(TimeZone::UTC).date()
+/// The day of a moment in a time zone.
+pub fn day_of(at: Timestamp, zone: &TimeZone) -> Date {
+    zone.to_datetime(at).date()
 }
 
 /// A day's name, `2026-11-23`.
@@ -98,7 +104,7 @@ pub fn month_name(day: Date) -> String {
     day.strftime("%Y-%m").to_string()
 }
 
-/// Counts points that were credited, in all three periods. The caller's transaction holds the
+/// Counts points that were credited on `day`, in all three periods. The caller's transaction holds the
 /// wallet that they are credited to, and so the account: without one nothing is counted.
 pub fn count_points<L: Copy>(
     transaction: &mut Transaction<L>,
@@ -106,9 +112,8 @@ pub fn count_points<L: Copy>(
     user_id: UserId,
     points: Points,
     is_referral: bool,
-    now: Timestamp,
+    day: Date,
 ) {
-    let day = utc_day(now);
     let (day, month) = (format!("DAY#{}", day_name(day)), format!("MONTH#{}", month_name(day)));
     for (sk, item_type) in [("TOTAL", "total"), (&day, "day"), (&month, "month")] {
         let referral = is_referral && sk == "TOTAL";
@@ -136,10 +141,10 @@ pub fn remember<L>(
     transaction: &mut Transaction<L>,
     label: L,
     user_id: UserId,
-    event_id: &str,
+    (event_id, content): (&str, Digest),
     expires_at: Timestamp,
 ) -> Result<(), Problem> {
-    let mut new = item("usage_event", &Counted { expires_at })?;
+    let mut new = item("usage_event", &Counted { content: Some(content), expires_at })?;
     new.extend(event_key(user_id, event_id).key);
     transaction.create(label, Table::Usage, "sk", new);
     Ok(())
@@ -229,9 +234,9 @@ pub fn set_station<L>(
 /// Days or months.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Granularity {
-    /// UTC days.
+    /// Days.
     Day,
-    /// Months of UTC days.
+    /// Months.
     Month,
 }
 
@@ -273,7 +278,7 @@ fn named<T: DeserializeOwned>(prefix: &str, item: Item) -> Option<Result<(String
 
 /// Everything that is kept of what a user did, at most `limit` rows of each kind, newest first.
 pub struct History {
-    /// What was counted by UTC day.
+    /// What was counted by day.
     pub days: Kept<Period>,
     /// What was counted by month.
     pub months: Kept<Period>,

@@ -73,6 +73,16 @@ pub enum Direction {
     Debit,
 }
 
+impl Direction {
+    /// Its name in requests, answers and items.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Credit => "CREDIT",
+            Self::Debit => "DEBIT",
+        }
+    }
+}
+
 /// A ledger entry.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Entry {
