@@ -4,7 +4,7 @@
 
 use std::{fmt, str::FromStr};
 
-use crate::{email::Email, money::Currency, phone::Region};
+use crate::{email::Email, money::Currency, phone::Region, username::ReservedUsernames};
 
 /// Everything a function may be configured with.
 #[derive(Debug, Clone)]
@@ -21,6 +21,8 @@ pub struct Config {
     pub login: LoginConfig,
     /// The deployment's one currency.
     pub currency: Currency,
+    /// Usernames that nobody may choose, `RESERVED_USERNAMES`.
+    pub reserved_usernames: ReservedUsernames,
     /// The bucket of identity documents, `KYC_BUCKET`.
     pub kyc_bucket: String,
     /// The namespace of metrics, `METRICS_NAMESPACE`. Without one, none are written.
@@ -174,6 +176,10 @@ impl Config {
         let audience = settings.required("TOKEN_AUDIENCE");
         let phone_region = settings.parsed("PHONE_REGION", "NP");
         let currency = settings.parsed("CURRENCY", "NPR");
+        let reserved_usernames = settings.parsed(
+            "RESERVED_USERNAMES",
+            "admin,administrator,root,support,help,staff,system,api,official",
+        );
         let otp = settings.otp();
         let policy = settings.parsed("LOGIN_POLICY", "any");
         let identifier_changed_message = settings.text(
@@ -193,6 +199,7 @@ impl Config {
                 source_max_failures: source_max_failures?,
             },
             currency: currency?,
+            reserved_usernames: reserved_usernames?,
             kyc_bucket: kyc_bucket?,
             metrics_namespace: settings.optional("METRICS_NAMESPACE"),
         })
