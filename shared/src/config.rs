@@ -7,7 +7,7 @@ use std::{fmt, str::FromStr};
 #[cfg(feature = "time-zone")]
 use jiff::tz::TimeZone;
 
-use crate::{email::Email, money::Currency, phone::Region};
+use crate::{email::Email, money::Currency, phone::Region, username::ReservedUsernames};
 
 /// Everything a function may be configured with.
 #[derive(Debug, Clone)]
@@ -27,6 +27,8 @@ pub struct Config {
     /// Where the days and months of usage statistics begin, `TIME_ZONE`.
     #[cfg(feature = "time-zone")]
     pub time_zone: TimeZone,
+    /// Usernames that nobody may choose, `RESERVED_USERNAMES`.
+    pub reserved_usernames: ReservedUsernames,
     /// The bucket of identity documents, `KYC_BUCKET`.
     pub kyc_bucket: String,
     /// The namespace of metrics, `METRICS_NAMESPACE`. Without one, none are written.
@@ -182,6 +184,10 @@ impl Config {
         let currency = settings.parsed("CURRENCY", "NPR");
         #[cfg(feature = "time-zone")]
         let time_zone = settings.time_zone();
+        let reserved_usernames = settings.parsed(
+            "RESERVED_USERNAMES",
+            "admin,administrator,root,support,help,staff,system,api,official",
+        );
         let otp = settings.otp();
         let policy = settings.parsed("LOGIN_POLICY", "any");
         let identifier_changed_message = settings.text(
@@ -203,6 +209,7 @@ impl Config {
             currency: currency?,
             #[cfg(feature = "time-zone")]
             time_zone: time_zone?,
+            reserved_usernames: reserved_usernames?,
             kyc_bucket: kyc_bucket?,
             metrics_namespace: settings.optional("METRICS_NAMESPACE"),
         })

@@ -8,6 +8,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
 use crate::{
     id::{UploadId, UserId},
+    text,
     value::Invalid,
 };
 
@@ -56,24 +57,27 @@ pub struct DocumentNumber(String);
 impl DocumentNumber {
     /// The shortest and the longest, characters.
     const CHARS: std::ops::RangeInclusive<usize> = 3..=40;
-    /// What people put between the digits; two numbers that differ in these only are one.
-    const SEPARATORS: [char; 4] = [' ', '-', '/', '.'];
+    /// What people put between the digits, beside spaces and hyphens. Two numbers that differ in
+    /// these only are one.
+    const SEPARATORS: [char; 2] = ['/', '.'];
     const MAX_SHOWN: usize = 4;
 
-    /// Reads a number: ASCII letters and digits (those of Devanagari too), and separators.
+    /// Reads a number: ASCII letters, digits of any script, and separators.
+    ///
+    /// # Errors
+    /// `invalid_document_number`, `too_short`, `too_long`.
     pub fn parse(text: &str) -> Result<Self, Invalid> {
-        let text = text.trim_matches(' ');
-        let length = text.chars().count();
-        if length > *Self::CHARS.end() {
-            return Err(Invalid { code: "too_long", detail: "This is too long." });
+        let text = text::trim(text);
+        if text.chars().count() > *Self::CHARS.end() {
+            return Err(text::TOO_LONG);
         }
         let normal = normalised(text).ok_or(Invalid {
             code: "invalid_document_number",
             detail: "This may have letters, digits, spaces and - / . only.",
         })?;
         match normal.len() < *Self::CHARS.start() {
-            true => Err(Invalid { code: "too_short", detail: "This is too short." }),
-            false => Ok(Self(text.to_owned())),
+            true => Err(text::TOO_SHORT),
+            false => Ok(Self(text::line(text, Self::CHARS)?)),
         }
     }
 
@@ -92,7 +96,7 @@ impl DocumentNumber {
     pub fn masked(&self) -> String {
         let counted = || {
             let all = self.0.chars().enumerate();
-            all.filter(|(_, c)| !Self::SEPARATORS.contains(c)).map(|(at, _)| at)
+            all.filter(|(_, c)| c.is_alphanumeric()).map(|(at, _)| at)
         };
         let count = counted().count();
         let shown = Self::MAX_SHOWN.min(count / 2);
@@ -104,14 +108,9 @@ impl DocumentNumber {
 
 /// `None` where there is a character that no number has.
 fn normalised(text: &str) -> Option<String> {
-    let kept = text.chars().filter(|c| !DocumentNumber::SEPARATORS.contains(c));
-    kept.map(|c| match c {
-        'A'..='Z' | '0'..='9' => Some(c),
-        'a'..='z' => Some(c.to_ascii_uppercase()),
-        '०'..='९' => char::from_digit(u32::from(c) - u32::from('०'), 10),
-        _ => None,
-    })
-    .collect()
+    let plain = text::with_plain_digits(text);
+    let kept = plain.chars().filter(|c| !DocumentNumber::SEPARATORS.contains(c));
+    kept.map(|c| c.is_ascii_alphanumeric().then_some(c.to_ascii_uppercase())).collect()
 }
 
 impl fmt::Debug for DocumentNumber {
@@ -172,14 +171,13 @@ pub enum ContentType {
 }
 
 impl ContentType {
-    /// Reads its media type.
+    /// Reads its media type, whose case does not matter (RFC 9110, 8.3.1).
     pub fn parse(text: &str) -> Result<Self, Invalid> {
-        [Self::Jpeg, Self::Png, Self::Pdf].into_iter().find(|kind| kind.as_str() == text).ok_or(
-            Invalid {
-                code: "invalid_content_type",
-                detail: "This must be image/jpeg, image/png or application/pdf.",
-            },
-        )
+        let is = |kind: &Self| kind.as_str().eq_ignore_ascii_case(text);
+        [Self::Jpeg, Self::Png, Self::Pdf].into_iter().find(is).ok_or(Invalid {
+            code: "invalid_content_type",
+            detail: "This must be image/jpeg, image/png or application/pdf.",
+        })
     }
 
     /// Its media type.
@@ -310,8 +308,13 @@ mod tests {
     #[test]
     fn a_number_is_the_same_however_it_is_typed() {
         let normal = |text: &str| DocumentNumber::parse(text).unwrap().normalised();
-        for text in ["27-01-70/12345", " 27 01 70 12345", "27.01.7012345", "२७-०१-७०-१२३४५"]
-        {
+        for text in [
+            "27-01-70/12345",
+            " 27 01 70 12345\r\n",
+            "27.01.7012345",
+            "२७-०१-७०-१२३४५",
+            "２７\u{2011}०१\u{a0}70/١٢٣٤٥",
+        ] {
             assert_eq!(normal(text), "27017012345", "{text}");
         }
         assert_eq!(normal("pa 012-34"), "PA01234");
@@ -327,7 +330,7 @@ mod tests {
         for short in ["", "12", "1-/. 2", "   "] {
             assert_eq!(code(short), Err("too_short"), "{short:?}");
         }
-        for bad in ["12_34", "1234\n", "１２３４", "АВ123", "12#4", "é1234"] {
+        for bad in ["12_34", "12\n34", "½1234", "АВ123", "12#4", "é1234"] {
             assert_eq!(code(bad), Err("invalid_document_number"), "{bad:?}");
         }
     }
@@ -388,9 +391,12 @@ mod tests {
         }
         for name in ["image/jpeg", "image/png", "application/pdf"] {
             let kind = ContentType::parse(name).unwrap();
+            assert_eq!(ContentType::parse(&name.to_uppercase()), Ok(kind));
             assert_eq!(serde_json::to_value(kind).unwrap(), name);
         }
-        assert!(ContentType::parse("image/svg+xml").is_err());
+        for bad in ["image/svg+xml", "image/png; q=1", "image/jpg", "image", ""] {
+            assert!(ContentType::parse(bad).is_err(), "{bad}");
+        }
         assert!(DocumentType::parse("passport").is_err());
     }
 }

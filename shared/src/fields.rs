@@ -4,14 +4,23 @@ use std::borrow::Cow;
 
 use jiff::Timestamp;
 use serde::de::{DeserializeOwned, IntoDeserializer, value::StrDeserializer};
-use serde_json::{Map, Value};
+use serde_json::{Map, Number, Value};
 
-use crate::{money::Currency, phone::Region, problem::FieldError, value::Invalid};
+use crate::{
+    money::Currency, phone::Region, problem::FieldError, text, username::ReservedUsernames,
+    value::Invalid,
+};
 
 /// A request body: a JSON object whose fields are parsed one by one.
 pub trait Body: Sized {
     /// Takes what it needs from `fields`; `None` when any of it was refused.
     fn read(fields: &mut Fields) -> Option<Self>;
+}
+
+/// The query of a list.
+pub trait List: Body {
+    /// The names of its parameters. Names are case-sensitive.
+    const PARAMETERS: &'static [&'static str];
 }
 
 /// The fields of a JSON object, and what was wrong with those read so far. Fields that nothing
@@ -22,10 +31,12 @@ pub struct Fields {
     /// What some values are read by.
     pub context: Context,
     errors: Vec<FieldError>,
+    /// Whether they are a query's parameters.
+    is_query: bool,
 }
 
 /// What the meaning of some texts depends on.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub struct Context {
     /// The region that phone numbers without a country code belong to.
     pub region: Region,
@@ -33,6 +44,8 @@ pub struct Context {
     pub currency: Currency,
     /// The present, which dates are compared with.
     pub now: Timestamp,
+    /// Usernames that nobody may choose.
+    pub reserved_usernames: ReservedUsernames,
 }
 
 /// What a request that merges says of a field.
@@ -67,11 +80,52 @@ const WRONG_LENGTH: Invalid =
     Invalid { code: "wrong_length", detail: "This has too few or too many elements." };
 const NOT_A_BOOLEAN: Invalid =
     Invalid { code: "wrong_type", detail: "This must be true or false." };
+const TOO_LARGE: Invalid = Invalid { code: "too_large", detail: "This is too large." };
+const TOO_SMALL: Invalid = Invalid { code: "too_small", detail: "This is too small." };
+const REPEATED: Invalid =
+    Invalid { code: "repeated", detail: "This parameter may be given only once." };
+const UNKNOWN: Invalid =
+    Invalid { code: "unknown_parameter", detail: "This operation has no such parameter." };
+
+/// The largest integer up to which a double has every integer (RFC 8259, 6).
+const MAX_SAFE_INTEGER: u64 = (1 << 53) - 1;
+/// Unknown parameters that a problem names, and characters of each name.
+const MAX_UNKNOWN: usize = 10;
+const MAX_NAME_CHARS: usize = 50;
 
 impl Fields {
     /// The fields of `object`.
     pub fn new(object: Map<String, Value>, context: Context) -> Self {
-        Self { object, context, errors: Vec::new() }
+        Self { object, context, errors: Vec::new(), is_query: false }
+    }
+
+    /// The parameters of a query string. An empty one counts as absent. One that is given twice is an
+    /// array, which no parameter is.
+    pub fn from_query(query: &str, context: Context) -> Self {
+        let mut object = Map::new();
+        for (name, value) in form_urlencoded::parse(query.as_bytes()) {
+            if text::trim(&value).is_empty() {
+                continue;
+            }
+            let value = Value::String(value.into_owned());
+            let value = match object.remove(&*name) {
+                None => value,
+                Some(_) => Value::Array(Vec::new()),
+            };
+            object.insert(name.into_owned(), value);
+        }
+        Self { is_query: true, ..Self::new(object, context) }
+    }
+
+    /// A refusal of each parameter that is not one of `known`.
+    pub fn unknown_parameters(&self, known: &[&str]) -> Vec<FieldError> {
+        let unknown = self.object.keys().filter(|name| !known.contains(&name.as_str()));
+        let error = |name: &String| FieldError {
+            field: name.chars().take(MAX_NAME_CHARS).collect::<String>().into(),
+            code: UNKNOWN.code,
+            detail: UNKNOWN.detail.into(),
+        };
+        unknown.take(MAX_UNKNOWN).map(error).collect()
     }
 
     /// Reads a whole body, or says what was wrong with each field.
@@ -82,7 +136,7 @@ impl Fields {
         }
     }
 
-    /// A string that must be there.
+    /// A string that must be there, read without white space at its ends.
     pub fn required<T>(
         &mut self,
         name: &'static str,
@@ -102,8 +156,31 @@ impl Fields {
         }
     }
 
-    /// A string that may be absent or null. The outer `None` says that it was refused.
+    /// A password that must be there: a string that is read exactly as it came.
+    pub fn required_password<T>(
+        &mut self,
+        name: &'static str,
+        parse: impl FnOnce(&str) -> Result<T, Invalid>,
+    ) -> Option<T> {
+        match self.optional_password(name, parse)? {
+            Some(value) => Some(value),
+            None => self.refuse(name, REQUIRED),
+        }
+    }
+
+    /// A string that may be absent or null, read without white space at its ends. The outer `None`
+    /// says that it was refused.
     pub fn optional<T>(
+        &mut self,
+        name: &'static str,
+        parse: impl FnOnce(&str) -> Result<T, Invalid>,
+    ) -> Option<Option<T>> {
+        self.optional_password(name, |given| parse(text::trim(given)))
+    }
+
+    /// A password that may be absent or null: a string that is read exactly as it came. The outer
+    /// `None` says that it was refused.
+    pub fn optional_password<T>(
         &mut self,
         name: &'static str,
         parse: impl FnOnce(&str) -> Result<T, Invalid>,
@@ -111,6 +188,7 @@ impl Fields {
         let parsed = match self.object.get(name) {
             None | Some(Value::Null) => return Some(None),
             Some(Value::String(text)) => parse(text),
+            Some(Value::Array(_)) if self.is_query => Err(REPEATED),
             Some(_) => Err(NOT_A_STRING),
         };
         match parsed {
@@ -119,7 +197,8 @@ impl Fields {
         }
     }
 
-    /// A whole number that may be absent or null.
+    /// A whole number that may be absent or null. `1000.0` is one, as in JSON Schema. `parse` is
+    /// given the nearest `i64` of a number that is out of range, and names the bound.
     pub fn optional_integer<T>(
         &mut self,
         name: &'static str,
@@ -127,7 +206,7 @@ impl Fields {
     ) -> Option<Option<T>> {
         let parsed = match self.object.get(name) {
             None | Some(Value::Null) => return Some(None),
-            Some(Value::Number(number)) => number.as_i64().ok_or(NOT_AN_INTEGER).and_then(parse),
+            Some(Value::Number(number)) => integer(number, parse),
             Some(_) => Err(NOT_AN_INTEGER),
         };
         match parsed {
@@ -172,7 +251,7 @@ impl Fields {
             Some(Value::Object(object)) => object,
             Some(_) => return self.refuse(name, NOT_AN_OBJECT),
         };
-        let mut within = Self::new(object, self.context);
+        let mut within = Self::new(object, self.context.clone());
         let value = read(&mut within).filter(|_| within.errors.is_empty());
         for error in within.errors {
             let field = format!("{name}.{}", error.field).into();
@@ -238,7 +317,7 @@ impl Fields {
         let mut objects = Vec::with_capacity(elements.len());
         for (number, element) in elements.into_iter().enumerate() {
             match element {
-                Value::Object(object) => objects.push(Self::new(object, self.context)),
+                Value::Object(object) => objects.push(Self::new(object, self.context.clone())),
                 _ => self.refuse_at(format!("{name}[{number}]"), NOT_AN_OBJECT),
             }
         }
@@ -285,116 +364,31 @@ pub fn one_of<T: DeserializeOwned>(text: &str, invalid: Invalid) -> Result<T, In
     T::deserialize(word).map_err(|_| invalid)
 }
 
-/// A time, RFC 3339.
+/// A text of one line, from 1 to `MAX` characters.
 ///
 /// # Errors
-/// `invalid_time`.
-pub fn time(text: &str) -> Result<Timestamp, Invalid> {
-    text.parse()
-        .map_err(|_| Invalid { code: "invalid_time", detail: "This must be a time, RFC 3339." })
+/// As [`text::line`].
+pub fn text<const MAX: usize>(given: &str) -> Result<String, Invalid> {
+    text::line(given, 1..=MAX)
 }
 
-/// Parses nothing: the text as it is, from 1 to `MAX` characters.
-pub fn text<const MAX: usize>(text: &str) -> Result<String, Invalid> {
-    match text.chars().count() {
-        0 => Err(Invalid { code: "too_short", detail: "This must not be empty." }),
-        length if length > MAX => Err(Invalid { code: "too_long", detail: "This is too long." }),
-        _ => Ok(text.to_owned()),
+/// Reads a number of JSON as an integer, without a loss of precision.
+fn integer<T>(
+    number: &Number,
+    parse: impl FnOnce(i64) -> Result<T, Invalid>,
+) -> Result<T, Invalid> {
+    if let Some(exact) = number.as_i64() {
+        return parse(exact);
+    }
+    let double = number.as_f64().filter(|double| double.fract() == 0.0).ok_or(NOT_AN_INTEGER)?;
+    #[allow(clippy::cast_possible_truncation, reason = "a cast takes the nearest integer")]
+    let nearest = double as i64;
+    match nearest {
+        _ if nearest.unsigned_abs() <= MAX_SAFE_INTEGER => parse(nearest),
+        _ if nearest > 0 => parse(i64::MAX).and(Err(TOO_LARGE)),
+        _ => parse(i64::MIN).and(Err(TOO_SMALL)),
     }
 }
 
 #[cfg(test)]
-mod tests {
-    use serde_json::json;
-
-    use super::*;
-
-    #[derive(Debug)]
-    struct Sample;
-
-    impl Body for Sample {
-        fn read(fields: &mut Fields) -> Option<Self> {
-            let name = fields.required("name", text::<5>);
-            let nick = fields.optional("nick", text::<5>);
-            let all = fields.flag("all");
-            name?;
-            nick?;
-            all?;
-            Some(Self)
-        }
-    }
-
-    fn context() -> Context {
-        Context {
-            region: "NP".parse().unwrap(),
-            currency: "NPR".parse().unwrap(),
-            now: Timestamp::UNIX_EPOCH,
-        }
-    }
-
-    fn errors(value: Value) -> Vec<(String, &'static str)> {
-        let Value::Object(object) = value else { panic!("an object") };
-        let fields = Fields::new(object, context());
-        let errors = fields.parse::<Sample>().err().unwrap_or_default();
-        errors.into_iter().map(|error| (error.field.into_owned(), error.code)).collect()
-    }
-
-    #[test]
-    fn every_bad_field_is_named_at_once() {
-        let found = errors(json!({"nick": 7, "all": "yes", "other": []}));
-        let expected = [("name", "required"), ("nick", "wrong_type"), ("all", "wrong_type")];
-        assert_eq!(found, expected.map(|(field, code)| (field.to_owned(), code)));
-    }
-
-    #[derive(Debug)]
-    struct Nested;
-
-    impl Body for Nested {
-        fn read(fields: &mut Fields) -> Option<Self> {
-            let outer = fields.required_object("outer", |outer| {
-                let size = outer.required_integer("size", Ok);
-                let inner =
-                    outer.optional_object("inner", |inner| inner.required("name", text::<5>));
-                size.zip(inner)
-            });
-            outer.map(|_| Self)
-        }
-    }
-
-    #[test]
-    fn fields_of_an_object_are_named_after_it() {
-        let errors = |value: Value| {
-            let Value::Object(object) = value else { panic!("an object") };
-            let found = Fields::new(object, context()).parse::<Nested>().err().unwrap_or_default();
-            found.into_iter().map(|error| format!("{} {}", error.field, error.code)).collect()
-        };
-        let all: [(Value, &[&str]); 6] = [
-            (json!({"outer": {"size": 1, "inner": {"name": "a"}}}), &[]),
-            (json!({"outer": {"size": 1, "inner": null}}), &[]),
-            (json!({"outer": null}), &["outer required"]),
-            (json!({"outer": [1]}), &["outer wrong_type"]),
-            (json!({"outer": {"inner": 7}}), &["outer.size required", "outer.inner wrong_type"]),
-            (
-                json!({"outer": {"size": 1.5, "inner": {"name": ""}}}),
-                &["outer.size wrong_type", "outer.inner.name too_short"],
-            ),
-        ];
-        for (value, expected) in all {
-            let found: Vec<String> = errors(value);
-            assert_eq!(found, expected);
-        }
-    }
-
-    #[test]
-    fn an_edit_keeps_clears_or_sets() {
-        assert_eq!(Edit::Keep.apply(Some(1)), Some(1));
-        assert_eq!(Edit::Clear.apply(Some(1)), None);
-        assert_eq!(Edit::Set(2).apply(Some(1)), Some(2));
-    }
-
-    #[test]
-    fn null_is_absent() {
-        assert!(errors(json!({"name": "a", "nick": null, "all": null})).is_empty());
-        assert_eq!(errors(json!({"name": null})), [("name".to_owned(), "required")]);
-    }
-}
+mod tests;

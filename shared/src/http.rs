@@ -16,7 +16,7 @@ use serde_json::{Map, Value};
 use crate::{
     clock::Clock,
     config::Config,
-    fields::{Body, Context, Fields},
+    fields::{Body, Context, Fields, List},
     operation::{self, Lookup},
     problem::{Code, Problem},
     value::Invalid,
@@ -132,10 +132,11 @@ where
 {
     let config = Arc::<Config>::from_ref(state);
     let now = Clock::from_ref(state).now();
-    Context { region: config.phone_region, currency: config.currency, now }
+    let reserved_usernames = config.reserved_usernames.clone();
+    Context { region: config.phone_region, currency: config.currency, now, reserved_usernames }
 }
 
-/// The query's parameters, read like a body's fields. One that is given twice counts once.
+/// The query's parameters, read like a body's fields. Those that nothing reads are ignored.
 #[derive(Debug)]
 pub struct Query<T>(pub T);
 
@@ -149,13 +150,51 @@ where
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
-        let query = parts.uri.query().unwrap_or_default();
-        let pairs = form_urlencoded::parse(query.as_bytes());
-        let object =
-            pairs.map(|(name, value)| (name.into_owned(), Value::String(value.into_owned())));
-        let fields = Fields::new(object.collect(), context(state));
+        let fields = Fields::from_query(parts.uri.query().unwrap_or_default(), context(state));
         let read = fields.parse().map(Self).map_err(Problem::validation);
         read.map_err(Problem::before_the_gate)
+    }
+}
+
+/// The query's parameters of a list, none of which is unknown: a mistyped filter must not return
+/// everything.
+#[derive(Debug)]
+pub struct ListQuery<T>(pub T);
+
+impl<T, S> FromRequestParts<S> for ListQuery<T>
+where
+    T: List,
+    Arc<Config>: FromRef<S>,
+    Clock: FromRef<S>,
+    S: Send + Sync,
+{
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
+        let query = parts.uri.query().unwrap_or_default();
+        read_list(query, context(state)).map(Self).map_err(Problem::before_the_gate)
+    }
+}
+
+/// Reads the query of a list.
+///
+/// # Errors
+/// 400 `unknown_parameter` where a parameter is unknown, else 400 `validation_failed`: each names all
+/// that is wrong.
+pub fn read_list<T: List>(query: &str, context: Context) -> Result<T, Problem> {
+    let fields = Fields::from_query(query, context);
+    let mut errors = fields.unknown_parameters(T::PARAMETERS);
+    let code = match errors.is_empty() {
+        true => Code::ValidationFailed,
+        false => Code::UnknownParameter,
+    };
+    match fields.parse() {
+        Ok(list) if errors.is_empty() => Ok(list),
+        Ok(_) => Err(Problem::fields(code, errors)),
+        Err(others) => {
+            errors.extend(others);
+            Err(Problem::fields(code, errors))
+        }
     }
 }
 

@@ -5,6 +5,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 use crate::{
     email::Email,
     phone::{PhoneNumber, Region},
+    text,
     value::Invalid,
 };
 
@@ -34,7 +35,12 @@ impl Identifier {
 
     /// Reads an e-mail address where there is an `@`, else a phone number, which belongs to
     /// `default` when it has no country code.
+    ///
+    /// # Errors
+    /// `invalid_identifier`, `too_long`.
     pub fn parse(text: &str, default: Region) -> Result<Self, Invalid> {
+        let text = text::trim(text);
+        text::within(text.chars().count(), 0..=Email::MAX_BYTES)?;
         let parsed = if text.contains('@') {
             Email::parse(text).map(Self::Email)
         } else {
@@ -137,6 +143,7 @@ mod tests {
         for bad in ["", "@", "sita", "9841234567@", "+977@9841234567"] {
             assert_eq!(parse(bad), Err(Identifier::INVALID), "{bad}");
         }
+        assert_eq!(parse(&"9".repeat(255)), Err(text::TOO_LONG));
     }
 
     proptest! {

@@ -4,6 +4,7 @@ use crate::{
     fields::{Body, Fields},
     money::{Amount, Points},
     table::wallet::{Asset, Balance, Direction},
+    text,
     value::Invalid,
 };
 
@@ -59,12 +60,20 @@ impl Body for Movement {
             }
         });
         let amount = fields.optional("amount", |text| {
-            let amount = Amount::parse(text, currency)?;
-            if amount.is_zero() { Err(NOT_POSITIVE) } else { Ok(Quantity::Money(amount)) }
+            let (negative, text) = match text.strip_prefix('-') {
+                Some(rest) => (true, rest),
+                None => (false, text),
+            };
+            match Amount::parse(text, currency) {
+                Ok(amount) if !negative && !amount.is_zero() => Ok(Quantity::Money(amount)),
+                Err(invalid) if !negative => Err(invalid),
+                Ok(_) | Err(Amount::TOO_LARGE) => Err(NOT_POSITIVE),
+                Err(invalid) => Err(invalid),
+            }
         });
-        let points = fields.optional_integer("points", |number| {
-            let points = Points::new(number).filter(|points| !points.is_zero());
-            points.map(Quantity::Points).ok_or(NOT_POSITIVE)
+        let points = fields.optional_integer("points", |number| match number {
+            ..1 => Err(NOT_POSITIVE),
+            _ => Points::new(number).map(Quantity::Points).ok_or(TOO_MANY_POINTS),
         });
         let quantity = match (amount?, points?) {
             (Some(quantity), None) | (None, Some(quantity)) => Some(quantity),
@@ -78,6 +87,8 @@ impl Body for Movement {
 
 const NOT_POSITIVE: Invalid =
     Invalid { code: "not_positive", detail: "This must be more than nothing." };
+const TOO_MANY_POINTS: Invalid =
+    Invalid { code: "too_large", detail: "This is more than an account can hold." };
 
 fn refuse_both(fields: &mut Fields, code: &'static str) -> Option<Quantity> {
     let one = Invalid { code, detail: "Give either amount or points." };
@@ -85,16 +96,12 @@ fn refuse_both(fields: &mut Fields, code: &'static str) -> Option<Quantity> {
     fields.refuse("points", one)
 }
 
-/// A word or a sentence about an entry: 1 to 200 characters, none of them a control character.
+/// A word or a sentence about an entry: one line of 1 to 200 characters.
 ///
 /// # Errors
-/// `invalid_text`.
+/// As [`text::line`].
 pub fn remark(text: &str) -> Result<String, Invalid> {
-    let fits = (1..=MAX_TEXT_CHARS).contains(&text.chars().count());
-    let plain = !text.chars().any(char::is_control) && !text.trim().is_empty();
-    (fits && plain)
-        .then(|| text.trim().to_owned())
-        .ok_or(Invalid { code: "invalid_text", detail: "This must be 1 to 200 characters." })
+    text::line(text, 1..=MAX_TEXT_CHARS)
 }
 
 /// Why a movement cannot be made.

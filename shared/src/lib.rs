@@ -50,10 +50,12 @@ pub mod profile;
 pub mod purpose;
 pub mod referral;
 pub mod refresh;
+pub mod rfc3339;
 pub mod secret;
 #[cfg(feature = "sms")]
 pub mod sms;
 pub mod table;
+pub mod text;
 pub mod token;
 pub mod username;
 pub mod value;

@@ -73,10 +73,14 @@ impl Amount {
     /// within what a double holds exactly, for clients that make one of it.
     pub const MAX_MINOR: i64 = 999_999_999_999_999;
 
-    const INVALID: Invalid = Invalid {
-        code: "invalid_amount",
-        detail: "This must be an amount like \"25.00\", with no more digits than the currency has.",
+    const INVALID: Invalid =
+        Invalid { code: "invalid_amount", detail: "This must be a decimal number like \"25.00\"." };
+    const TOO_MANY_DECIMALS: Invalid = Invalid {
+        code: "too_many_decimals",
+        detail: "This has more digits after the point than the currency.",
     };
+    pub(crate) const TOO_LARGE: Invalid =
+        Invalid { code: "too_large", detail: "This is more than an account can hold." };
 
     /// The amount of so many minor units; `None` below zero or above [`Amount::MAX_MINOR`].
     pub fn from_minor(minor: i64) -> Option<Self> {
@@ -85,30 +89,25 @@ impl Amount {
 
     /// Reads a decimal string: `25`, `25.5`, `25.00`, up to the currency's digits. No sign, no
     /// exponent, no space, no separator, and as in JSON no needless leading zero.
+    ///
+    /// # Errors
+    /// `invalid_amount`, `too_many_decimals`, `too_large`.
     pub fn parse(text: &str, currency: Currency) -> Result<Self, Invalid> {
-        Self::read(text, currency).ok_or(Self::INVALID)
-    }
-
-    fn read(text: &str, currency: Currency) -> Option<Self> {
         let (major, fraction) = match text.split_once('.') {
-            Some((_, "")) => return None,
+            Some((_, "")) => return Err(Self::INVALID),
             Some(parts) => parts,
             None => (text, ""),
         };
-        let missing = currency.digits().checked_sub(fraction.len().try_into().ok()?)?;
         let digits = |part: &str| part.bytes().all(|byte| byte.is_ascii_digit());
         let leading_zero = major.len() > 1 && major.starts_with('0');
-        // Without this bound on its length a hostile text would be read for long.
-        if major.is_empty()
-            || major.len() > 15
-            || leading_zero
-            || !digits(major)
-            || !digits(fraction)
-        {
-            return None;
+        if major.is_empty() || leading_zero || !digits(major) || !digits(fraction) {
+            return Err(Self::INVALID);
         }
-        let minor: i64 = format!("{major}{fraction}").parse().ok()?;
-        Self::from_minor(minor.checked_mul(10_i64.pow(missing))?)
+        let decimals = u32::try_from(fraction.len()).unwrap_or(u32::MAX);
+        let missing = currency.digits().checked_sub(decimals).ok_or(Self::TOO_MANY_DECIMALS)?;
+        let minor = format!("{major}{fraction}").parse::<i64>().ok();
+        let minor = minor.and_then(|minor| minor.checked_mul(10_i64.pow(missing)));
+        minor.and_then(Self::from_minor).ok_or(Self::TOO_LARGE)
     }
 
     /// The amount in minor units.

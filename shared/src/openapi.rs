@@ -18,9 +18,10 @@ use utoipa::{PartialSchema, ToSchema};
 
 pub use self::{problem::components, schema::Schemas};
 use crate::{
-    fields::{Body, Context, Fields},
+    fields::{Body, Context, Fields, List},
+    http::read_list,
     operation::{self, Caller, Lookup, Operation},
-    problem::{Code, FieldError},
+    problem::{Code, FieldError, Problem},
 };
 
 /// The 401 of every operation that takes an access token.
@@ -32,6 +33,15 @@ const BODY_CODES: [Code; 4] =
 
 /// Reads an object as an operation itself does.
 pub type Reader = fn(Map<String, Value>, Context) -> Result<(), Vec<FieldError>>;
+
+/// A query string: how an operation reads it.
+#[derive(Debug, Clone, Copy)]
+pub struct QueryDoc {
+    /// Whether it is a list's, which refuses unknown parameters.
+    pub is_list: bool,
+    /// How the operation reads it.
+    pub read: fn(&str, Context) -> Result<(), Problem>,
+}
 
 /// A request body: how it is documented and how it is read.
 #[derive(Debug, Clone)]
@@ -87,6 +97,8 @@ pub struct OperationDoc {
     pub schemas: Schemas,
     /// Its request body, if it reads one.
     pub body: Option<BodyDoc>,
+    /// Its query, if it reads one.
+    pub query: Option<QueryDoc>,
     id: &'static str,
     summary: &'static str,
     description: &'static str,
@@ -109,6 +121,7 @@ impl OperationDoc {
             operation,
             schemas: Schemas::default(),
             body: None,
+            query: None,
             id,
             summary,
             description: "",
@@ -182,11 +195,38 @@ impl OperationDoc {
         self.parameter::<T>("path", name, description)
     }
 
-    /// The query string: each property of `S` is a parameter.
-    pub fn query<S: PartialSchema>(mut self) -> Self {
+    /// The query string: each property of `S` is a parameter, `B` reads them.
+    pub fn query<S: PartialSchema, B: Body>(self) -> Self {
+        let read = |query: &str, context| {
+            let fields = Fields::from_query(query, context);
+            fields.parse::<B>().map(drop).map_err(Problem::validation)
+        };
+        self.query_read_by::<S>(QueryDoc { is_list: false, read })
+    }
+
+    /// The query string of a list: each property of `S` is a parameter, `L` reads them.
+    ///
+    /// # Panics
+    /// When `S` documents other parameters than `L` reads.
+    pub fn list<S: PartialSchema, L: List>(self) -> Self {
+        let read = |query: &str, context| read_list::<L>(query, context).map(drop);
+        let doc = self.query_read_by::<S>(QueryDoc { is_list: true, read });
+        let documented: BTreeSet<_> =
+            doc.query_parameters().filter_map(|p| p["name"].as_str()).collect();
+        assert_eq!(documented, L::PARAMETERS.iter().copied().collect(), "{}", doc.id);
+        doc.problems(&[Code::UnknownParameter, Code::InvalidCursor])
+    }
+
+    fn query_read_by<S: PartialSchema>(mut self, query: QueryDoc) -> Self {
         let schema = serde_json::to_value(S::schema()).unwrap_or_default();
         self.parameters.extend(schema::query_parameters(&schema));
+        self.query = Some(query);
         self.problems(&[Code::ValidationFailed])
+    }
+
+    /// The Parameter Objects of its query.
+    pub fn query_parameters(&self) -> impl Iterator<Item = &Value> {
+        self.parameters.iter().filter(|parameter| parameter["in"] == "query")
     }
 
     fn parameter<T: PartialSchema>(mut self, place: &str, name: &str, description: &str) -> Self {

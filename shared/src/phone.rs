@@ -5,7 +5,7 @@ use std::{fmt, str::FromStr};
 use rlibphonenumber::{PHONE_NUMBER_UTIL, PhoneNumberFormat, PhoneNumberType};
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
-use crate::value::Invalid;
+use crate::{text, value::Invalid};
 
 /// A country, ISO 3166-1 alpha-2.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -50,10 +50,13 @@ impl PhoneNumber {
 
     /// Reads a number as people write it; one without a country code belongs to `default`.
     ///
-    /// ASCII, Devanagari and full-width digits, a leading `+`, and punctuation between digits are
-    /// read. Extensions, letters and `tel:` parameters are refused with everything else: a code
+    /// Digits of any script, a leading `+`, and punctuation between digits are read. Extensions, letters and `tel:` parameters are refused with everything else: a code
     /// cannot be sent to them. The number must be assignable under its country's numbering plan.
+    ///
+    /// # Errors
+    /// `invalid_phone_number`, `too_long`.
     pub fn parse(text: &str, default: Region) -> Result<Self, Invalid> {
+        text::within(text.chars().count(), 0..=Self::MAX_CHARS)?;
         let plain = plain(text).ok_or(Self::INVALID)?;
         let number = PHONE_NUMBER_UTIL.parse(&plain, Some(default.0)).map_err(|_| Self::INVALID)?;
         if !number.is_valid() {
@@ -108,31 +111,18 @@ impl PhoneNumber {
 }
 
 /// The digits of `text`, after `+` if it starts with one. `None` if anything else is in it but
-/// punctuation that people, and the address books they copy from, put into phone numbers.
+/// punctuation that people put into phone numbers.
 fn plain(text: &str) -> Option<String> {
-    if text.chars().nth(PhoneNumber::MAX_CHARS).is_some() {
-        return None;
-    }
     let mut plain = String::with_capacity(text.len());
-    for char in text.chars() {
+    for char in text::with_plain_digits(text).chars() {
         match char {
             '0'..='9' => plain.push(char),
-            '०'..='९' => plain.push(digit(char, '०')),
-            '０'..='９' => plain.push(digit(char, '０')),
             '+' | '＋' if plain.is_empty() => plain.push('+'),
-            ' ' | '\t' | '-' | '.' | '/' | '(' | ')' => {}
-            // Non-breaking spaces, hyphens, and the direction marks of copied numbers.
-            '\u{a0}' | '\u{202f}' | '\u{2010}'..='\u{2015}' | '\u{2212}' => {}
-            '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' => {}
+            '.' | '/' | '(' | ')' => {}
             _ => return None,
         }
     }
     Some(plain)
-}
-
-/// The ASCII digit that `char` is in the script whose zero is `zero`.
-fn digit(char: char, zero: char) -> char {
-    char::from_digit(u32::from(char) - u32::from(zero), 10).unwrap_or('0')
 }
 
 impl fmt::Debug for PhoneNumber {
@@ -180,6 +170,8 @@ mod tests {
             " (984) 123.4567 ",
             "00 977 9841234567",
             "९८४१२३४५६७",
+            "٩٨٤١٢٣٤٥٦٧",
+            "९८४ १२३-4567",
             "+９７７ ९८४１२३४५६७",
             "\u{202a}+977\u{a0}984\u{2011}1234567\u{202c}",
         ] {
@@ -208,7 +200,7 @@ mod tests {
             "1-800-FLOWERS",
             "+9779841234567\0",
             "9841234567\r\n",
-            "٩٨٤١٢٣٤٥٦٧",
+            "98412345½7",
             "+99999999999",
             &" ".repeat(33),
             &"9".repeat(1_000_000),

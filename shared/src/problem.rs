@@ -42,6 +42,7 @@ codes! {
     ValidationFailed = "validation_failed", BAD_REQUEST, "Some fields are not valid";
     InvalidJson = "invalid_json", BAD_REQUEST, "The body is not valid JSON";
     InvalidCursor = "invalid_cursor", BAD_REQUEST, "The cursor is not valid";
+    UnknownParameter = "unknown_parameter", BAD_REQUEST, "The operation has no such parameter";
     UnsupportedMediaType = "unsupported_media_type", UNSUPPORTED_MEDIA_TYPE, "The body must be application/json";
     BodyTooLarge = "body_too_large", PAYLOAD_TOO_LARGE, "The body is too large";
     Forbidden = "forbidden", FORBIDDEN, "This is not allowed";
@@ -235,6 +236,11 @@ impl Problem {
     /// Its code.
     pub fn code(&self) -> Code {
         self.0.code
+    }
+
+    /// The fields that it names.
+    pub fn errors(&self) -> &[FieldError] {
+        &self.0.errors
     }
 
     /// Its status.

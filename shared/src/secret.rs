@@ -11,7 +11,7 @@ use sha2::{Digest as _, Sha256};
 use subtle::ConstantTimeEq;
 use zeroize::Zeroizing;
 
-use crate::value::Invalid;
+use crate::{text, value::Invalid};
 
 /// Random bytes from the operating system's CSPRNG: the one place that draws any.
 ///
@@ -184,13 +184,19 @@ impl Code {
         Self(Zeroizing::new(format!("{number:06}")))
     }
 
-    /// Reads exactly six ASCII digits; spaces around them, which pasting leaves, are dropped.
+    /// The longest text that is read, characters.
+    const MAX_CHARS: usize = 32;
+
+    /// Reads six digits of any script; spaces and hyphens do not matter.
+    ///
+    /// # Errors
+    /// `invalid_code`, `too_long`.
     pub fn parse(text: &str) -> Result<Self, Invalid> {
-        let text = text.trim_matches(' ');
-        if text.len() == 6 && text.bytes().all(|byte| byte.is_ascii_digit()) {
-            Ok(Self(Zeroizing::new(text.to_owned())))
-        } else {
-            Err(Self::INVALID)
+        text::within(text.chars().count(), 0..=Self::MAX_CHARS)?;
+        let digits = Zeroizing::new(text::with_plain_digits(text));
+        match digits.len() == 6 && digits.bytes().all(|byte| byte.is_ascii_digit()) {
+            true => Ok(Self(digits)),
+            false => Err(Self::INVALID),
         }
     }
 
@@ -281,10 +287,16 @@ mod tests {
         assert_eq!(Code::new([0; 16]).as_str(), "000000");
         assert_eq!(Code::new([255; 16]).as_str(), "211455");
         assert_eq!(Code::parse(" 012345 ").unwrap().as_str(), "012345");
-        for bad in ["", "12345", "1234567", "12345a", "+12345", "12 3456", "१२३४५६", "１２３４５６"]
+        for good in
+            ["12 3456", "123-456", "1-2 3\u{a0}4\u{2011}56", "१२३४५६", "१२३ ४५६", "１２３４５６"]
         {
-            assert!(Code::parse(bad).is_err(), "{bad}");
+            assert_eq!(Code::parse(good).unwrap().as_str(), "123456", "{good}");
         }
+        for bad in ["", "12345", "1234567", "12345a", "+12345", "123.456", "½23456", "123\n456"] {
+            assert_eq!(Code::parse(bad).unwrap_err().code, "invalid_code", "{bad}");
+        }
+        let spaced = format!("123{}456", " ".repeat(27));
+        assert_eq!(Code::parse(&spaced).unwrap_err().code, "too_long");
     }
 
     #[test]

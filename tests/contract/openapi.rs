@@ -6,6 +6,8 @@
 
 mod body;
 mod journey;
+mod query;
+mod text;
 
 use std::collections::BTreeSet;
 

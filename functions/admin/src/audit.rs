@@ -7,9 +7,9 @@ use jiff::Timestamp;
 use serde::Serialize;
 use shared::{
     canonical::Canonical,
-    cursor::{self, Limit, QueryBinding},
-    fields::{self, Body, Fields},
-    http::{Json, Query, Source},
+    cursor::{self, PageRequest, QueryBinding},
+    fields::{self, Body, Fields, List},
+    http::{Json, ListQuery, Source},
     id::{AuditId, UserId},
     problem::Problem,
     table::audit::{
@@ -25,8 +25,12 @@ use crate::{App, list::span};
 /// The query of a search.
 pub(crate) struct Search {
     wanted: Wanted,
-    limit: Limit,
-    cursor: Option<String>,
+    page: PageRequest,
+}
+
+impl List for Search {
+    const PARAMETERS: &'static [&'static str] =
+        &["user_id", "actor_id", "action", "from", "to", "limit", "cursor"];
 }
 
 impl Body for Search {
@@ -35,9 +39,7 @@ impl Body for Search {
         let actor = fields.optional("actor_id", UserId::parse);
         let action = fields.optional("action", action);
         let span = span(fields, "from", "to");
-        let limit = fields.optional("limit", Limit::parse);
-        // Whatever is wrong with it is said when it is opened.
-        let cursor = fields.optional("cursor", |text| Ok(text.to_owned()));
+        let page = PageRequest::read(fields);
         let whose = match (subject?, actor?) {
             (Some(subject), None) => Whose::About(subject),
             (None, Some(actor)) => Whose::By(actor),
@@ -49,11 +51,7 @@ impl Body for Search {
                 return fields.refuse("actor_id", one);
             }
         };
-        Some(Self {
-            wanted: Wanted { whose, action: action?, span: span? },
-            limit: limit?.unwrap_or_default(),
-            cursor: cursor?,
-        })
+        Some(Self { wanted: Wanted { whose, action: action?, span: span? }, page: page? })
     }
 }
 
@@ -122,22 +120,20 @@ pub(crate) async fn search(
     State(app): State<App>,
     claims: Claims,
     source: Source,
-    Query(query): Query<Search>,
+    ListQuery(query): ListQuery<Search>,
 ) -> Result<impl IntoResponse, Problem> {
     let now = app.clock.now();
     let (_, key) = app.cursor_keys.current(now).await?;
     let binding = QueryBinding::new(claims.user_id, &filters(&query.wanted));
-    let before = query.cursor.map(|text| cursor::open(&key, &binding, &text)).transpose();
-    let before = before
-        .map_err(Problem::invalid_cursor)?
-        .and_then(|position| AuditId::from_bytes(position.try_into().ok()?));
-    let page = search::page(&app.store, &query.wanted, before, query.limit.get());
+    let before: Option<AuditId> =
+        query.page.position(&key, &binding).map_err(Problem::invalid_cursor)?;
+    let page = search::page(&app.store, &query.wanted, before, query.page.limit());
     let (_, (mut entries, next)) = app.gate.enter_staff_beside(&claims, source, page).await?;
     // TTL only cleans.
     entries.retain(|entry| now < entry.expires_at);
     Ok(Json(PageView {
         results: entries.into_iter().map(EntryView::from).collect(),
-        next_cursor: next.map(|id| cursor::seal(&key, &binding, id.as_bytes())),
+        next_cursor: next.map(|id| cursor::seal(&key, &binding, &id)),
     }))
 }
 

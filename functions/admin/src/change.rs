@@ -10,7 +10,7 @@ use shared::{
         audit::Record,
         profile::Profile,
     },
-    username::Username,
+    username::WantedUsername,
     value::Invalid,
 };
 
@@ -19,7 +19,7 @@ use crate::list;
 /// What is to become of a user.
 #[derive(Clone)]
 pub(crate) struct Edits {
-    username: Option<Username>,
+    username: Option<WantedUsername>,
     status: Option<AccountStatus>,
     is_staff: Option<bool>,
     email_verified: Option<bool>,
@@ -29,7 +29,8 @@ pub(crate) struct Edits {
 
 impl Body for Edits {
     fn read(fields: &mut Fields) -> Option<Self> {
-        let username = fields.optional("username", Username::parse);
+        let context = fields.context.clone();
+        let username = fields.optional("username", |text| WantedUsername::parse(text, &context));
         let status = fields.optional("status", list::status);
         let is_staff = fields.optional_flag("is_staff");
         let email_verified = fields.optional_flag("email_verified");
@@ -66,7 +67,8 @@ impl Edits {
     /// What they make of a user.
     ///
     /// # Errors
-    /// 400 for an identifier that is to be verified and is not there.
+    /// 400 for an identifier that is to be verified and is not there, and for another username that
+    /// the account may not choose. The one that it has stays valid.
     pub(crate) fn apply(
         self,
         account: &Account,
@@ -75,12 +77,15 @@ impl Edits {
     ) -> Result<After, Problem> {
         let before = account.clone();
         let account = Account {
-            username: self.username.unwrap_or(before.username),
+            username: match &self.username {
+                Some(wanted) => wanted.name().clone(),
+                None => before.username.clone(),
+            },
             status: self.status.unwrap_or(before.status),
             is_staff: self.is_staff.unwrap_or(before.is_staff),
             email_verified: self.email_verified.unwrap_or(before.email_verified),
             phone_verified: self.phone_verified.unwrap_or(before.phone_verified),
-            ..before
+            ..before.clone()
         };
         const NONE: Invalid = Invalid { code: "no_identifier", detail: "There is none to verify." };
         if account.email_verified && account.email.is_none() {
@@ -88,6 +93,12 @@ impl Edits {
         }
         if account.phone_verified && account.phone_number.is_none() {
             return Err(Problem::invalid("phone_verified", NONE));
+        }
+        if let Some(wanted) = self.username.filter(|new| new.name().key() != before.username.key())
+        {
+            let own = [Kind::Phone, Kind::Email];
+            let own = own.into_iter().filter_map(|kind| account.verified_of_kind(kind));
+            wanted.check(own).map_err(|invalid| Problem::invalid("username", invalid))?;
         }
         let profile = match absent {
             Absent::Kept => self.profile.merge_into(profile.clone()),
@@ -194,7 +205,7 @@ pub(crate) fn describe(
 mod tests {
     use jiff::Timestamp;
     use serde_json::json;
-    use shared::{id::UserId, referral::ReferralCode};
+    use shared::{id::UserId, referral::ReferralCode, username::Username};
 
     use super::*;
 

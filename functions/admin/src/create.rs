@@ -24,7 +24,7 @@ use shared::{
         usage,
     },
     token::Claims,
-    username::Username,
+    username::WantedUsername,
     value::Invalid,
 };
 
@@ -35,14 +35,15 @@ const ATTEMPTS: usize = 4;
 
 /// Who is to have an account.
 pub(crate) struct NewUser {
-    username: Username,
+    username: WantedUsername,
     identifier: Identifier,
 }
 
 impl Body for NewUser {
     fn read(fields: &mut Fields) -> Option<Self> {
         let region = fields.context.region;
-        let username = fields.required("username", Username::parse);
+        let context = fields.context.clone();
+        let username = fields.required("username", |text| WantedUsername::parse(text, &context));
         let phone = fields.optional("phone_number", |text| PhoneNumber::parse(text, region));
         let email = fields.optional("email", Email::parse);
         let identifier = match (phone?, email?) {
@@ -51,7 +52,11 @@ impl Body for NewUser {
             (None, None) => refuse_both(fields, "required"),
             (Some(_), Some(_)) => refuse_both(fields, "only_one"),
         };
-        Some(Self { username: username?, identifier: identifier? })
+        let (username, identifier) = (username?, identifier?);
+        match username.check([identifier.clone()]) {
+            Ok(()) => Some(Self { username, identifier }),
+            Err(invalid) => fields.refuse("username", invalid),
+        }
     }
 }
 
@@ -78,8 +83,10 @@ pub(crate) async fn create(
     Json(body): Json<NewUser>,
 ) -> Result<(StatusCode, Response), Problem> {
     let now = app.clock.now();
-    let reads =
-        (account::username_claim(&body.username), account::identifier_claim(&body.identifier));
+    let reads = (
+        account::username_claim(body.username.name()),
+        account::identifier_claim(&body.identifier),
+    );
     let (staff, (username, identifier)) = app.gate.enter_staff(&claims, source, reads).await?;
     body.must_be_free(username.is_some(), identifier.is_some())?;
     let person = make(&app, &staff, &body, now).await?;
@@ -132,7 +139,7 @@ fn transaction(
     let opened = opening::open(&mut all, labels, account, &body.identifier, false, now, day)?;
     let record = staff
         .record(account.user_id, Action::UserCreated)
-        .with("username", body.username.masked())
+        .with("username", body.username.name().masked())
         .with(body.identifier.kind().field(), body.identifier.masked());
     audit::add(&mut all, Write::Other, &record, now)?;
     account::must_be_staff(&mut all, Write::Actor, staff.user_id());
@@ -148,7 +155,7 @@ impl NewUser {
         };
         Account {
             user_id: UserId::new(now, secret::random()),
-            username: self.username.clone(),
+            username: self.username.name().clone(),
             password_hash: None,
             email,
             email_verified: !is_phone,

@@ -10,12 +10,12 @@ use serde::Serialize;
 use serde_json::json;
 use shared::{
     canonical::Canonical,
-    cursor::{self, Limit, QueryBinding},
+    cursor::{self, PageRequest, QueryBinding},
     document::{ContentType, Document, DocumentType, Side},
     etag::IfMatch,
-    fields::{self, Body, Fields},
+    fields::{self, Body, Fields, List},
     gate::Staff,
-    http::{Json, PathParameter, Query, Source},
+    http::{Json, ListQuery, PathParameter, Source},
     id::{SubmissionId, UserId},
     problem::{Code, Problem},
     table::{
@@ -27,6 +27,7 @@ use shared::{
             review::{self, Decision},
         },
     },
+    text,
     token::Claims,
     value::Invalid,
 };
@@ -42,21 +43,18 @@ const MAX_REASON_CHARS: usize = 500;
 /// The query of a queue.
 pub(crate) struct Listing {
     status: KycStatus,
-    limit: Limit,
-    cursor: Option<String>,
+    page: PageRequest,
+}
+
+impl List for Listing {
+    const PARAMETERS: &'static [&'static str] = &["status", "limit", "cursor"];
 }
 
 impl Body for Listing {
     fn read(fields: &mut Fields) -> Option<Self> {
         let status = fields.optional("status", status);
-        let limit = fields.optional("limit", Limit::parse);
-        // Whatever is wrong with it is said when it is opened.
-        let cursor = fields.optional("cursor", |text| Ok(text.to_owned()));
-        Some(Self {
-            status: status?.unwrap_or(KycStatus::Pending),
-            limit: limit?.unwrap_or_default(),
-            cursor: cursor?,
-        })
+        let page = PageRequest::read(fields);
+        Some(Self { status: status?.unwrap_or(KycStatus::Pending), page: page? })
     }
 }
 
@@ -100,19 +98,17 @@ pub(crate) async fn list(
     State(app): State<App>,
     claims: Claims,
     source: Source,
-    Query(Listing { status, limit, cursor }): Query<Listing>,
+    ListQuery(Listing { status, page }): ListQuery<Listing>,
 ) -> Result<impl IntoResponse, Problem> {
     let (_, key) = app.cursor_keys.current(app.clock.now()).await?;
     let filters = Canonical::new("GET /admin/kyc").with("status", status.as_str());
     let binding = QueryBinding::new(claims.user_id, &filters);
-    let after = cursor.map(|text| cursor::open(&key, &binding, &text)).transpose();
-    let after = after.map_err(Problem::invalid_cursor)?;
-    let after = after.and_then(|position| Position::from_bytes(&position));
-    let page = queue::queue(&app.store, status, after, limit.get());
+    let after: Option<Position> = page.position(&key, &binding).map_err(Problem::invalid_cursor)?;
+    let page = queue::queue(&app.store, status, after, page.limit());
     let (_, (rows, next)) = app.gate.enter_staff_beside(&claims, source, page).await?;
     Ok(Json(PageView {
         results: rows.into_iter().map(RowView::from).collect(),
-        next_cursor: next.map(|position| cursor::seal(&key, &binding, &position.to_bytes())),
+        next_cursor: next.map(|position| cursor::seal(&key, &binding, &position)),
     }))
 }
 
@@ -233,11 +229,7 @@ impl Body for Judgement {
 
 /// 1 to 500 characters, which may be on several lines.
 fn reason(text: &str) -> Result<String, Invalid> {
-    let text = text.trim();
-    let fits = (1..=MAX_REASON_CHARS).contains(&text.chars().count());
-    let plain = text.chars().all(|c| c == '\n' || !c.is_control());
-    let detail = "This must be 1 to 500 characters.";
-    (fits && plain).then(|| text.to_owned()).ok_or(Invalid { code: "invalid_text", detail })
+    text::lines(text, 1..=MAX_REASON_CHARS)
 }
 
 /// What became of a submission.

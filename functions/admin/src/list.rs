@@ -5,14 +5,15 @@ use jiff::Timestamp;
 use serde::Serialize;
 use shared::{
     canonical::Canonical,
-    cursor::{self, Limit, QueryBinding},
+    cursor::{self, PageRequest, QueryBinding},
     email::Email,
-    fields::{self, Body, Fields},
-    http::{Json, Query, Source},
+    fields::{self, Body, Fields, List},
+    http::{Json, ListQuery, Source},
     id::UserId,
     identifier::Identifier,
     phone::PhoneNumber,
     problem::Problem,
+    rfc3339,
     table::{
         Key, Span,
         account::{
@@ -21,6 +22,7 @@ use shared::{
         },
         kyc::KycStatus,
     },
+    text,
     token::Claims,
     username::Username,
     value::Invalid,
@@ -36,8 +38,22 @@ pub(crate) struct Listing {
     email: Option<Email>,
     phone_number: Option<PhoneNumber>,
     username: Option<Username>,
-    limit: Limit,
-    cursor: Option<String>,
+    page: PageRequest,
+}
+
+impl List for Listing {
+    const PARAMETERS: &'static [&'static str] = &[
+        "status",
+        "kyc_status",
+        "email",
+        "phone_number",
+        "username",
+        "username_prefix",
+        "joined_after",
+        "joined_before",
+        "limit",
+        "cursor",
+    ];
 }
 
 impl Body for Listing {
@@ -50,17 +66,14 @@ impl Body for Listing {
         let username = fields.optional("username", Username::parse);
         let username_prefix = fields.optional("username_prefix", prefix);
         let joined = span(fields, "joined_after", "joined_before");
-        let limit = fields.optional("limit", Limit::parse);
-        // Whatever is wrong with it is said when it is opened.
-        let cursor = fields.optional("cursor", |text| Ok(text.to_owned()));
+        let page = PageRequest::read(fields);
         let (status, kyc_status, username_prefix) = (status?, kyc_status?, username_prefix?);
         Some(Self {
             wanted: Wanted { status, kyc_status, username_prefix, joined: joined? },
             email: email?,
             phone_number: phone?,
             username: username?,
-            limit: limit?.unwrap_or_default(),
-            cursor: cursor?,
+            page: page?,
         })
     }
 }
@@ -79,13 +92,12 @@ fn kyc_status(text: &str) -> Result<KycStatus, Invalid> {
 /// What usernames may begin with, in lower case.
 fn prefix(text: &str) -> Result<String, Invalid> {
     let allowed = |byte: u8| byte.is_ascii_alphanumeric() || b"._-".contains(&byte);
-    match (1..=MAX_PREFIX_CHARS).contains(&text.len()) && text.bytes().all(allowed) {
-        true => Ok(text.to_ascii_lowercase()),
-        false => Err(Invalid {
-            code: "invalid_username",
-            detail: "This must be 1 to 150 letters a to z, digits, dots, underscores or hyphens.",
-        }),
+    if !text.bytes().all(allowed) {
+        let detail = "This must be letters a to z, digits, dots, underscores or hyphens.";
+        return Err(Invalid { code: "invalid_username", detail });
     }
+    text::within(text.len(), 1..=MAX_PREFIX_CHARS)?;
+    Ok(text.to_ascii_lowercase())
 }
 
 /// A span of time, which may be open on both sides.
@@ -94,8 +106,8 @@ pub(crate) fn span(
     from_name: &'static str,
     to_name: &'static str,
 ) -> Option<Span> {
-    let from = fields.optional(from_name, fields::time);
-    let to = fields.optional(to_name, fields::time);
+    let from = fields.optional(from_name, rfc3339::time);
+    let to = fields.optional(to_name, rfc3339::time);
     match (from?, to?) {
         (Some(from), Some(to)) if to < from => {
             let detail = "This must not be before the beginning.";
@@ -152,16 +164,15 @@ pub(crate) async fn list(
     State(app): State<App>,
     claims: Claims,
     source: Source,
-    Query(query): Query<Listing>,
+    ListQuery(query): ListQuery<Listing>,
 ) -> Result<impl IntoResponse, Problem> {
     let (_, key) = app.cursor_keys.current(app.clock.now()).await?;
     let binding = query.binding(&claims);
-    let before = query.cursor.as_deref().map(|text| cursor::open(&key, &binding, text));
-    let before = before.transpose().map_err(Problem::invalid_cursor)?;
-    let before = before.and_then(|position| UserId::from_bytes(position.try_into().ok()?));
+    let before: Option<UserId> =
+        query.page.position(&key, &binding).map_err(Problem::invalid_cursor)?;
     let claimed = query.claims();
     let (rows, next) = if claimed.is_empty() {
-        let page = list::page(&app.store, &query.wanted, before, query.limit.get());
+        let page = list::page(&app.store, &query.wanted, before, query.page.limit());
         app.gate.enter_staff_beside(&claims, source, page).await?.1
     } else {
         let (_, holders) = app.gate.enter_staff(&claims, source, claimed).await?;
@@ -169,7 +180,7 @@ pub(crate) async fn list(
     };
     Ok(Json(PageView {
         results: rows.into_iter().map(RowView::from).collect(),
-        next_cursor: next.map(|id| cursor::seal(&key, &binding, id.as_bytes())),
+        next_cursor: next.map(|id| cursor::seal(&key, &binding, &id)),
     }))
 }
 

@@ -178,9 +178,8 @@ pub fn operations() -> Vec<OperationDoc> {
 
 fn list() -> OperationDoc {
     OperationDoc::new(Method::GET, USERS, "listUsers", "List users")
-        .query::<UserListing>()
+        .list::<UserListing, crate::list::Listing>()
         .answers::<UserPage>(StatusCode::OK, "A page of users, newest first.")
-        .problems(&[Code::InvalidCursor])
 }
 
 fn create() -> OperationDoc {
@@ -237,7 +236,6 @@ fn adjust() -> OperationDoc {
 fn audit() -> OperationDoc {
     let path = "/admin/audit";
     OperationDoc::new(Method::GET, path, "searchAudit", "Look at what was done")
-        .query::<AuditListing>()
+        .list::<AuditListing, crate::audit::Search>()
         .answers::<AuditPage>(StatusCode::OK, "A page of entries, newest first.")
-        .problems(&[Code::InvalidCursor])
 }

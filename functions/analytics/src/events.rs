@@ -3,10 +3,12 @@
 use jiff::Timestamp;
 use shared::{
     canonical::Canonical,
-    fields::{Body, Fields, time},
+    fields::{Body, Fields},
     id::UserId,
     money::Amount,
+    rfc3339,
     secret::Digest,
+    text,
     value::Invalid,
 };
 
@@ -100,7 +102,7 @@ fn read(event_id: String, mut fields: Fields) -> Result<Event, &'static str> {
 fn event(event_id: String, fields: &mut Fields) -> Option<Event> {
     let currency = fields.context.currency;
     let user_id = fields.required("user_id", UserId::parse)?;
-    let occurred_at = fields.required("occurred_at", time)?;
+    let occurred_at = fields.required("occurred_at", rfc3339::time)?;
     fields.optional("currency", |text| currency.must_be(text))?;
     let kind = match fields.required("type", |text| Ok(text.to_owned()))?.as_str() {
         "RENTAL_COMPLETED" => Kind::RentalCompleted {
@@ -120,9 +122,10 @@ fn event(event_id: String, fields: &mut Fields) -> Option<Event> {
 
 /// A name that another system gave: 1 to 100 visible ASCII characters.
 fn name(text: &str) -> Result<String, Invalid> {
-    let fits = (1..=100).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_graphic());
-    fits.then(|| text.to_owned()).ok_or(Invalid {
-        code: "invalid_name",
-        detail: "This must be 1 to 100 visible ASCII characters.",
-    })
+    if !text.bytes().all(|byte| byte.is_ascii_graphic()) {
+        let detail = "This must be visible ASCII characters.";
+        return Err(Invalid { code: "invalid_name", detail });
+    }
+    text::within(text.len(), 1..=100)?;
+    Ok(text.to_owned())
 }

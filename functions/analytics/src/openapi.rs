@@ -8,6 +8,7 @@ use utoipa::ToSchema;
 use crate::{
     events::Batch,
     handlers::{Results, Stats},
+    series,
 };
 
 /// The series that is asked for, if any.
@@ -85,7 +86,7 @@ fn usage_stats() -> OperationDoc {
     let path = "/users/analytics/usage-stats";
     OperationDoc::new(Method::GET, path, "getUsageStats", "Read one's statistics")
         .description("With `from` and `to` the answer has a series, empty periods included.")
-        .query::<StatsQuery>()
+        .query::<StatsQuery, series::StatsQuery>()
         .answers::<Stats>(StatusCode::OK, "The statistics.")
 }
 

@@ -3,14 +3,13 @@
 use jiff::{ToSpan, civil::Date};
 use shared::{
     fields::{Body, Fields},
+    rfc3339::date,
     table::usage::{Granularity, day_name, month_name},
     value::Invalid,
 };
 
 const MAX_DAYS: usize = 366;
 const MAX_MONTHS: usize = 36;
-const INVALID_DATE: Invalid =
-    Invalid { code: "invalid_date", detail: "This must be a date, YYYY-MM-DD." };
 const TOO_LONG: Invalid =
     Invalid { code: "too_long", detail: "A series has at most 366 days or 36 months." };
 const REVERSED: Invalid = Invalid { code: "reversed", detail: "This must not be before from." };
@@ -46,13 +45,6 @@ impl Body for StatsQuery {
             (None, _) => fields.refuse_missing("from"),
             (_, None) => fields.refuse_missing("to"),
         }
-    }
-}
-
-fn date(text: &str) -> Result<Date, Invalid> {
-    match text.len() == "YYYY-MM-DD".len() {
-        true => text.parse().map_err(|_| INVALID_DATE),
-        false => Err(INVALID_DATE),
     }
 }
 

@@ -7,7 +7,7 @@ use shared::{
     password::Password,
     phone::PhoneNumber,
     secret::Token,
-    username::Username,
+    username::WantedUsername,
     value::Invalid,
 };
 
@@ -21,7 +21,7 @@ fn verification_token(given: &str) -> Result<Option<Token>, Invalid> {
 
 /// `POST /auth/register`.
 pub(crate) struct Register {
-    pub(crate) username: Username,
+    pub(crate) username: WantedUsername,
     pub(crate) password: Password,
     pub(crate) verification_token: Option<Token>,
     pub(crate) email: Option<Email>,
@@ -33,8 +33,9 @@ pub(crate) struct Register {
 impl Body for Register {
     fn read(fields: &mut Fields) -> Option<Self> {
         let region = fields.context.region;
-        let username = fields.required("username", Username::parse);
-        let password = fields.required("password", Password::choose);
+        let context = fields.context.clone();
+        let username = fields.required("username", |text| WantedUsername::parse(text, &context));
+        let password = fields.required_password("password", Password::choose);
         let token = fields.required("verification_token", verification_token);
         let email = fields.optional("email", Email::parse);
         let phone = fields.optional("phone_number", |text| PhoneNumber::parse(text, region));
@@ -44,22 +45,34 @@ impl Body for Register {
             fields.refuse::<()>("email", Invalid { code: "required", detail: one });
             fields.refuse::<()>("phone_number", Invalid { code: "required", detail: one });
         }
+        let (username, email, phone_number) = (username?, email?, phone?);
+        // Whether the account has verified the identifier is known when the token is.
+        if let Err(invalid) = username.check(identifiers(&email, &phone_number)) {
+            return fields.refuse("username", invalid);
+        }
         Some(Self {
-            username: username?,
+            username,
             password: password?,
             verification_token: token?,
-            email: email?,
-            phone_number: phone?,
+            email,
+            phone_number,
             referral_code: referral_code?,
         })
     }
 }
 
+fn identifiers(
+    email: &Option<Email>,
+    phone_number: &Option<PhoneNumber>,
+) -> impl Iterator<Item = Identifier> {
+    let phone = phone_number.clone().map(Identifier::Phone);
+    phone.into_iter().chain(email.clone().map(Identifier::Email))
+}
+
 impl Register {
     /// The identifiers that it names.
     pub(crate) fn identifiers(&self) -> impl Iterator<Item = Identifier> {
-        let phone = self.phone_number.clone().map(Identifier::Phone);
-        phone.into_iter().chain(self.email.clone().map(Identifier::Email))
+        identifiers(&self.email, &self.phone_number)
     }
 }
 
@@ -83,7 +96,7 @@ impl Body for Login {
 
 /// A password, a verification token, or both. `Some(None)` is a text that cannot be a token.
 fn credentials(fields: &mut Fields) -> Option<(Option<Password>, Option<Option<Token>>)> {
-    let password = fields.optional("password", Password::present);
+    let password = fields.optional_password("password", Password::present);
     let verification_token = fields.optional("verification_token", verification_token);
     if !fields.has("password") && !fields.has("verification_token") {
         let one = "Give a password or a verification token.";
@@ -115,8 +128,8 @@ pub(crate) struct ChangePassword {
 
 impl Body for ChangePassword {
     fn read(fields: &mut Fields) -> Option<Self> {
-        let old_password = fields.required("old_password", Password::present);
-        let new_password = fields.required("new_password", Password::choose);
+        let old_password = fields.required_password("old_password", Password::present);
+        let new_password = fields.required_password("new_password", Password::choose);
         Some(Self { old_password: old_password?, new_password: new_password? })
     }
 }
@@ -133,7 +146,7 @@ impl Body for ResetPassword {
         let region = fields.context.region;
         let identifier = fields.required("identifier", |text| Identifier::parse(text, region));
         let token = fields.required("verification_token", verification_token);
-        let new_password = fields.required("new_password", Password::choose);
+        let new_password = fields.required_password("new_password", Password::choose);
         Some(Self {
             identifier: identifier?,
             verification_token: token?,
@@ -157,19 +170,24 @@ impl Body for ChangeIdentifier {
     }
 }
 
-/// `POST /auth/refresh`. SimpleJWT clients call the field `refresh`.
+/// `POST /auth/refresh`.
 pub(crate) struct Refresh {
     pub(crate) refresh_token: String,
 }
 
 impl Body for Refresh {
     fn read(fields: &mut Fields) -> Option<Self> {
-        let name = match fields.has("refresh_token") || !fields.has("refresh") {
-            true => "refresh_token",
-            false => "refresh",
-        };
+        let name = refresh_token_name(fields);
         let refresh_token = fields.required(name, text::<MAX_OPAQUE_CHARS>)?;
         Some(Self { refresh_token })
+    }
+}
+
+/// The field that has the refresh token: SimpleJWT clients call it `refresh`.
+fn refresh_token_name(fields: &Fields) -> &'static str {
+    match fields.has("refresh_token") || !fields.has("refresh") {
+        true => "refresh_token",
+        false => "refresh",
     }
 }
 
@@ -184,7 +202,8 @@ pub(crate) enum Logout {
 impl Body for Logout {
     fn read(fields: &mut Fields) -> Option<Self> {
         let all = fields.flag("all");
-        let token = fields.optional("refresh_token", text::<MAX_OPAQUE_CHARS>);
+        let name = refresh_token_name(fields);
+        let token = fields.optional(name, text::<MAX_OPAQUE_CHARS>);
         match (all?, token?) {
             (true, _) => Some(Self::All),
             (false, Some(token)) => Some(Self::Of(token)),

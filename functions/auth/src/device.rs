@@ -40,7 +40,7 @@ pub(crate) struct DeviceBody {
 impl Body for DeviceBody {
     fn read(fields: &mut Fields) -> Option<Self> {
         let device_id = fields.required("device_id", device_id);
-        let fcm_token = fields.required("fcm_token", plain::<MAX_TOKEN_CHARS>);
+        let fcm_token = fields.required("fcm_token", text::<MAX_TOKEN_CHARS>);
         let device_type = fields.required("device_type", |text| match text {
             "ANDROID" => Ok(DeviceType::Android),
             "IOS" => Ok(DeviceType::Ios),
@@ -50,9 +50,9 @@ impl Body for DeviceBody {
                 detail: "This must be ANDROID, IOS or WEB.",
             }),
         });
-        let device_name = fields.optional("device_name", plain::<MAX_NAME_CHARS>);
-        let app_version = fields.optional("app_version", plain::<MAX_NAME_CHARS>);
-        let os_version = fields.optional("os_version", plain::<MAX_NAME_CHARS>);
+        let device_name = fields.optional("device_name", text::<MAX_NAME_CHARS>);
+        let app_version = fields.optional("app_version", text::<MAX_NAME_CHARS>);
+        let os_version = fields.optional("os_version", text::<MAX_NAME_CHARS>);
         let is_active = match fields.has("is_active") {
             true => fields.flag("is_active"),
             false => Some(true),
@@ -72,18 +72,10 @@ impl Body for DeviceBody {
 /// A name that a path can carry: API Gateway decodes paths before it looks at them, so some
 /// characters would make another path of it, however they are written.
 fn device_id(given: &str) -> Result<String, Invalid> {
-    let id = plain::<MAX_DEVICE_ID_CHARS>(given)?;
+    let id = text::<MAX_DEVICE_ID_CHARS>(given)?;
     let fits = !id.contains(['/', '\\', '?', '#', '%']) && id != "." && id != "..";
     let detail = "This must have no / \\ ? # or % and be neither . nor ..";
     fits.then_some(id).ok_or(Invalid { code: "invalid_device_id", detail })
-}
-
-/// A text of 1 to `MAX` characters, none of them a control character.
-fn plain<const MAX: usize>(given: &str) -> Result<String, Invalid> {
-    match given.chars().any(char::is_control) {
-        true => Err(Invalid { code: "invalid_text", detail: "This has control characters." }),
-        false => text::<MAX>(given),
-    }
 }
 
 /// A device as it is answered.
@@ -198,6 +190,9 @@ pub(crate) async fn devices(
 
 /// Ends the registration of one of the caller's devices.
 pub(crate) async fn unregister(app: &App, claims: &Claims, device_id: &str) -> Result<(), Problem> {
+    // The name is stored in NFC; what cannot be a name is looked up all the same, and not found.
+    let name = text::<MAX_DEVICE_ID_CHARS>(device_id);
+    let device_id = name.as_deref().unwrap_or(device_id);
     let key = device::key(claims.user_id, device_id).consistent();
     let (_, device) = app.gate.enter(claims, key).await?;
     let device = device.ok_or_else(not_found)?;

@@ -18,7 +18,8 @@ use crate::{
 #[derive(ToSchema)]
 #[allow(dead_code, reason = "only its schema is used")]
 struct Registration {
-    /// Unique without case.
+    /// Unique without case. One that is reserved, or reads as a phone number other than the
+    /// account's own, is refused.
     #[schema(
         min_length = 3,
         max_length = 150,
@@ -42,7 +43,8 @@ struct Registration {
     /// As people write it; without the token's proof it is kept unverified.
     #[schema(max_length = 32, example = "9841234567")]
     phone_number: Option<String>,
-    /// The code of the person who invited.
+    /// The code of the person who invited. Case, spaces and hyphens do not matter; `O` is also read
+    /// as 0, `I` and `L` as 1.
     #[schema(min_length = 1, max_length = 512, example = "7XK2M9QD")]
     referral_code: Option<String>,
 }
@@ -72,6 +74,9 @@ struct SignOut {
     /// The refresh token of the session.
     #[schema(min_length = 1, max_length = 512, example = "AZmPblwbfTSaRA9PLxyLEQAAAAM")]
     refresh_token: Option<String>,
+    /// The same under the name that SimpleJWT clients send; read when `refresh_token` is not there.
+    #[schema(min_length = 1, max_length = 512, example = "AZmPblwbfTSaRA9PLxyLEQAAAAM")]
+    refresh: Option<String>,
     /// Every session of the user instead.
     #[schema(example = true)]
     all: Option<bool>,
@@ -351,7 +356,7 @@ fn logout() -> OperationDoc {
     OperationDoc::new(Method::POST, "/auth/logout", "logout", "Sign out")
         .description("Ends a session of one's own, or all of them, with every token, at once.")
         .body::<SignOut, body::Logout>()
-        .at_least_one_of(&["refresh_token", "all"])
+        .at_least_one_of(&["refresh_token", "refresh", "all"])
         .answers::<Done>(StatusCode::OK, "Signed out.")
         .problem_as(StatusCode::BAD_REQUEST, Code::InvalidRefreshToken)
 }

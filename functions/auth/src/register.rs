@@ -99,18 +99,21 @@ async fn admit(
     now: Timestamp,
 ) -> Result<Applicant, Problem> {
     let token = body.verification_token.clone().ok_or_else(invalid_token)?;
-    let code = body.referral_code.as_deref().map(ReferralCode::parse).transpose();
-    let code = code.map_err(|_| invalid_referral_code())?;
+    let codes = body.referral_code.as_deref().map(ReferralCode::readings).transpose();
+    let codes = codes.map_err(|_| invalid_referral_code())?.unwrap_or_default();
     let claim_of = |identifier: Option<Identifier>| {
         identifier.map(|identifier| account::identifier_claim(&identifier))
     };
     let reads = (
         otp::token_key(&token).consistent(),
-        (account::username_claim(&body.username), code.as_ref().map(account::referral_claim)),
+        (
+            account::username_claim(body.username.name()),
+            codes.iter().map(account::referral_claim).collect::<Vec<_>>(),
+        ),
         claim_of(body.phone_number.clone().map(Identifier::Phone)),
         claim_of(body.email.clone().map(Identifier::Email)),
     );
-    let (verified, (username, referral), phone, email) = app.store.read(reads).await?;
+    let (verified, (username, referrals), phone, email) = app.store.read(reads).await?;
     let verified = verified.ok_or_else(invalid_token)?;
     let digests = app.index.open(now).await?;
     let proven = body.identifiers().find_map(|identifier| {
@@ -126,8 +129,10 @@ async fn admit(
     if let Some(problem) = Problem::taken(taken.into_iter().flatten()) {
         return Err(problem);
     }
-    let inviter = referral.flatten().map(|claim| claim.user_id);
-    if code.is_some() && inviter.is_none() {
+    let own = body.username.check([identifier.clone()]);
+    own.map_err(|invalid| Problem::invalid("username", invalid))?;
+    let inviter = referrals.into_iter().flatten().next().map(|claim| claim.user_id);
+    if !codes.is_empty() && inviter.is_none() {
         return Err(invalid_referral_code());
     }
     let pair = digests.pair(&digest, &digests.source(source));
@@ -140,14 +145,17 @@ fn known_of(body: &Register) -> Vec<&str> {
     let local = email.and_then(|email| email.split('@').next());
     let phone = body.phone_number.as_ref().map(|phone| phone.as_str());
     let national = phone.and_then(|phone| phone.get(phone.len().saturating_sub(10)..));
-    [Some(body.username.as_str()), email, local, phone, national].into_iter().flatten().collect()
+    [Some(body.username.name().as_str()), email, local, phone, national]
+        .into_iter()
+        .flatten()
+        .collect()
 }
 
 fn account(applicant: &Applicant, hash: PasswordHash, now: Timestamp) -> Account {
     let Applicant { body, identifier, .. } = applicant;
     Account {
         user_id: UserId::new(now, secret::random()),
-        username: body.username.clone(),
+        username: body.username.name().clone(),
         password_hash: Some(hash),
         email: body.email.clone(),
         email_verified: matches!(identifier, Identifier::Email(_)),

@@ -24,8 +24,8 @@ struct OtpVerification {
     /// The identifier that the code was sent to.
     #[schema(max_length = 254, example = "9841234567")]
     identifier: String,
-    /// The six digits.
-    #[schema(pattern = "^[0-9]{6}$", example = "493027")]
+    /// The six digits, of any script; spaces and hyphens do not matter.
+    #[schema(max_length = 32, example = "493027")]
     otp: String,
     purpose: Purpose,
 }

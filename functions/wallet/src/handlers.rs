@@ -9,10 +9,10 @@ use jiff::Timestamp;
 use serde::Serialize;
 use shared::{
     canonical::Canonical,
-    cursor::{self, Limit, QueryBinding},
-    fields::{Body, Fields},
+    cursor::{self, PageRequest, QueryBinding},
+    fields::{Body, Fields, List},
     gate::Service,
-    http::{Json, Query, RequiredIdempotencyKey},
+    http::{Json, ListQuery, RequiredIdempotencyKey},
     id::{EntryId, UserId},
     ledger::{self, Movement},
     problem::Problem,
@@ -65,8 +65,11 @@ async fn read_balance(app: &App, claims: &Claims) -> Result<Balance, Problem> {
 /// The query of a list of entries.
 pub(crate) struct Listing {
     asset: Option<Asset>,
-    limit: Limit,
-    cursor: Option<String>,
+    page: PageRequest,
+}
+
+impl List for Listing {
+    const PARAMETERS: &'static [&'static str] = &["asset", "limit", "cursor"];
 }
 
 impl Body for Listing {
@@ -76,10 +79,8 @@ impl Body for Listing {
             "POINTS" => Ok(Asset::Points),
             _ => Err(Invalid { code: "invalid_asset", detail: "This must be MONEY or POINTS." }),
         });
-        let limit = fields.optional("limit", Limit::parse);
-        // Whatever is wrong with it is said when it is opened.
-        let cursor = fields.optional("cursor", |text| Ok(text.to_owned()));
-        Some(Self { asset: asset?, limit: limit?.unwrap_or_default(), cursor: cursor? })
+        let page = PageRequest::read(fields);
+        Some(Self { asset: asset?, page: page? })
     }
 }
 
@@ -93,23 +94,21 @@ struct PageView {
 pub(crate) async fn transactions(
     State(app): State<App>,
     claims: Claims,
-    Query(query): Query<Listing>,
+    ListQuery(query): ListQuery<Listing>,
 ) -> Result<impl IntoResponse, Problem> {
     let (_, key) = app.cursor_keys.current(app.clock.now()).await?;
     let asset = query.asset.map(Asset::as_str);
     let filters = Canonical::new("GET /users/wallet/transactions").with_some("asset", asset);
     let binding = QueryBinding::new(claims.user_id, &filters);
-    let after = query.cursor.map(|text| cursor::open(&key, &binding, &text)).transpose();
-    let after = after
-        .map_err(Problem::invalid_cursor)?
-        .and_then(|position| EntryId::from_bytes(position.try_into().ok()?));
-    let limit = query.limit.get();
+    let after: Option<EntryId> =
+        query.page.position(&key, &binding).map_err(Problem::invalid_cursor)?;
+    let limit = query.page.limit();
     let reading = wallet::entries(&app.store, claims.user_id, query.asset, after, limit);
     let (_, (entries, next)) = app.gate.enter_beside(&claims, reading).await?;
     let currency = app.config.currency;
     Ok(Json(PageView {
         results: entries.into_iter().map(|entry| EntryView::of(entry, currency)).collect(),
-        next_cursor: next.map(|id| cursor::seal(&key, &binding, id.as_bytes())),
+        next_cursor: next.map(|id| cursor::seal(&key, &binding, &id)),
     }))
 }
 

@@ -73,9 +73,8 @@ fn balance() -> OperationDoc {
 fn transactions() -> OperationDoc {
     let path = "/users/wallet/transactions";
     OperationDoc::new(Method::GET, path, "getTransactions", "List the entries of one's wallet")
-        .query::<Listing>()
+        .list::<Listing, crate::handlers::Listing>()
         .answers::<WalletEntryPage>(StatusCode::OK, "A page of entries, newest first.")
-        .problems(&[Code::InvalidCursor])
 }
 
 fn post_entry() -> OperationDoc {

@@ -6,21 +6,22 @@ use shared::{
     config::Config,
     fields::Context,
     openapi::{BodyDoc, OperationDoc},
+    problem::FieldError,
 };
 use tests::openapi::{component, operations, validate};
 
 /// A body that is documented, with an example of every field.
-struct Sample {
-    name: String,
+pub(super) struct Sample {
+    pub(super) name: String,
     doc: BodyDoc,
-    schema: Value,
+    pub(super) schema: Value,
     /// An example of every field.
-    examples: Map<String, Value>,
+    pub(super) examples: Map<String, Value>,
     /// As many of them as one body may have.
-    whole: Map<String, Value>,
+    pub(super) whole: Map<String, Value>,
 }
 
-fn samples() -> Vec<Sample> {
+pub(super) fn samples() -> Vec<Sample> {
     let with_body = operations().into_iter().filter_map(|operation| {
         let OperationDoc { operation, body, .. } = operation;
         body.map(|doc| (operation.route_key(), doc))
@@ -37,17 +38,23 @@ fn samples() -> Vec<Sample> {
     samples.collect()
 }
 
-fn context() -> Context {
+pub(super) fn context() -> Context {
     let config = Config::read(|name| Settings::default().get(name)).unwrap();
     let now = "2026-01-01T00:00:00Z".parse().unwrap();
-    Context { region: config.phone_region, currency: config.currency, now }
+    let reserved_usernames = config.reserved_usernames;
+    Context { region: config.phone_region, currency: config.currency, now, reserved_usernames }
 }
 
 impl Sample {
     /// The fields that the parser names; `None` when it takes the body.
     fn refused(&self, body: &Map<String, Value>) -> Option<Vec<String>> {
-        let errors = (self.doc.read)(body.clone(), context()).err()?;
+        let errors = self.errors(body)?;
         Some(errors.into_iter().map(|error| error.field.into_owned()).collect())
+    }
+
+    /// What the parser says; `None` when it takes the body.
+    pub(super) fn errors(&self, body: &Map<String, Value>) -> Option<Vec<FieldError>> {
+        (self.doc.read)(body.clone(), context()).err()
     }
 
     /// The schema takes the body exactly when the parser does.
@@ -82,7 +89,7 @@ impl Sample {
     }
 
     /// The example with this value, and without what could stand in for the field.
-    fn with(&self, field: &str, value: Value) -> Map<String, Value> {
+    pub(super) fn with(&self, field: &str, value: Value) -> Map<String, Value> {
         let groups = self.doc.alternatives.iter().filter(|group| group.contains(&field));
         let mut body =
             self.without(&groups.flat_map(|group| group.iter().copied()).collect::<Vec<_>>());

@@ -1,7 +1,12 @@
 //! The deletion of an account by staff.
 
 use http::{Method, StatusCode};
-use shared::{deletion::Deleted, id::UserId, openapi::OperationDoc, problem::Code};
+use shared::{
+    deletion::{Deleted, Forfeit},
+    id::UserId,
+    openapi::OperationDoc,
+    problem::Code,
+};
 use utoipa::ToSchema;
 
 /// How it is deleted.
@@ -17,7 +22,7 @@ pub(super) fn delete_user() -> OperationDoc {
     OperationDoc::new(Method::DELETE, path, "deleteUser", "Delete a user's account")
         .description("Takes effect at once, as a person's own deletion does. Audited.")
         .path_parameter::<UserId>("user_id", "The account.")
-        .query::<Deletion>()
+        .query::<Deletion, Forfeit>()
         .answers::<Deleted>(StatusCode::OK, "It is deleted.")
         .problems(&[Code::NotFound, Code::OwnAccount, Code::WalletNotEmpty])
 }

@@ -40,9 +40,8 @@ pub(super) fn operations() -> Vec<OperationDoc> {
 
 fn list() -> OperationDoc {
     OperationDoc::new(Method::GET, "/admin/kyc", "listKyc", "List the submissions of a status")
-        .query::<Listing>()
+        .list::<Listing, crate::kyc::Listing>()
         .answers::<PageView>(StatusCode::OK, "A page of submissions, the oldest change first.")
-        .problems(&[Code::InvalidCursor])
 }
 
 fn documents() -> OperationDoc {

@@ -1,7 +1,11 @@
 //! The end of an account, and what is held about its person, as the OpenAPI document shows them.
 
 use http::{Method, StatusCode};
-use shared::{deletion::Deleted, openapi::OperationDoc, problem::Code};
+use shared::{
+    deletion::{Deleted, Forfeit},
+    openapi::OperationDoc,
+    problem::Code,
+};
 use utoipa::ToSchema;
 
 use crate::export::Export;
@@ -22,7 +26,7 @@ pub(super) fn delete() -> OperationDoc {
              is refused: the account is gone. A staff account is deleted by another member of \
              staff.",
         )
-        .query::<Deletion>()
+        .query::<Deletion, Forfeit>()
         .answers::<Deleted>(StatusCode::OK, "It is deleted.")
         .problems(&[Code::ReauthenticationRequired, Code::OwnAccount, Code::WalletNotEmpty])
 }

@@ -12,6 +12,7 @@ use super::{
     KycStatus, Submission, claim,
 };
 use crate::{
+    cursor,
     document::DocumentType,
     id::{SubmissionId, UserId},
     problem::Problem,
@@ -74,17 +75,14 @@ impl Position {
         let (second, user_id) = sort_key.split_once('#')?;
         Some(Self { second: second.parse().ok()?, user_id: UserId::parse(user_id).ok()? })
     }
+}
 
-    /// Its bytes, for a cursor.
-    pub fn to_bytes(self) -> [u8; 24] {
-        let mut bytes = [0; 24];
-        bytes[..8].copy_from_slice(&self.second.to_be_bytes());
-        bytes[8..].copy_from_slice(self.user_id.as_bytes());
-        bytes
+impl cursor::Position for Position {
+    fn to_bytes(&self) -> Vec<u8> {
+        [&self.second.to_be_bytes()[..], self.user_id.as_bytes()].concat()
     }
 
-    /// Reads [`Self::to_bytes`].
-    pub fn from_bytes(bytes: &[u8]) -> Option<Self> {
+    fn from_bytes(bytes: &[u8]) -> Option<Self> {
         let (second, user_id) = bytes.split_at_checked(8)?;
         let second = i64::from_be_bytes(second.try_into().ok()?);
         Some(Self { second, user_id: UserId::from_bytes(user_id.try_into().ok()?)? })
@@ -158,7 +156,8 @@ pub(super) async fn merged(
         true => rows.last().and_then(place),
         false => horizon.as_deref(),
     };
-    let next = next.and_then(Position::parse);
+    let no_position = || Problem::internal("a sort key of the review queue is no position");
+    let next = next.map(|key| Position::parse(key).ok_or_else(no_position)).transpose()?;
     Ok((rows, next))
 }
 
