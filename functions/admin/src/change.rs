@@ -46,15 +46,6 @@ impl Body for Edits {
     }
 }
 
-/// What becomes of the profile fields that are not sent.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Absent {
-    /// They stay.
-    Kept,
-    /// They are cleared.
-    Cleared,
-}
-
 /// A user after a change.
 #[derive(Debug, Clone)]
 pub(crate) struct After {
@@ -67,12 +58,7 @@ impl Edits {
     ///
     /// # Errors
     /// 400 for an identifier that is to be verified and is not there.
-    pub(crate) fn apply(
-        self,
-        account: &Account,
-        profile: &Profile,
-        absent: Absent,
-    ) -> Result<After, Problem> {
+    pub(crate) fn apply(self, account: &Account, profile: &Profile) -> Result<After, Problem> {
         let before = account.clone();
         let account = Account {
             username: self.username.unwrap_or(before.username),
@@ -89,11 +75,7 @@ impl Edits {
         if account.phone_verified && account.phone_number.is_none() {
             return Err(Problem::invalid("phone_verified", NONE));
         }
-        let profile = match absent {
-            Absent::Kept => self.profile.merge_into(profile.clone()),
-            Absent::Cleared => self.profile.replace(profile.clone()),
-        };
-        Ok(After { account, profile })
+        Ok(After { account, profile: self.profile.merge_into(profile.clone()) })
     }
 }
 
