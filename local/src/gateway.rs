@@ -81,7 +81,8 @@ struct Route {
 impl Route {
     fn of(method: &Method, path: &str) -> Self {
         match operation::find(method, path) {
-            Lookup::Found(operation) => Self {
+            // HEAD finds an operation and has no route.
+            Lookup::Found(operation) if operation.method == *method => Self {
                 key: operation.route_key(),
                 template: Some(operation.path),
                 is_for_services: operation.caller == Caller::Service,
@@ -160,7 +161,8 @@ impl Gateway {
         limit::check_event(&event)?;
         let answer = self.invoke(&route, event).await?;
         limit::check_answer(&answer)?;
-        let response = answer::to_response(&answer).ok_or(Refusal::FAILED)?;
+        let is_head = parts.method == Method::HEAD;
+        let response = answer::to_response(&answer, is_head).ok_or(Refusal::FAILED)?;
         if route.key == "POST /auth/register" && response.status() == StatusCode::CREATED {
             self.staff.promote().await;
         }

@@ -14,8 +14,10 @@ use crate::{email::Email, money::Currency, phone::Region, username::ReservedUser
 pub struct Config {
     /// What every table's name begins with, `TABLE_PREFIX`.
     pub table_prefix: String,
-    /// Access tokens: `iss` and `aud`.
+    /// Access tokens: `iss`, `aud` and `client_id`.
     pub token: TokenConfig,
+    /// What the `$default` route may do, `DEFAULT_ROUTE`.
+    pub default_route: DefaultRoute,
     /// How identifiers are read.
     pub phone_region: Region,
     /// One-time codes and their limits.
@@ -42,6 +44,29 @@ pub struct TokenConfig {
     pub issuer: String,
     /// `aud`, `TOKEN_AUDIENCE`.
     pub audience: String,
+    /// `client_id`, `TOKEN_CLIENT_ID`.
+    pub client_id: String,
+}
+
+/// What a request that arrives by the route `$default` may do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum DefaultRoute {
+    /// It gets a 404 or 405: an HTTP API names the route of every operation.
+    Refuse,
+    /// It is served by its path: nothing in front of the function names routes.
+    Serve,
+}
+
+impl FromStr for DefaultRoute {
+    type Err = &'static str;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        match text {
+            "refuse" => Ok(Self::Refuse),
+            "serve" => Ok(Self::Serve),
+            _ => Err("must be refuse or serve"),
+        }
+    }
 }
 
 /// One-time codes: how they are sent and how many.
@@ -180,6 +205,8 @@ impl Config {
         let kyc_bucket = settings.required("KYC_BUCKET");
         let issuer = settings.required("TOKEN_ISSUER");
         let audience = settings.required("TOKEN_AUDIENCE");
+        let client_id = settings.optional("TOKEN_CLIENT_ID").or_else(|| audience.clone());
+        let default_route = settings.parsed("DEFAULT_ROUTE", "refuse");
         let phone_region = settings.parsed("PHONE_REGION", "NP");
         let currency = settings.parsed("CURRENCY", "NPR");
         #[cfg(feature = "time-zone")]
@@ -198,7 +225,8 @@ impl Config {
         let source_max_failures = settings.number("LOGIN_SOURCE_MAX_FAILURES", 100, 10..=10_000);
         Some(Self {
             table_prefix: table_prefix?,
-            token: TokenConfig { issuer: issuer?, audience: audience? },
+            token: TokenConfig { issuer: issuer?, audience: audience?, client_id: client_id? },
+            default_route: default_route?,
             phone_region: phone_region?,
             otp: otp?,
             login: LoginConfig {
@@ -368,6 +396,20 @@ mod tests {
         assert_eq!(config.otp.min_response_ms, 300);
         assert_eq!(config.otp.email_sender, None);
         assert_eq!(config.login.policy, LoginPolicy::Any);
+        assert_eq!(config.default_route, DefaultRoute::Refuse);
+    }
+
+    #[test]
+    fn the_client_id_is_the_audience_unless_it_is_set() {
+        let required = [
+            ("TABLE_PREFIX", "t-"),
+            ("TOKEN_ISSUER", "i"),
+            ("TOKEN_AUDIENCE", "api"),
+            ("KYC_BUCKET", "b"),
+        ];
+        assert_eq!(read(&required).unwrap().token.client_id, "api");
+        let with = [&required[..], &[("TOKEN_CLIENT_ID", "app")]].concat();
+        assert_eq!(read(&with).unwrap().token.client_id, "app");
     }
 
     #[cfg(feature = "time-zone")]

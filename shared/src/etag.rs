@@ -3,7 +3,7 @@
 use std::fmt;
 
 use axum::extract::FromRequestParts;
-use http::{HeaderMap, header, request::Parts};
+use http::{HeaderMap, HeaderValue, header, request::Parts};
 
 use crate::{problem::Problem, value::Invalid};
 
@@ -49,21 +49,51 @@ impl IfMatch {
         }
     }
 
+    /// Reads the header. `headers::IfMatch` takes a malformed tag for one that matches nothing: its
+    /// sender would get 412 whatever it read before.
     fn read(headers: &HeaderMap) -> Result<Self, Invalid> {
         const INVALID: Invalid =
             Invalid { code: "invalid_if_match", detail: "This header must be * or quoted tags." };
-        let Some(value) = headers.get(header::IF_MATCH) else { return Ok(Self::Absent) };
-        let value = value.to_str().map_err(|_| INVALID)?.trim();
-        if value == "*" {
-            return Ok(Self::Any);
+        // Repeated lines are one list (RFC 9110, section 5.3).
+        let lines: Vec<_> =
+            headers.get_all(header::IF_MATCH).iter().map(HeaderValue::as_bytes).collect();
+        if lines.is_empty() {
+            return Ok(Self::Absent);
         }
-        let tags: Vec<_> = value.split(',').map(|tag| tag.trim().to_owned()).collect();
-        let quoted = |tag: &String| {
-            let opaque = tag.strip_prefix("W/").unwrap_or(tag);
-            opaque.len() >= 2 && opaque.starts_with('"') && opaque.ends_with('"')
-        };
-        tags.iter().all(quoted).then_some(Self::OneOf(tags)).ok_or(INVALID)
+        let list = lines.join(&b","[..]);
+        match list.trim_ascii() {
+            b"*" => Ok(Self::Any),
+            list => entity_tags(list).map(Self::OneOf).ok_or(INVALID),
+        }
     }
+}
+
+/// The members of a list of entity tags, at least one. Commas may stand inside of tags, and members
+/// may be empty (RFC 9110, section 5.6.1.2).
+fn entity_tags(list: &[u8]) -> Option<Vec<String>> {
+    let mut tags = Vec::new();
+    let mut rest = skip_empty_members(list);
+    while !rest.is_empty() {
+        let opaque = rest.strip_prefix(b"W/").unwrap_or(rest).strip_prefix(b"\"")?;
+        let length = opaque.iter().position(|byte| *byte == b'"')?;
+        let is_tag = |byte: &u8| byte.is_ascii_graphic() || *byte >= 0x80;
+        if !opaque[..length].iter().all(is_tag) {
+            return None;
+        }
+        let after = &opaque[length + 1..];
+        tags.push(String::from_utf8_lossy(&rest[..rest.len() - after.len()]).into_owned());
+        let after = after.trim_ascii_start();
+        if !after.is_empty() && !after.starts_with(b",") {
+            return None;
+        }
+        rest = skip_empty_members(after);
+    }
+    (!tags.is_empty()).then_some(tags)
+}
+
+fn skip_empty_members(list: &[u8]) -> &[u8] {
+    let start = list.iter().position(|byte| !matches!(byte, b',' | b' ' | b'\t'));
+    &list[start.unwrap_or(list.len())..]
 }
 
 impl<S: Sync> FromRequestParts<S> for IfMatch {
@@ -77,24 +107,85 @@ impl<S: Sync> FromRequestParts<S> for IfMatch {
 
 #[cfg(test)]
 mod tests {
-    use http::HeaderValue;
+    use proptest::prelude::*;
 
     use super::*;
 
-    fn read(value: &'static str) -> Result<IfMatch, Invalid> {
-        let value = HeaderValue::from_static(value);
-        IfMatch::read(&HeaderMap::from_iter([(header::IF_MATCH, value)]))
+    fn read(lines: &[&[u8]]) -> Result<IfMatch, Invalid> {
+        let mut headers = HeaderMap::new();
+        for line in lines {
+            headers.append(header::IF_MATCH, HeaderValue::from_bytes(line).unwrap());
+        }
+        IfMatch::read(&headers)
+    }
+
+    fn tags(lines: &[&str]) -> Vec<String> {
+        let lines: Vec<_> = lines.iter().map(|line| line.as_bytes()).collect();
+        match read(&lines) {
+            Ok(IfMatch::OneOf(tags)) => tags,
+            other => panic!("{lines:?}: {other:?}"),
+        }
     }
 
     #[test]
     fn rfc_9110_if_match_compares_strongly() {
         let current = ETag::of_revision(7);
-        assert!(IfMatch::Absent.allows(&current));
-        assert!(read("*").unwrap().allows(&current));
-        assert!(read("\"6\", \"7\"").unwrap().allows(&current));
-        assert!(!read("\"6\"").unwrap().allows(&current));
-        assert!(!read("W/\"7\"").unwrap().allows(&current));
-        assert!(read("7").is_err());
-        assert!(read("\"").is_err());
+        assert!(read(&[]).unwrap().allows(&current));
+        assert!(read(&[b" * "]).unwrap().allows(&current));
+        assert!(read(&[b"\"6\", \"7\""]).unwrap().allows(&current));
+        assert!(!read(&[b"\"6\""]).unwrap().allows(&current));
+        assert!(!read(&[b"W/\"7\""]).unwrap().allows(&current));
+    }
+
+    #[test]
+    fn rfc_9110_a_list_has_commas_within_tags_empty_members_and_several_lines() {
+        assert_eq!(tags(&[r#""a,b""#]), [r#""a,b""#]);
+        assert_eq!(tags(&[r#""a,b" , "c""#]), [r#""a,b""#, r#""c""#]);
+        assert_eq!(tags(&[r#""","#]), [r#""""#]);
+        assert_eq!(tags(&[r#", ,"a",,"b" ,"#]), [r#""a""#, r#""b""#]);
+        assert_eq!(tags(&[r#""a""#, "", r#"W/"b","c""#]), [r#""a""#, r#"W/"b""#, r#""c""#]);
+        assert_eq!(tags(&[r#""a\","b""#]), [r#""a\""#, r#""b""#]);
+        assert_eq!(tags(&["\"é\""]), ["\"é\""]);
+    }
+
+    #[test]
+    fn what_is_no_list_of_tags_is_refused() {
+        let bad: [&[u8]; 13] = [
+            b"7",
+            b"\"",
+            b"\"a",
+            b"a\"",
+            b"\"a\"b",
+            b"\"a\" \"b\"",
+            b"w/\"a\"",
+            b"W/ \"a\"",
+            b"\"a b\"",
+            b"",
+            b" , ",
+            b"*, \"a\"",
+            b"\"a\", *",
+        ];
+        for value in bad {
+            assert!(read(&[value]).is_err(), "{value:?}");
+        }
+        assert!(read(&[b"*", b"*"]).is_err());
+    }
+
+    proptest! {
+        #[test]
+        fn every_list_is_read_as_it_was_written(
+            opaque in proptest::collection::vec("[!#-~]{0,8}", 1..6),
+            separator in "[ \t]{0,2},[ \t,]{0,3}",
+        ) {
+            let expected: Vec<_> = opaque.iter().map(|opaque| format!("\"{opaque}\"")).collect();
+            prop_assert_eq!(tags(&[&expected.join(&separator)]), expected);
+        }
+
+        #[test]
+        fn any_bytes_are_answered(value in proptest::collection::vec(32..=255u8, 0..40)) {
+            if let Ok(value) = HeaderValue::from_bytes(&value) {
+                let _ = IfMatch::read(&HeaderMap::from_iter([(header::IF_MATCH, value)]));
+            }
+        }
     }
 }

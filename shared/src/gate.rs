@@ -208,8 +208,9 @@ impl Gate {
         }
     }
 
-    async fn verify(&self, token: &str, now: Timestamp) -> Result<Claims, Problem> {
+    async fn verify(&self, token: &[u8], now: Timestamp) -> Result<Claims, Problem> {
         let invalid = || Problem::new(Code::InvalidAccessToken, "Refresh the session.");
+        let token = std::str::from_utf8(token).map_err(|_| invalid())?;
         let kid = token::kid(token).ok_or_else(invalid)?;
         let keys = self.0.keys.with(&kid, now).await?;
         keys.verify(&self.0.config.token, token, now).ok_or_else(invalid)
@@ -297,9 +298,11 @@ where
     }
 }
 
-/// RFC 6750, section 2.1; the scheme's case does not matter (RFC 9110, section 11.1).
-fn bearer(parts: &Parts) -> Option<&str> {
-    let value = parts.headers.get(header::AUTHORIZATION)?.to_str().ok()?;
-    let (scheme, token) = value.split_once(' ')?;
-    scheme.eq_ignore_ascii_case("bearer").then(|| token.trim())
+/// The token of RFC 6750, section 2.1, whatever its bytes are: an unreadable one was presented too.
+/// The case of the scheme does not matter (RFC 9110, section 11.1).
+fn bearer(parts: &Parts) -> Option<&[u8]> {
+    let value = parts.headers.get(header::AUTHORIZATION)?.as_bytes();
+    let (scheme, token) = value.split_at_checked("bearer ".len())?;
+    let token = token.trim_ascii();
+    (scheme.eq_ignore_ascii_case(b"bearer ") && !token.is_empty()).then_some(token)
 }

@@ -4,7 +4,7 @@ use std::{net::IpAddr, sync::Arc, time::Duration};
 
 use axum::{
     Router,
-    extract::{FromRef, FromRequest, FromRequestParts, Path, Request},
+    extract::{FromRef, FromRequest, FromRequestParts, Path, Request, State},
     middleware::{self, Next},
     response::{IntoResponse, Response},
 };
@@ -15,7 +15,7 @@ use serde_json::{Map, Value};
 
 use crate::{
     clock::Clock,
-    config::Config,
+    config::{Config, DefaultRoute},
     fields::{Body, Context, Fields, List},
     operation::{self, Lookup},
     problem::{Code, Problem},
@@ -30,17 +30,22 @@ const DEADLINE: Duration = Duration::from_secs(20);
 
 /// Puts around a function's routes what every answer needs: 404 and 405 problems, the request's
 /// id, the security headers, one log line.
-pub fn finish(routes: Router) -> Router {
-    routes.fallback(not_found).layer(middleware::from_fn(answer))
+pub fn finish(routes: Router, config: &Config) -> Router {
+    let answer = middleware::from_fn_with_state(config.default_route, answer);
+    routes.fallback(not_found).layer(answer)
 }
 
 async fn not_found() -> Problem {
     Problem::new(Code::NotFound, "No operation has this path.")
 }
 
-async fn answer(request: Request, next: Next) -> Response {
+async fn answer(
+    State(default_route): State<DefaultRoute>,
+    request: Request,
+    next: Next,
+) -> Response {
     let request_id = request_id(request.extensions());
-    let (operation, response) = match operation::find(request.method(), request.uri().path()) {
+    let (operation, response) = match find(&request, default_route) {
         Lookup::Found(operation) => {
             let answered = tokio::time::timeout(DEADLINE, next.run(request)).await;
             let response = answered.unwrap_or_else(|_| {
@@ -61,6 +66,24 @@ async fn answer(request: Request, next: Next) -> Response {
     log(&operation, &request_id, response.status(), problem.as_deref());
     protect(response.headers_mut(), &request_id);
     response
+}
+
+/// What a request leads to. API Gateway matches routes before it decodes the path, so a request that
+/// arrives by `$default` may have the path of an operation by now (`/auth%2Flogin`). It did not pass
+/// that route's throttle and authorization, and its path is not the documented one: 404.
+fn find(request: &Request, default_route: DefaultRoute) -> Lookup {
+    let found = operation::find(request.method(), request.uri().path());
+    let Lookup::Found(operation) = &found else { return found };
+    let route_key = match request.extensions().get::<RequestContext>() {
+        Some(RequestContext::ApiGatewayV2(context)) => context.route_key.as_deref(),
+        _ => None,
+    };
+    let is_routed = route_key.is_some_and(|key| key == operation.route_key());
+    let has_no_route = operation.method != *request.method();
+    match is_routed || has_no_route || default_route == DefaultRoute::Serve {
+        true => found,
+        false => Lookup::Unknown,
+    }
 }
 
 fn request_id(extensions: &http::Extensions) -> String {
@@ -114,18 +137,14 @@ where
     type Rejection = Problem;
 
     async fn from_request(request: Request, state: &S) -> Result<Self, Problem> {
-        let is_json = is_json(request.headers());
-        let bytes = axum::body::to_bytes(request.into_body(), MAX_BODY_BYTES)
-            .await
-            .map_err(|_| Problem::new(Code::BodyTooLarge, "A body may be 64 KiB long."));
-        let object = bytes.and_then(|bytes| object(&bytes, is_json));
-        let fields = object.map(|object| Fields::new(object, context(state)));
+        let object = object(request).await;
+        let fields = object.map(|object| Fields::new(object, fields_context(state)));
         let read = fields.and_then(|fields| fields.parse().map_err(Problem::validation));
         read.map(Self).map_err(Problem::before_the_gate)
     }
 }
 
-fn context<S>(state: &S) -> Context
+fn fields_context<S>(state: &S) -> Context
 where
     Arc<Config>: FromRef<S>,
     Clock: FromRef<S>,
@@ -150,7 +169,8 @@ where
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
-        let fields = Fields::from_query(parts.uri.query().unwrap_or_default(), context(state));
+        let query = parts.uri.query().unwrap_or_default();
+        let fields = Fields::from_query(query, fields_context(state));
         let read = fields.parse().map(Self).map_err(Problem::validation);
         read.map_err(Problem::before_the_gate)
     }
@@ -172,7 +192,7 @@ where
 
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
         let query = parts.uri.query().unwrap_or_default();
-        read_list(query, context(state)).map(Self).map_err(Problem::before_the_gate)
+        read_list(query, fields_context(state)).map(Self).map_err(Problem::before_the_gate)
     }
 }
 
@@ -198,16 +218,23 @@ pub fn read_list<T: List>(query: &str, context: Context) -> Result<T, Problem> {
     }
 }
 
-/// Reads the object. No body at all is an empty one, so that its missing fields are named.
-fn object(bytes: &[u8], is_json: bool) -> Result<Map<String, Value>, Problem> {
-    if bytes.is_empty() {
-        return Ok(Map::new());
+/// Reads the object. A body that was lost on its way never counts as an empty object.
+async fn object(request: Request) -> Result<Map<String, Value>, Problem> {
+    let (parts, body) = request.into_parts();
+    if !is_identity(&parts.headers) {
+        return Err(Problem::encoded_body());
     }
-    if !is_json {
+    let bytes = axum::body::to_bytes(body, MAX_BODY_BYTES)
+        .await
+        .map_err(|_| Problem::new(Code::BodyTooLarge, "A body may be 64 KiB long."))?;
+    if bytes.is_empty() {
+        return Err(Problem::new(Code::InvalidJson, "This operation needs a JSON object."));
+    }
+    if !is_json(&parts.headers) {
         let detail = "Send the body as application/json.";
         return Err(Problem::new(Code::UnsupportedMediaType, detail));
     }
-    match serde_json::from_slice(bytes) {
+    match serde_json::from_slice(&bytes) {
         Ok(Value::Object(object)) => Ok(object),
         Ok(_) => Err(Problem::new(Code::InvalidJson, "The body must be a JSON object.")),
         Err(error) => {
@@ -215,6 +242,16 @@ fn object(bytes: &[u8], is_json: bool) -> Result<Map<String, Value>, Problem> {
             Err(Problem::new(Code::InvalidJson, place))
         }
     }
+}
+
+/// Whether the body is sent as it is. An empty list member says nothing (RFC 9110, section 5.6.1).
+fn is_identity(headers: &HeaderMap) -> bool {
+    let values = headers.get_all(header::CONTENT_ENCODING).iter();
+    let mut codings = values.flat_map(|value| value.as_bytes().split(|byte| *byte == b','));
+    codings.all(|coding| {
+        let coding = coding.trim_ascii();
+        coding.is_empty() || coding.eq_ignore_ascii_case(b"identity")
+    })
 }
 
 fn is_json(headers: &HeaderMap) -> bool {
@@ -365,6 +402,25 @@ mod tests {
         assert!(IdempotencyKey::parse(&[b'a'; 255]).is_ok());
         for bad in [&b""[..], &[b'a'; 256], b"a b", b"\xc3\xa9", b"a\n"] {
             assert!(IdempotencyKey::parse(bad).is_err());
+        }
+    }
+
+    #[test]
+    fn rfc_9110_only_identity_is_no_encoding() {
+        let judge = |values: &[&'static str]| {
+            let values = values
+                .iter()
+                .map(|value| (header::CONTENT_ENCODING, HeaderValue::from_static(value)));
+            is_identity(&values.fold(HeaderMap::new(), |mut all, (name, value)| {
+                all.append(name, value);
+                all
+            }))
+        };
+        for plain in [&[][..], &[""], &["identity"], &["Identity"], &["identity, identity", ""]] {
+            assert!(judge(plain), "{plain:?}");
+        }
+        for coded in [&["gzip"][..], &["identity, gzip"], &["identity", "br"], &["x"], &["gzip,"]] {
+            assert!(!judge(coded), "{coded:?}");
         }
     }
 

@@ -85,6 +85,23 @@ impl Operation {
     pub fn route_key(&self) -> String {
         format!("{} {}", self.method, self.path)
     }
+
+    /// The operation that API Gateway's route key names.
+    pub fn with_route_key(key: &str) -> Option<&'static Self> {
+        let (method, path) = key.split_once(' ')?;
+        ALL.iter().find(|operation| operation.method == method && operation.path == path)
+    }
+
+    /// Whether HEAD is served as well: it has no route of its own and arrives by `$default`, so only
+    /// where anyone may read.
+    pub fn serves_head(&self) -> bool {
+        self.method == Method::GET && self.caller == Caller::Anyone
+    }
+}
+
+/// The name of the parameter that a segment of a path template stands for.
+pub fn parameter(segment: &str) -> Option<&str> {
+    segment.strip_prefix('{')?.strip_suffix('}')
 }
 
 /// The function that API Gateway's `$default` route names: it answers 404 and 405.
@@ -154,24 +171,30 @@ pub enum Lookup {
     Unknown,
 }
 
-/// Finds the operation for a request. `path` is as API Gateway passes it, percent-encoded.
+static HEAD: Method = Method::HEAD;
+
+/// Finds the operation for a request. `path` is percent-encoded. HEAD finds the GET that serves it.
 pub fn find(method: &Method, path: &str) -> Lookup {
     let on_path: Vec<_> = ALL.iter().filter(|operation| matches(operation.path, path)).collect();
-    if let Some(found) = on_path.iter().find(|operation| operation.method == method) {
+    let serves = |operation: &&&Operation| {
+        operation.method == method || (*method == HEAD && operation.serves_head())
+    };
+    if let Some(found) = on_path.iter().find(serves) {
         return Lookup::Found(found);
     }
     if on_path.is_empty() {
         return Lookup::Unknown;
     }
-    Lookup::OtherMethods(on_path.iter().map(|operation| &operation.method).collect())
+    let head = on_path.iter().any(|operation| operation.serves_head()).then_some(&HEAD);
+    Lookup::OtherMethods(on_path.iter().map(|operation| &operation.method).chain(head).collect())
 }
 
 fn matches(template: &str, path: &str) -> bool {
     let mut segments = path.split('/');
     let fits = template.split('/').all(|expected| {
-        segments.next().is_some_and(|segment| match expected.starts_with('{') {
-            true => !segment.is_empty(),
-            false => segment == expected,
+        segments.next().is_some_and(|segment| match parameter(expected) {
+            Some(_) => !segment.is_empty(),
+            None => segment == expected,
         })
     });
     fits && segments.next().is_none()
@@ -196,5 +219,31 @@ mod tests {
         assert_eq!(find(&Method::DELETE, "/auth/me"), Lookup::OtherMethods(vec![&Method::GET]));
         assert_eq!(find(&Method::GET, "/nowhere"), Lookup::Unknown);
         assert!(matches!(find(&Method::GET, "/auth/me"), Lookup::Found(_)));
+    }
+
+    #[test]
+    fn a_route_key_names_its_operation_and_no_other_text_does() {
+        for operation in ALL {
+            assert_eq!(Operation::with_route_key(&operation.route_key()), Some(operation));
+        }
+        for other in ["$default", "", "GET", "GET /nowhere", "get /auth/me", "GET  /auth/me"] {
+            assert_eq!(Operation::with_route_key(other), None);
+        }
+    }
+
+    #[test]
+    fn rfc_9110_head_is_served_by_the_default_function_where_anyone_may_get() {
+        for operation in ALL {
+            let head = find(&Method::HEAD, operation.path);
+            if operation.serves_head() {
+                assert_eq!(head, Lookup::Found(operation));
+                assert_eq!(operation.function, DEFAULT_FUNCTION);
+            }
+        }
+        assert!(matches!(find(&Method::HEAD, "/auth/me"), Lookup::OtherMethods(_)));
+        assert_eq!(
+            find(&Method::PUT, "/health"),
+            Lookup::OtherMethods(vec![&Method::GET, &Method::HEAD])
+        );
     }
 }

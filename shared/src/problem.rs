@@ -6,7 +6,7 @@
 use std::{borrow::Cow, sync::Arc};
 
 use axum::response::{IntoResponse, Response};
-use http::{HeaderValue, StatusCode, header};
+use http::{HeaderName, HeaderValue, StatusCode, header};
 use serde::Serialize;
 
 use crate::value::Invalid;
@@ -43,7 +43,7 @@ codes! {
     InvalidJson = "invalid_json", BAD_REQUEST, "The body is not valid JSON";
     InvalidCursor = "invalid_cursor", BAD_REQUEST, "The cursor is not valid";
     UnknownParameter = "unknown_parameter", BAD_REQUEST, "The operation has no such parameter";
-    UnsupportedMediaType = "unsupported_media_type", UNSUPPORTED_MEDIA_TYPE, "The body must be application/json";
+    UnsupportedMediaType = "unsupported_media_type", UNSUPPORTED_MEDIA_TYPE, "The body must be application/json without an encoding";
     BodyTooLarge = "body_too_large", PAYLOAD_TOO_LARGE, "The body is too large";
     Forbidden = "forbidden", FORBIDDEN, "This is not allowed";
     ReauthenticationRequired = "reauthentication_required", FORBIDDEN, "A fresh sign-in is required";
@@ -108,7 +108,7 @@ struct Parts {
     detail: Cow<'static, str>,
     errors: Vec<FieldError>,
     retry_after_seconds: Option<u64>,
-    allow: Option<HeaderValue>,
+    header: Option<(HeaderName, HeaderValue)>,
     cause: Option<Box<dyn std::error::Error + Send + Sync>>,
     is_before_the_gate: bool,
 }
@@ -122,7 +122,7 @@ impl Problem {
             detail: detail.into(),
             errors: Vec::new(),
             retry_after_seconds: None,
-            allow: None,
+            header: None,
             cause: None,
             is_before_the_gate: false,
         }))
@@ -199,7 +199,17 @@ impl Problem {
     pub fn method_not_allowed(allowed: &[&http::Method]) -> Self {
         let allowed: Vec<_> = allowed.iter().map(|method| method.as_str()).collect();
         let mut problem = Self::new(Code::MethodNotAllowed, "Use one of the methods in Allow.");
-        problem.0.allow = HeaderValue::from_str(&allowed.join(", ")).ok();
+        let allowed = HeaderValue::from_str(&allowed.join(", ")).ok();
+        problem.0.header = allowed.map(|allowed| (header::ALLOW, allowed));
+        problem
+    }
+
+    /// 415 for a body in a content coding (RFC 9110, section 12.5.3).
+    pub fn encoded_body() -> Self {
+        let detail = "Send the body without Content-Encoding.";
+        let mut problem = Self::new(Code::UnsupportedMediaType, detail);
+        let identity = HeaderValue::from_static("identity");
+        problem.0.header = Some((header::ACCEPT_ENCODING, identity));
         problem
     }
 
@@ -260,6 +270,14 @@ impl Problem {
         Some(text)
     }
 
+    /// RFC 6750, section 3: only a request that presented an access token gets an error code.
+    fn challenge(&self) -> HeaderValue {
+        HeaderValue::from_static(match self.0.code {
+            Code::InvalidAccessToken | Code::SessionEnded => "Bearer error=\"invalid_token\"",
+            _ => "Bearer",
+        })
+    }
+
     /// The whole answer, with the request's id in it.
     pub fn render(&self, request_id: &str) -> Response {
         #[derive(Serialize)]
@@ -292,11 +310,11 @@ impl Problem {
         if let Some(seconds) = self.0.retry_after_seconds {
             headers.insert(header::RETRY_AFTER, seconds.into());
         }
-        if let Some(allow) = &self.0.allow {
-            headers.insert(header::ALLOW, allow.clone());
+        if let Some((name, value)) = &self.0.header {
+            headers.insert(name, value.clone());
         }
         if self.0.status == StatusCode::UNAUTHORIZED {
-            headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
+            headers.insert(header::WWW_AUTHENTICATE, self.challenge());
         }
         response
     }

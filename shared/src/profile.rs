@@ -50,13 +50,6 @@ impl Edits {
             ..before
         }
     }
-
-    /// The profile after a replacement: what is absent goes.
-    pub fn replace(self, before: Profile) -> Profile {
-        let Profile { user_id, created_at, updated_at, revision, .. } = before;
-        let emptied = Profile::empty(user_id, created_at);
-        self.merge_into(Profile { revision, updated_at, ..emptied })
-    }
 }
 
 impl std::fmt::Debug for Edits {

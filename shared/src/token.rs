@@ -37,6 +37,7 @@ struct Payload {
     iss: String,
     aud: String,
     sub: String,
+    client_id: String,
     sid: String,
     iat: i64,
     exp: i64,
@@ -80,6 +81,7 @@ impl SigningKey {
             iss: config.issuer.clone(),
             aud: config.audience.clone(),
             sub: claims.user_id.to_string(),
+            client_id: config.client_id.clone(),
             sid: claims.session_id.to_string(),
             iat,
             exp: iat + LIFETIME_SECONDS,
@@ -113,8 +115,9 @@ impl VerifyingKeys {
         self.0.contains_key(kid)
     }
 
-    /// Reads a token: signature, `typ`, `iss`, `aud`, `exp` and `iat`. Keys that the token itself
-    /// carries or points to (`jwk`, `jku`, `x5u`) are never looked at.
+    /// Reads a token: signature, `typ`, `iss`, `aud`, `exp` and `iat`; `client_id` must be present,
+    /// with any value, so that a deployment may change its own. Keys that the token itself carries or
+    /// points to (`jwk`, `jku`, `x5u`) are never looked at.
     pub fn verify(&self, config: &TokenConfig, token: &str, now: Timestamp) -> Option<Claims> {
         let key = self.0.get(&kid(token)?)?;
         let mut validation = Validation::new(Algorithm::EdDSA);
@@ -163,7 +166,11 @@ mod tests {
     use super::*;
 
     fn config() -> TokenConfig {
-        TokenConfig { issuer: "https://issuer.example".into(), audience: "app".into() }
+        TokenConfig {
+            issuer: "https://issuer.example".into(),
+            audience: "api".into(),
+            client_id: "app".into(),
+        }
     }
 
     fn now() -> Timestamp {
@@ -217,6 +224,20 @@ mod tests {
         assert!(keys().verify(&config(), &token(), at(LIFETIME_SECONDS - 1)).is_some());
         assert_eq!(keys().verify(&config(), &token(), at(LIFETIME_SECONDS)), None);
         assert_eq!(keys().verify(&config(), &token(), at(-1)), None, "from the future");
+    }
+
+    #[test]
+    fn rfc_9068_every_required_claim_is_in_a_token_and_its_absence_refused() {
+        for name in ["iss", "exp", "aud", "sub", "client_id", "iat", "jti"] {
+            let without = forged(|_, payload| {
+                assert!(payload.as_object_mut().unwrap().remove(name).is_some(), "{name}");
+            });
+            assert_eq!(keys().verify(&config(), &without, now()), None, "{name}");
+            let null = forged(|_, payload| payload[name] = Value::Null);
+            assert_eq!(keys().verify(&config(), &null, now()), None, "{name}");
+        }
+        let other = forged(|_, payload| payload["client_id"] = json!("another"));
+        assert_eq!(keys().verify(&config(), &other, now()), Some(claims()));
     }
 
     #[test]

@@ -54,6 +54,7 @@ fn its_environment_is_that_of_the_local_stack() {
         "AWS_ACCESS_KEY_ID",
         "AWS_REGION",
         "AWS_SECRET_ACCESS_KEY",
+        "DEFAULT_ROUTE",
         "LOGIN_SOURCE_MAX_FAILURES",
         "OTP_SOURCE_MAX_PER_HOUR",
     ];

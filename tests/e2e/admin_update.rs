@@ -50,21 +50,48 @@ async fn a_patch_changes_what_is_sent_null_clears_and_the_user_sees_it() {
 }
 
 #[tokio::test]
-async fn a_put_clears_the_profile_fields_that_are_absent_and_leaves_the_account() {
+async fn a_put_changes_what_it_names_keeps_the_rest_and_is_audited_as_that() {
     let Some(app) = App::start(Needs::Tables).await else { return };
     let (staff, user) = (app.staff().await, app.register_user().await);
-    app.change_user(&staff, &user.user_id, &profile()).await.ok();
-    let before = app.me(&user.access_token).await;
-    let body = json!({"full_name": "Gita Rai"});
-    let answer = put(&app, &staff, &user.user_id, &body).await;
-    assert_eq!(answer.ok()["profile"]["full_name"], "Gita Rai");
-    for field in ["date_of_birth", "address", "avatar_url"] {
-        assert_eq!(answer.json["profile"][field], Value::Null);
+    let id = &user.user_id;
+    let before = app.change_user(&staff, id, &profile()).await;
+    let named = [
+        ("full_name", json!("Gita Rai"), json!({"full_name": "set"})),
+        ("address", json!(null), json!({"address": "cleared"})),
+        ("status", json!("BANNED"), json!({"status": "BANNED"})),
+        ("status", json!("ACTIVE"), json!({"status": "ACTIVE"})),
+        ("is_staff", json!(true), json!({"is_staff": "true"})),
+        ("phone_verified", json!(false), json!({"phone_verified": "false"})),
+    ];
+    let mut expected = before.ok().clone();
+    for (field, value, audited) in named {
+        let answer = put(&app, &staff, id, &json!({ field: value })).await;
+        let place =
+            if expected[field].is_null() { &mut expected["profile"] } else { &mut expected };
+        place[field] = value;
+        for name in ["full_name", "date_of_birth", "address", "avatar_url"] {
+            assert_eq!(answer.ok()["profile"][name], expected["profile"][name], "{field}: {name}");
+        }
+        for name in ["username", "status", "phone_number", "phone_verified", "is_staff"] {
+            assert_eq!(answer.json[name], expected[name], "{field}: {name}");
+        }
+        assert_eq!(newest(&app, id).await, ("user_updated".to_owned(), audited));
     }
-    for field in ["username", "status", "phone_number", "phone_verified", "email_verified"] {
-        assert_eq!(answer.json[field], before.json[field], "{field}");
+}
+
+#[tokio::test]
+async fn a_change_whose_body_was_lost_changes_nothing_and_is_not_audited() {
+    let Some(app) = App::start(Needs::Tables).await else { return };
+    let (staff, user) = (app.staff().await, app.register_user().await);
+    let path = format!("/admin/users/{}", user.user_id);
+    let before = app.change_user(&staff, &user.user_id, &profile()).await;
+    let audited = app.audited(&user.user_id).await;
+    for method in ["PUT", "PATCH"] {
+        app.admin(&staff, method, &path, None).await.problem(400, "invalid_json");
     }
-    app.me(&user.access_token).await.ok();
+    let after = app.admin_get(&staff, &path).await;
+    assert_eq!(after.ok(), before.ok());
+    assert_eq!(app.audited(&user.user_id).await, audited);
 }
 
 #[tokio::test]

@@ -1,6 +1,7 @@
 //! What each operation may cost: round trips that wait for one another, request units, sends.
 
 use serde_json::json;
+use shared::operation::Caller;
 
 use crate::harness::{App, Needs, PASSWORD, random_phone, random_source};
 
@@ -206,11 +207,14 @@ async fn me_1_hop_3_rru() {
 #[tokio::test]
 async fn a_refused_body_costs_nothing() {
     let Some(app) = App::start(Needs::Own).await else { return };
-    for path in crate::harness::WITH_BODY.into_iter().filter(|path| *path != "/auth/logout") {
-        app.post(path, &json!({})).send().await.problem(400, "validation_failed");
-        app.post(path, &json!([])).send().await.problem(400, "invalid_json");
-        let cost = app.costs(&format!("POST {path}")).await;
-        assert_eq!((cost.hops_max, cost.rru_max, cost.wru_max), (0, 0.0, 0.0), "{path}");
+    let all = crate::harness::WithBody::all().into_iter().map(|each| each.operation);
+    for operation in all.filter(|operation| operation.caller == Caller::Anyone) {
+        app.post(operation.path, &json!({})).send().await.problem(400, "validation_failed");
+        app.post(operation.path, &json!([])).send().await.problem(400, "invalid_json");
+        app.post_bytes(operation.path, "").send().await.problem(400, "invalid_json");
+        let cost = app.costs(&operation.route_key()).await;
+        let cost = (cost.hops_max, cost.rru_max, cost.wru_max);
+        assert_eq!(cost, (0, 0.0, 0.0), "{}", operation.path);
     }
 }
 

@@ -1,6 +1,5 @@
 //! Every operation, asked by those who may not call it, whatever they send.
 
-use http::Method;
 use serde_json::{Value, json};
 use shared::operation::{ALL, Caller, Operation};
 use tests::{
@@ -9,7 +8,7 @@ use tests::{
     path_of,
 };
 
-use crate::harness::{Answer, App, Needs};
+use crate::harness::{Answer, App, Needs, WithBody};
 
 /// What is sent: nothing right, and bodies and queries that are read before anything else.
 const SENT: [(&str, &str, &str, &str); 5] = [
@@ -120,11 +119,7 @@ async fn asvs_4_1_1_what_is_no_json_object_is_refused_alike_by_every_operation()
     let Some(app) = App::start(Needs::Own).await else { return };
     let (staff, user) = (app.staff().await, app.register_user().await);
     let too_large = format!("{{\"x\": \"{}\"}}", "x".repeat(64 * 1_024));
-    let has_body = |operation: &&Operation| {
-        let changes = [Method::POST, Method::PUT, Method::PATCH].contains(&operation.method);
-        changes && operation.path != "/users/kyc/submit"
-    };
-    for operation in ALL.iter().filter(has_body) {
+    for operation in WithBody::all().into_iter().map(|each| each.operation) {
         for (content_type, body, status, code) in [
             ("application/json", "[]", 400, "invalid_json"),
             ("application/json", "{\"a\"", 400, "invalid_json"),
@@ -153,7 +148,8 @@ async fn a_known_path_with_another_method_is_405_and_names_those_that_there_are(
         let answer = app.request("TRACE", &path_of(operation, NOBODY)).send().await;
         answer.problem(405, "method_not_allowed");
         let of_path = ALL.iter().filter(|other| other.path == operation.path);
-        let mut expected: Vec<_> = of_path.map(|other| other.method.as_str()).collect();
+        let head = operation.serves_head().then_some("HEAD");
+        let mut expected: Vec<_> = of_path.map(|other| other.method.as_str()).chain(head).collect();
         let mut allowed: Vec<_> = answer.header("allow").unwrap().split(", ").collect();
         expected.sort_unstable();
         allowed.sort_unstable();

@@ -239,7 +239,7 @@ async fn what_is_a_device_id_can_be_named_in_a_path_and_the_rest_is_none() {
         app.request("DELETE", &path).bearer(&user.access_token).send().await.ok();
         assert!(listed(&app, &user.access_token).await.is_empty(), "{device_id}");
     }
-    for device_id in ["a/b", "a\\b", "a?b", "a#b", "a%20b", "%2F", ".", ".."] {
+    for device_id in ["a/b", "a\\b", "a?b", "a#b", "a%20b", "%2F", ".", "..", "a\u{fffd}"] {
         register(&app, &user.access_token, &named(device_id)).await.refuses(&["device_id"]);
     }
 }

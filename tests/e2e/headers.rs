@@ -1,86 +1,106 @@
 //! What every answer carries, and what the routes that are none answer.
 
+use std::collections::BTreeSet;
+
 use serde_json::json;
+use shared::operation::{ALL, Caller, Operation};
+use tests::{NOBODY, path_of};
 
-use crate::harness::{Answer, App, Needs, PASSWORD, random_phone, random_source};
+use crate::harness::{App, Callers, Needs, Request, WithBody, random_phone, random_source};
 
-/// A good and a bad answer of every operation.
-async fn every_operation(app: &App) -> Vec<(&'static str, u16, Answer)> {
-    let new = app.new_user().await;
-    let phone = random_phone();
-    let mut answers = vec![
-        ("otp/request", 200, app.otp(&phone, "REGISTER").await),
-        ("otp/request", 429, app.otp(&phone, "REGISTER").await),
-        ("otp/request", 400, app.otp("nobody", "REGISTER").await),
-    ];
-    let code = app.code_for(&phone).await;
-    answers.push(("otp/verify", 200, app.verify(&phone, &code, "REGISTER").await));
-    answers.push(("otp/verify", 400, app.verify(&phone, &code, "REGISTER").await));
-    let registered = app.register(&new).await;
-    let (access, refresh) =
-        (registered.text("access_token").to_owned(), registered.text("refresh_token").to_owned());
-    answers.push(("register", 201, registered));
-    answers.push(("register", 400, app.register(&new).await));
-    answers.push(("login", 200, app.login(&new.phone, PASSWORD).await));
-    answers.push(("login", 400, app.login(&new.phone, "not the password").await));
-    answers.push(("me", 200, app.me(&access).await));
-    answers.push(("me", 401, app.me("garbage").await));
-    answers.push(("refresh", 200, app.refresh(&refresh).await));
-    answers.push(("refresh", 401, app.refresh("garbage").await));
-    answers.push(("refresh", 400, app.refresh("").await));
-    answers.push(("logout", 401, app.logout("garbage", &json!({})).await));
-    answers.push(("logout", 400, app.logout(&access, &json!({})).await));
-    answers.push(("logout", 200, app.logout(&access, &json!({"all": true})).await));
-    answers.push(("health", 200, app.get("/health").send().await));
-    answers.push(("jwks", 200, app.get("/.well-known/jwks.json").send().await));
-    answers.push(("unknown", 404, app.get("/nowhere").send().await));
-    answers.push(("method", 405, app.request("DELETE", "/auth/me").send().await));
-    let large = app.post_bytes("/auth/login", vec![b' '; 70_000]);
-    answers.push(("large", 413, large.send().await));
-    let text = app.request("POST", "/auth/login").header("content-type", "text/plain").body("x");
-    answers.push(("text", 415, text.send().await));
-    answers
+/// A request to an operation by one who may make it, with the body that is documented if there is one.
+fn rightful(app: &App, callers: &Callers, operation: &'static Operation) -> Request {
+    let with_body = WithBody::all().into_iter().find(|each| each.operation == operation);
+    app.call(callers, operation, NOBODY, |request| match with_body {
+        Some(WithBody { body, .. }) => {
+            request.header("content-type", "application/json").body(body.to_string())
+        }
+        None => request,
+    })
 }
 
+/// What succeeds besides is held to the same in `events`, which runs every operation to success.
 #[tokio::test]
-async fn asvs_14_3_2_every_answer_carries_the_security_headers_and_no_banner() {
-    let Some(app) = App::start(Needs::Gateway).await else { return };
-    let mut ids = std::collections::HashSet::new();
-    for (what, status, answer) in every_operation(&app).await {
-        assert_eq!(answer.status, status, "{what}: {answer:?}");
-        assert_eq!(answer.header("x-content-type-options"), Some("nosniff"), "{what}");
-        let cache = answer.header("cache-control").unwrap_or_default();
-        match what {
-            "jwks" => assert!(cache.contains("max-age"), "{cache}"),
-            _ => assert_eq!(cache, "no-store", "{what} {status}"),
-        }
-        let id = answer.header("x-request-id").unwrap_or_default().to_owned();
-        assert!(!id.is_empty() && ids.insert(id), "{what} {status}: one id per request");
-        for banner in ["server", "x-powered-by", "x-amzn-remapped-server", "via", "x-runtime"] {
-            assert_eq!(answer.header(banner), None, "{what}");
-        }
-        assert_eq!(answer.header("set-cookie"), None, "{what}");
-        assert_eq!(answer.header("access-control-allow-origin"), None, "{what}");
-        match status {
-            200 | 201 => {
-                assert_eq!(answer.header("content-type"), Some("application/json"), "{what}");
-                assert_eq!(answer.header("x-amzn-remapped-www-authenticate"), None);
-                assert_eq!(answer.header("retry-after"), None);
-            }
-            _ => answer.assert_problem(),
-        }
-    }
-}
-
-#[tokio::test]
-async fn a_401_challenges_under_the_name_that_the_gateway_gives_it() {
+async fn asvs_14_3_2_every_response_of_every_operation_carries_the_security_headers_and_no_banner()
+{
     let Some(app) = App::start(Needs::Own).await else { return };
-    for answer in
-        [app.me("garbage").await, app.get("/auth/me").send().await, app.refresh("x").await]
-    {
-        assert_eq!(answer.header("x-amzn-remapped-www-authenticate"), Some("Bearer"));
-        assert_eq!(answer.header("www-authenticate"), None);
+    let mut ids = std::collections::HashSet::new();
+    let mut statuses = std::collections::BTreeMap::new();
+    for operation in ALL {
+        // Some of them end a session.
+        let callers = app.callers().await;
+        let (method, path) = (operation.method.as_str(), path_of(operation, NOBODY));
+        let mut answers = vec![
+            rightful(&app, &callers, operation).send().await,
+            app.request(method, &path).send().await,
+            app.request(method, &path).bearer("garbage").send().await,
+            app.call(&callers, operation, "no id", |request| request.body("[")).send().await,
+        ];
+        for other in ["PROPFIND", "TRACE"] {
+            answers.push(app.request(other, &path).send().await);
+        }
+        for answer in answers {
+            let what = format!("{} {}", operation.route_key(), answer.status);
+            if answer.headers.contains_key("x-request-id") {
+                answer.assert_headers(&what);
+                let id = answer.header("x-request-id").unwrap().to_owned();
+                assert!(ids.insert(id), "{what}: one id per request");
+            } else {
+                // API Gateway's own.
+                let is_unsigned = operation.caller == Caller::Service && answer.status == 403;
+                assert!(is_unsigned, "{what}: {answer:?}");
+                continue;
+            }
+            if answer.status >= 400 {
+                answer.assert_problem();
+            } else {
+                assert_eq!(answer.header("content-type"), Some("application/json"), "{what}");
+            }
+            *statuses.entry(answer.status).or_insert(0) += 1;
+        }
     }
+    for status in [200, 201, 400, 401, 404, 405, 415] {
+        assert!(statuses.contains_key(&status), "{status} was never seen: {statuses:?}");
+    }
+}
+
+#[tokio::test]
+async fn rfc_6750_every_401_challenges_and_says_when_a_token_was_invalid() {
+    let Some(app) = App::start(Needs::Own).await else { return };
+    let ended = app.register_user().await;
+    app.logout(&ended.access_token, &json!({"all": true})).await.ok();
+    let ended = format!("Bearer {}", ended.access_token);
+    let requests: [(Option<&[u8]>, &str, &str); 10] = [
+        (None, "authentication_required", "Bearer"),
+        (Some(b""), "authentication_required", "Bearer"),
+        (Some(b"Bearer"), "authentication_required", "Bearer"),
+        (Some(b"Basic dXNlcjpwYXNz"), "authentication_required", "Bearer"),
+        (Some(b"DPoP x"), "authentication_required", "Bearer"),
+        (Some(b"Bearer x"), "invalid_access_token", "Bearer error=\"invalid_token\""),
+        (Some(b"bearer   x"), "invalid_access_token", "Bearer error=\"invalid_token\""),
+        (Some(b"Bearer x y"), "invalid_access_token", "Bearer error=\"invalid_token\""),
+        (Some(b"Bearer a.b.c"), "invalid_access_token", "Bearer error=\"invalid_token\""),
+        (Some(ended.as_bytes()), "session_ended", "Bearer error=\"invalid_token\""),
+    ];
+    let is_personal =
+        |operation: &&Operation| [Caller::User, Caller::Staff].contains(&operation.caller);
+    for operation in ALL.iter().filter(is_personal) {
+        for (authorization, code, challenge) in requests {
+            let request = app.request(operation.method.as_str(), &path_of(operation, NOBODY));
+            let request = match authorization {
+                Some(authorization) => request.header("authorization", authorization),
+                None => request,
+            };
+            let answer = request.send().await;
+            answer.problem(401, code);
+            // API Gateway renames the header.
+            assert_eq!(answer.header("x-amzn-remapped-www-authenticate"), Some(challenge));
+            assert_eq!(answer.header("www-authenticate"), None);
+        }
+    }
+    let refused = app.refresh("x").await;
+    refused.problem(401, "invalid_refresh_token");
+    assert_eq!(refused.header("x-amzn-remapped-www-authenticate"), Some("Bearer"));
 }
 
 #[tokio::test]
@@ -121,50 +141,52 @@ async fn an_unknown_path_is_a_404_problem_with_every_method() {
     }
 }
 
-/// API Gateway decodes the path after it has chosen the route, so this one comes by `$default`.
 #[tokio::test]
-async fn an_encoded_slash_opens_no_way_around_the_gate() {
+async fn every_known_path_with_another_method_is_405_with_allow() {
     let Some(app) = App::start(Needs::ApiGateway).await else { return };
-    for path in
-        ["/auth%2Fme", "/auth/%6de", "/auth/otp%2Frequest", "/auth%2flogout", "/x/..%2Fauth/me"]
-    {
-        for method in ["GET", "POST"] {
-            let answer = app.request(method, path).send().await;
-            answer.assert_problem();
-            assert!([401, 404, 405].contains(&answer.status), "{method} {path}: {answer:?}");
+    let paths: BTreeSet<_> = ALL.iter().map(|operation| operation.path).collect();
+    for path in paths {
+        let of_path: Vec<_> = ALL.iter().filter(|operation| operation.path == path).collect();
+        let mut served: BTreeSet<_> =
+            of_path.iter().map(|operation| operation.method.as_str()).collect();
+        if of_path.iter().any(|operation| operation.serves_head()) {
+            served.insert("HEAD");
+        }
+        let asked = path_of(of_path[0], NOBODY);
+        for method in ["GET", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", "PROPFIND"] {
+            if served.contains(method) {
+                continue;
+            }
+            let answer = app.request(method, &asked).send().await;
+            answer.problem(405, "method_not_allowed");
+            let allowed = answer.header("allow").unwrap().split(", ").collect();
+            assert_eq!(served, allowed, "{method} {path}");
+        }
+        if !served.contains("HEAD") {
+            let head = app.request("HEAD", &asked).send().await;
+            assert_eq!(head.status, 405, "{path}");
+            assert!(head.bytes.is_empty());
+            head.assert_headers(path);
         }
     }
 }
 
 #[tokio::test]
-async fn a_known_path_with_another_method_is_405_with_allow() {
+async fn rfc_9110_head_is_get_without_the_body_wherever_anyone_may_get() {
     let Some(app) = App::start(Needs::ApiGateway).await else { return };
-    let routes = [
-        ("/auth/otp/request", "POST"),
-        ("/auth/otp/verify", "POST"),
-        ("/auth/register", "POST"),
-        ("/auth/login", "POST"),
-        ("/auth/logout", "POST"),
-        ("/auth/refresh", "POST"),
-        ("/auth/me", "GET"),
-        ("/.well-known/jwks.json", "GET"),
-        ("/health", "GET"),
-    ];
-    for (path, allowed) in routes {
-        for method in ["GET", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", "PROPFIND"] {
-            if method == allowed {
-                continue;
-            }
-            let answer = app.request(method, path).send().await;
-            answer.problem(405, "method_not_allowed");
-            assert_eq!(answer.header("allow"), Some(allowed), "{method} {path}");
+    let mut served = 0;
+    for operation in ALL.iter().filter(|operation| operation.serves_head()) {
+        let get = app.get(operation.path).send().await;
+        let head = app.request("HEAD", operation.path).send().await;
+        assert_eq!((get.status, head.status), (200, 200), "{}", operation.path);
+        assert!(head.bytes.is_empty() && !get.bytes.is_empty());
+        head.assert_headers(operation.path);
+        for name in ["content-type", "cache-control", "content-length"] {
+            assert_eq!(head.header(name), get.header(name), "{} {name}", operation.path);
         }
-        // As GET would be answered, but that there is no HEAD: an answer to it has no body.
-        let head = app.request("HEAD", path).send().await;
-        assert_eq!((head.status, head.header("allow")), (405, Some(allowed)), "{path}");
-        assert!(head.bytes.is_empty());
-        assert_eq!(head.header("x-content-type-options"), Some("nosniff"));
+        served += 1;
     }
+    assert_eq!(served, 2, "the health check and the keys");
 }
 
 #[tokio::test]

@@ -59,6 +59,7 @@ mod otp_idempotency;
 mod otp_limits;
 mod otp_request;
 mod otp_verify;
+mod paths;
 mod profile;
 mod referral;
 mod refresh;

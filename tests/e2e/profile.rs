@@ -74,7 +74,7 @@ async fn a_new_profile_says_nothing_and_has_a_version() {
 }
 
 #[tokio::test]
-async fn put_replaces_the_profile_and_what_is_absent_is_null() {
+async fn put_sets_what_it_names_and_keeps_the_rest() {
     let Some(app) = App::start(Needs::Codes).await else { return };
     let user = app.register_user().await;
     let before = read(&app, &user).await;
@@ -88,20 +88,47 @@ async fn put_replaces_the_profile_and_what_is_absent_is_null() {
     assert_eq!(&me.ok()["profile"], answer.ok());
     assert_eq!(me.json["profile_picture"], whole()["avatar_url"]);
     let answer = change(&app, "PUT", &user, &json!({"full_name": "Sita"})).await;
-    assert_eq!(answer.ok()["is_profile_complete"], false);
-    let expected =
-        json!({"full_name": "Sita", "date_of_birth": null, "address": null, "avatar_url": null});
+    assert_eq!(answer.ok()["is_profile_complete"], true);
+    let mut expected = whole();
+    expected["full_name"] = json!("Sita");
     assert_eq!(fields(&answer), expected);
     assert_eq!(answer.json["created_at"], before.json["created_at"]);
 }
 
 #[tokio::test]
-async fn patch_keeps_what_is_absent_and_clears_what_is_null() {
+async fn a_put_or_patch_whose_body_was_lost_erases_nothing() {
     let Some(app) = App::start(Needs::Codes).await else { return };
     let user = app.register_user().await;
     change(&app, "PUT", &user, &whole()).await.ok();
+    for method in ["PUT", "PATCH"] {
+        for content_type in [None, Some("application/json")] {
+            let request = app.request(method, PATH).bearer(&user.access_token);
+            let request = match content_type {
+                Some(content_type) => request.header("content-type", content_type),
+                None => request,
+            };
+            let answer = request.send().await.documented(method, PATH);
+            answer.problem(400, "invalid_json");
+        }
+        let kept = change(&app, method, &user, &json!({})).await;
+        assert_eq!((kept.ok(), fields(&kept)), (&kept.json, whole()));
+    }
+    assert_eq!(fields(&read(&app, &user).await), whole());
+}
+
+#[tokio::test]
+async fn put_and_patch_keep_what_is_absent_and_clear_what_is_null() {
+    let Some(app) = App::start(Needs::Codes).await else { return };
+    for method in ["PUT", "PATCH"] {
+        keeps_and_clears(&app, method).await;
+    }
+}
+
+async fn keeps_and_clears(app: &App, method: &str) {
+    let user = app.register_user().await;
+    change(app, method, &user, &whole()).await.ok();
     let edit = json!({"address": "Patan", "avatar_url": null, "other": 7});
-    let answer = change(&app, "PATCH", &user, &edit).await;
+    let answer = change(app, method, &user, &edit).await;
     let mut expected = whole();
     expected["address"] = json!("Patan");
     expected["avatar_url"] = Value::Null;
@@ -109,9 +136,9 @@ async fn patch_keeps_what_is_absent_and_clears_what_is_null() {
         (answer.ok()["is_profile_complete"].clone(), fields(&answer)),
         (json!(true), expected)
     );
-    let answer = change(&app, "PATCH", &user, &json!({"date_of_birth": null})).await;
+    let answer = change(app, method, &user, &json!({"date_of_birth": null})).await;
     assert_eq!(answer.ok()["is_profile_complete"], false);
-    assert_eq!(fields(&change(&app, "PATCH", &user, &json!({})).await), fields(&answer));
+    assert_eq!(fields(&change(app, method, &user, &json!({})).await), fields(&answer));
 }
 
 #[tokio::test]
@@ -163,8 +190,20 @@ async fn rfc_9110_if_match_lets_only_the_present_version_be_changed() {
             let refused = change_if(&app, method, &user, &json!({}), Some(old)).await;
             refused.problem(412, "precondition_failed");
         }
-        let listed = format!("\"none\", {next}");
-        change_if(&app, method, &user, &body, Some(&listed)).await.ok();
+        // Commas within tags and empty members are no separators of their own.
+        for others in ["\"a,b\"", "\"none\", \"a\"", "W/\"x\",,"] {
+            let refused = change_if(&app, method, &user, &json!({}), Some(others)).await;
+            refused.problem(412, "precondition_failed");
+        }
+        for (before, after) in [(",", ""), ("", " ,"), ("\"a,b\",", ""), ("\"none\", ", "")] {
+            let listed = format!("{before}{}{after}", etag(&read(&app, &user).await));
+            change_if(&app, method, &user, &body, Some(&listed)).await.ok();
+        }
+        let next = etag(&read(&app, &user).await);
+        let request = app.request(method, PATH).bearer(&user.access_token);
+        let request = request.header("content-type", "application/json").body(body.to_string());
+        let request = request.header("if-match", "\"none\"").header("if-match", next);
+        request.send().await.ok();
         change_if(&app, method, &user, &body, Some("*")).await.ok();
         change_if(&app, method, &user, &body, Some("7")).await.refuses(&["If-Match"]);
     }
@@ -289,10 +328,10 @@ async fn a_change_is_made_once_whatever_fails_once() {
 #[tokio::test]
 async fn profile_1_hop_1_5_rru_and_a_change_2_hops_2_wru_or_6_when_completeness_flips() {
     let Some(app) = App::start(Needs::Own).await else { return };
-    let user = app.register_user().await;
-    read(&app, &user).await.ok();
-    within(&app, "GET /users/profile", (1, 1.5, 0.0, 0)).await;
     for method in ["PUT", "PATCH"] {
+        let user = app.register_user().await;
+        read(&app, &user).await.ok();
+        within(&app, "GET /users/profile", (1, 1.5, 0.0, 0)).await;
         let operation = format!("{method} /users/profile");
         change(&app, method, &user, &json!({"full_name": "Sita"})).await.ok();
         within(&app, &operation, (2, 1.5, 2.0, 0)).await;

@@ -39,10 +39,11 @@ async fn rfc_9068_an_access_token_says_who_and_nothing_personal() {
     let kid = header["kid"].as_str().unwrap();
     assert_eq!(header, json!({"alg": "EdDSA", "typ": "at+jwt", "kid": kid}));
     let names: Vec<_> = claims.as_object().unwrap().keys().map(String::as_str).collect();
-    let mut expected = ["iss", "aud", "sub", "sid", "iat", "exp", "jti", "auth_time"];
+    let mut expected = ["iss", "aud", "sub", "client_id", "sid", "iat", "exp", "jti", "auth_time"];
     expected.sort_unstable();
     assert_eq!(names, expected);
     assert_eq!((&claims["iss"], &claims["aud"]), (&json!("http://localhost"), &json!("local")));
+    assert_eq!(claims["client_id"], "local", "the audience, where none is set");
     assert_eq!(claims["sub"], user.user_id);
     assert_eq!(claims["exp"].as_i64().unwrap() - claims["iat"].as_i64().unwrap(), 900);
     let text = claims.to_string();
@@ -51,6 +52,18 @@ async fn rfc_9068_an_access_token_says_who_and_nothing_personal() {
     let later = part(refreshed.text("access_token"), 1);
     assert_eq!((&later["sid"], &later["auth_time"]), (&claims["sid"], &claims["auth_time"]));
     assert_ne!(later["jti"], claims["jti"]);
+}
+
+#[tokio::test]
+async fn rfc_9068_the_client_id_is_the_configured_one() {
+    let Some(app) = App::with(&[("TOKEN_CLIENT_ID", "mobile")]).await else { return };
+    let user = app.register_user().await;
+    let refreshed = app.refresh(&user.refresh_token).await;
+    for token in [&user.access_token, refreshed.text("access_token")] {
+        let claims = part(token, 1);
+        assert_eq!((&claims["client_id"], &claims["aud"]), (&json!("mobile"), &json!("local")));
+        app.me(token).await.ok();
+    }
 }
 
 #[tokio::test]
@@ -169,7 +182,7 @@ async fn asvs_9_1_rfc_8725_type_algorithm_issuer_audience_and_times_are_checked(
     let user = app.register_user().await;
     let unchanged = forged(&app, &user, |_, _| ()).await;
     app.me(&unchanged).await.ok();
-    let changes: [(&str, Change); 15] = [
+    let changes: [(&str, Change); 16] = [
         ("none", |header, _| header["alg"] = json!("none")),
         ("None", |header, _| header["alg"] = json!("None")),
         ("RS256", |header, _| header["alg"] = json!("RS256")),
@@ -186,6 +199,7 @@ async fn asvs_9_1_rfc_8725_type_algorithm_issuer_audience_and_times_are_checked(
             claims["iat"] = json!(claims["iat"].as_i64().unwrap() + 600);
         }),
         ("no exp", |_, claims| drop(claims.as_object_mut().unwrap().remove("exp"))),
+        ("no client_id", |_, claims| drop(claims.as_object_mut().unwrap().remove("client_id"))),
         ("oversized", |_, claims| claims["pad"] = json!("x".repeat(4_000))),
     ];
     for (case, change) in changes {

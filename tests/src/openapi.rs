@@ -59,8 +59,9 @@ pub fn document(operations: &[OperationDoc]) -> Value {
 }
 
 const DESCRIPTION: &str = "\
-Unknown request fields are ignored, and null is the same as absent, but where a PATCH merges: \
-there null clears a field. Answers may gain fields. \
+Unknown request fields are ignored, and null is the same as absent, but where a PUT or PATCH \
+merges: there null clears a field. An operation with a body refuses an empty one. Answers may gain \
+fields. HEAD is served where anyone may GET. \
 Every failure of an operation is a problem (RFC 9457) with a stable `code`. An unknown path is a \
 404 `not_found`, another method a 405 `method_not_allowed`. What API Gateway answers by itself \
 (throttling, time-outs, bodies over 10 MB) is no problem document: look at the status first.";

@@ -47,15 +47,6 @@ impl Body for Edits {
     }
 }
 
-/// What becomes of the profile fields that are not sent.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Absent {
-    /// They stay.
-    Kept,
-    /// They are cleared.
-    Cleared,
-}
-
 /// A user after a change.
 #[derive(Debug, Clone)]
 pub(crate) struct After {
@@ -69,12 +60,7 @@ impl Edits {
     /// # Errors
     /// 400 for an identifier that is to be verified and is not there, and for another username that
     /// the account may not choose. The one that it has stays valid.
-    pub(crate) fn apply(
-        self,
-        account: &Account,
-        profile: &Profile,
-        absent: Absent,
-    ) -> Result<After, Problem> {
+    pub(crate) fn apply(self, account: &Account, profile: &Profile) -> Result<After, Problem> {
         let before = account.clone();
         let account = Account {
             username: match &self.username {
@@ -100,11 +86,7 @@ impl Edits {
             let own = own.into_iter().filter_map(|kind| account.verified_of_kind(kind));
             wanted.check(own).map_err(|invalid| Problem::invalid("username", invalid))?;
         }
-        let profile = match absent {
-            Absent::Kept => self.profile.merge_into(profile.clone()),
-            Absent::Cleared => self.profile.replace(profile.clone()),
-        };
-        Ok(After { account, profile })
+        Ok(After { account, profile: self.profile.merge_into(profile.clone()) })
     }
 }
 

@@ -60,7 +60,7 @@ pub async fn router(environment: &Environment) -> Result<Router, StartError> {
     let documents = Documents::new(&sdk, &config);
     let app = App { config, clock, store, gate, cursor_keys, documents };
     let user =
-        get(detail::show).put(update::replace).patch(update::merge).delete(deletion::delete_user);
+        get(detail::show).put(update::merge).patch(update::merge).delete(deletion::delete_user);
     let routes = Router::new()
         .route("/admin/users", get(list::list).post(create::create))
         .route("/admin/users/{user_id}", user)
@@ -72,7 +72,7 @@ pub async fn router(environment: &Environment) -> Result<Router, StartError> {
         .route("/admin/kyc/{user_id}/document-number", delete(kyc::free_number))
         .route("/admin/audit", get(audit::search))
         .with_state(app.clone());
-    Ok(http::finish(app.gate.guard(routes)))
+    Ok(http::finish(app.gate.guard(routes), &environment.config))
 }
 
 impl App {

@@ -160,14 +160,8 @@ pub fn operations() -> Vec<OperationDoc> {
         list(),
         create(),
         detail(),
-        updating(Method::PUT, "replaceUser", "Replace what is known of a user").description(
-            "A profile field that is absent is null from then on. What else is absent stays as it \
-             is. A status other than `ACTIVE`, or a staff right that is taken, ends every session.",
-        ),
-        updating(Method::PATCH, "changeUser", "Change what is known of a user").description(
-            "A field that is absent stays as it is; null clears a field of the profile. A status \
-             other than `ACTIVE`, or a staff right that is taken, ends every session.",
-        ),
+        updating(Method::PUT, "replaceUser"),
+        updating(Method::PATCH, "changeUser"),
         deletion::delete_user(),
         end_sessions(),
         adjust(),
@@ -205,8 +199,13 @@ fn detail() -> OperationDoc {
         .answers::<Detail<'static>>(StatusCode::OK, "The user.")
 }
 
-fn updating(method: Method, id: &'static str, summary: &'static str) -> OperationDoc {
-    about_user(method, USER, id, summary)
+fn updating(method: Method, id: &'static str) -> OperationDoc {
+    about_user(method, USER, id, "Change what is known of a user")
+        .description(
+            "A field that is absent stays as it is; null clears a field of the profile. PUT and \
+             PATCH do the same. A status other than `ACTIVE`, or a staff right that is taken, ends \
+             every session.",
+        )
         .body::<UserEdit, Edits>()
         .answers::<Detail<'static>>(StatusCode::OK, "The user as it is now.")
         .problems(&[Code::AlreadyExists, Code::OwnAccount])

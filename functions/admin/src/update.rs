@@ -26,7 +26,7 @@ use shared::{
 
 use crate::{
     App,
-    change::{Absent, After, Edits, Effects, describe},
+    change::{After, Edits, Effects, describe},
     detail::{self, Person},
     no_longer_staff, nobody,
 };
@@ -44,19 +44,7 @@ enum Write {
     Other,
 }
 
-/// `PUT /admin/users/{user_id}`.
-pub(crate) async fn replace(
-    State(app): State<App>,
-    claims: Claims,
-    source: Source,
-    PathParameter(user_id): PathParameter,
-    Json(edits): Json<Edits>,
-) -> Result<Response, Problem> {
-    let user_id = app.subject(&claims, source, &user_id).await?;
-    update(&app, &claims, source, user_id, (edits, Absent::Cleared)).await
-}
-
-/// `PATCH /admin/users/{user_id}`.
+/// `PUT` and `PATCH /admin/users/{user_id}`. Both keep what they do not name.
 pub(crate) async fn merge(
     State(app): State<App>,
     claims: Claims,
@@ -65,7 +53,7 @@ pub(crate) async fn merge(
     Json(edits): Json<Edits>,
 ) -> Result<Response, Problem> {
     let user_id = app.subject(&claims, source, &user_id).await?;
-    update(&app, &claims, source, user_id, (edits, Absent::Kept)).await
+    update(&app, &claims, source, user_id, edits).await
 }
 
 /// Reads, changes and writes, and does it again where something else came between.
@@ -74,14 +62,14 @@ async fn update(
     claims: &Claims,
     source: Source,
     user_id: UserId,
-    (edits, absent): (Edits, Absent),
+    edits: Edits,
 ) -> Result<Response, Problem> {
     let now = app.clock.now();
     for attempt in 0..ATTEMPTS {
         pause(attempt).await;
         let (staff, person) = detail::read(app, claims, source, user_id, true).await?;
         let person = person.ok_or_else(nobody)?;
-        let after = edits.clone().apply(&person.account, &person.profile, absent)?;
+        let after = edits.clone().apply(&person.account, &person.profile)?;
         let effects = Effects::of(&person.account, &person.profile, &after);
         if effects.is_none() {
             return Ok(person.answer(app.config.currency, now));

@@ -43,5 +43,5 @@ pub async fn router(environment: &Environment) -> Result<Router, StartError> {
         .route("/users/analytics/usage-stats", get(handlers::usage_stats))
         .route("/internal/usage-events", post(handlers::usage_events))
         .with_state(app.clone());
-    Ok(http::finish(app.gate.guard(routes)))
+    Ok(http::finish(app.gate.guard(routes), &environment.config))
 }

@@ -69,12 +69,14 @@ impl Body for DeviceBody {
     }
 }
 
-/// A name that a path can carry: API Gateway decodes paths before it looks at them, so some
-/// characters would make another path of it, however they are written.
+/// A name that a path can carry, however clients and proxies on the way write and normalise it.
+/// Bytes of a path that are no UTF-8 arrive as U+FFFD, so that character would stand for many names.
 fn device_id(given: &str) -> Result<String, Invalid> {
     let id = text::<MAX_DEVICE_ID_CHARS>(given)?;
-    let fits = !id.contains(['/', '\\', '?', '#', '%']) && id != "." && id != "..";
-    let detail = "This must have no / \\ ? # or % and be neither . nor ..";
+    let fits = !id.contains(['/', '\\', '?', '#', '%', char::REPLACEMENT_CHARACTER])
+        && id != "."
+        && id != "..";
+    let detail = "This must have no / \\ ? # % or U+FFFD and be neither . nor ..";
     fits.then_some(id).ok_or(Invalid { code: "invalid_device_id", detail })
 }
 

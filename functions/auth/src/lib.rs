@@ -95,5 +95,5 @@ pub async fn router(environment: &Environment) -> Result<Router, StartError> {
         .route("/.well-known/jwks.json", get(handlers::jwks))
         .route("/health", get(handlers::health))
         .with_state(app.clone());
-    Ok(http::finish(app.gate.guard(routes)))
+    Ok(http::finish(app.gate.guard(routes), &environment.config))
 }

@@ -52,5 +52,5 @@ pub async fn router(environment: &Environment) -> Result<Router, StartError> {
         .route("/users/kyc/submit", post(handlers::hand_in))
         .route("/users/kyc/status", get(handlers::status))
         .with_state(app.clone());
-    Ok(http::finish(app.gate.guard(routes)))
+    Ok(http::finish(app.gate.guard(routes), &environment.config))
 }

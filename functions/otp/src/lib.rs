@@ -55,5 +55,5 @@ pub async fn router(environment: &Environment) -> Result<Router, StartError> {
         .route("/auth/otp/request", post(handlers::request))
         .route("/auth/otp/verify", post(handlers::verify))
         .with_state(app);
-    Ok(http::finish(routes))
+    Ok(http::finish(routes, &environment.config))
 }

@@ -33,17 +33,8 @@ pub(crate) async fn show(State(app): State<App>, claims: Claims) -> Result<Respo
     Ok(answer(&profile))
 }
 
-/// `PUT /users/profile`.
-pub(crate) async fn replace(
-    State(app): State<App>,
-    claims: Claims,
-    if_match: IfMatch,
-    Json(edits): Json<Edits>,
-) -> Result<Response, Problem> {
-    change(&app, &claims, &if_match, |before| edits.clone().replace(before)).await
-}
-
-/// `PATCH /users/profile`.
+/// `PUT` and `PATCH /users/profile`. Both keep what they do not name: clients of the system before
+/// send PUT with the fields that they change.
 pub(crate) async fn merge(
     State(app): State<App>,
     claims: Claims,

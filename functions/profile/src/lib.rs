@@ -31,7 +31,7 @@ pub async fn router(environment: &Environment) -> Result<Router, StartError> {
     let store = Store::new(&sdk, &config);
     let gate = Gate::open(environment, &store).await?;
     let app = App { config, clock, store, gate };
-    let profile = get(handlers::show).put(handlers::replace).patch(handlers::merge);
+    let profile = get(handlers::show).put(handlers::merge).patch(handlers::merge);
     let routes = Router::new().route("/users/profile", profile).with_state(app.clone());
-    Ok(http::finish(app.gate.guard(routes)))
+    Ok(http::finish(app.gate.guard(routes), &environment.config))
 }

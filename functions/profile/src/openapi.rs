@@ -36,17 +36,17 @@ pub fn operations() -> Vec<OperationDoc> {
             .answers::<ProfileView<'static>>(StatusCode::OK, "The profile.")
             .etag()
             .problems(&[Code::NotFound]),
-        changing(Method::PUT, "replaceProfile", "Replace one's profile")
-            .description("A field that is absent is null from then on."),
-        changing(Method::PATCH, "changeProfile", "Change one's profile").description(
-            "A field that is absent stays as it is; null clears it. Changes of different fields \
-             at the same time do not undo each other.",
-        ),
+        changing(Method::PUT, "replaceProfile"),
+        changing(Method::PATCH, "changeProfile"),
     ]
 }
 
-fn changing(method: Method, id: &'static str, summary: &'static str) -> OperationDoc {
-    OperationDoc::new(method, PATH, id, summary)
+fn changing(method: Method, id: &'static str) -> OperationDoc {
+    OperationDoc::new(method, PATH, id, "Change one's profile")
+        .description(
+            "A field that is absent stays as it is; null clears it. PUT and PATCH do the same. \
+             Changes of different fields at the same time do not undo each other.",
+        )
         .body::<ProfileEdit, Edits>()
         .if_match()
         .answers::<ProfileView<'static>>(StatusCode::OK, "The profile as it is now.")

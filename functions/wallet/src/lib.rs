@@ -43,5 +43,5 @@ pub async fn router(environment: &Environment) -> Result<Router, StartError> {
         .route("/users/wallet/transactions", get(handlers::transactions))
         .route("/internal/wallet/entries", post(handlers::post_entry))
         .with_state(app.clone());
-    Ok(http::finish(app.gate.guard(routes)))
+    Ok(http::finish(app.gate.guard(routes), &environment.config))
 }

@@ -33,8 +33,9 @@ struct Answer {
     is_base64_encoded: bool,
 }
 
-/// The response, or nothing where API Gateway would make none of it.
-pub(super) fn to_response(answer: &str) -> Option<Response> {
+/// The response, or nothing where API Gateway would make none of it. That to HEAD keeps the length
+/// that the function gives.
+pub(super) fn to_response(answer: &str, is_head: bool) -> Option<Response> {
     let answer: Answer = serde_json::from_str(answer).ok()?;
     let body = answer.body.unwrap_or_default();
     let body = match answer.is_base64_encoded {
@@ -45,10 +46,10 @@ pub(super) fn to_response(answer: &str) -> Option<Response> {
     *response.status_mut() = StatusCode::from_u16(answer.status_code).ok()?;
     let headers = response.headers_mut();
     for (name, value) in &answer.headers {
-        append(headers, name, value)?;
+        append(headers, name, value, is_head)?;
     }
     for (name, values) in &answer.multi_value_headers {
-        values.iter().try_for_each(|value| append(headers, name, value))?;
+        values.iter().try_for_each(|value| append(headers, name, value, is_head))?;
     }
     for cookie in &answer.cookies {
         headers.append(header::SET_COOKIE, HeaderValue::from_str(cookie).ok()?);
@@ -56,10 +57,10 @@ pub(super) fn to_response(answer: &str) -> Option<Response> {
     Some(response)
 }
 
-fn append(headers: &mut HeaderMap, name: &str, value: &str) -> Option<()> {
+fn append(headers: &mut HeaderMap, name: &str, value: &str, is_head: bool) -> Option<()> {
     let name = HeaderName::from_bytes(name.as_bytes()).ok()?;
     // The listener says how long the body is and how it is sent.
-    if name == header::CONTENT_LENGTH || name == header::TRANSFER_ENCODING {
+    if (name == header::CONTENT_LENGTH && !is_head) || name == header::TRANSFER_ENCODING {
         return Some(());
     }
     let remapped = REMAPPED.iter().find(|(kept, _)| *kept == name);
@@ -88,7 +89,7 @@ mod tests {
             "body": "/w==",
             "isBase64Encoded": true,
         });
-        let response = to_response(&answer.to_string()).unwrap();
+        let response = to_response(&answer.to_string(), false).unwrap();
         assert_eq!(response.status(), StatusCode::CREATED);
         let values =
             |name: &str| response.headers().get_all(name).iter().cloned().collect::<Vec<_>>();
@@ -101,8 +102,10 @@ mod tests {
 
     #[test]
     fn what_is_no_answer_makes_no_response() {
-        assert!(to_response("{}").is_none());
-        assert!(to_response(r#"{"statusCode":200,"body":"!","isBase64Encoded":true}"#).is_none());
-        assert!(to_response(r#"{"statusCode":99}"#).is_none());
+        assert!(to_response("{}", false).is_none());
+        assert!(
+            to_response(r#"{"statusCode":200,"body":"!","isBase64Encoded":true}"#, false).is_none()
+        );
+        assert!(to_response(r#"{"statusCode":99}"#, false).is_none());
     }
 }

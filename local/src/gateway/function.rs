@@ -1,10 +1,10 @@
 //! The seven functions, invoked as the Lambda runtime invokes them.
 
-use std::{collections::HashMap, convert::Infallible};
+use std::collections::HashMap;
 
 use axum::Router;
 use jiff::Timestamp;
-use lambda_http::{Adapter, Context, LambdaEvent, Service, request::LambdaRequest};
+use lambda_http::{Context, LambdaEvent, request::LambdaRequest};
 use shared::{
     lambda::{self, Environment},
     operation::Function,
@@ -69,11 +69,8 @@ impl Functions {
                 return Ok(answer.await?.to_string());
             }
             let request: LambdaRequest = serde_json::from_str(&event)?;
-            // The adapter is not `Send`; the future is.
-            let answer = Adapter::from(router).call(LambdaEvent::new(request, context));
-            let response: Result<_, Infallible> = answer.await;
-            let Ok(response) = response;
-            Ok(serde_json::to_string(&response)?)
+            let response = lambda::respond(router, LambdaEvent::new(request, context));
+            Ok(serde_json::to_string(&response.await)?)
         }
     }
 }

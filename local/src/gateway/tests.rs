@@ -105,7 +105,13 @@ async fn headers_cookies_and_bytes_go_there_and_back() {
 fn routes_are_the_operations_and_the_default() {
     let me = Route::of(&Method::GET, "/auth/me");
     assert_eq!((&*me.key, me.template), ("GET /auth/me", Some("/auth/me")));
-    for (method, path) in [(Method::DELETE, "/auth/me"), (Method::GET, "/nowhere")] {
+    for (method, path) in [
+        (Method::DELETE, "/auth/me"),
+        (Method::GET, "/nowhere"),
+        (Method::HEAD, "/health"),
+        (Method::POST, "/auth%2Flogin"),
+        (Method::POST, "/auth/login%20"),
+    ] {
         let route = Route::of(&method, path);
         assert_eq!((&*route.key, route.function), ("$default", DEFAULT_FUNCTION));
     }

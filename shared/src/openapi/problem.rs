@@ -77,8 +77,8 @@ pub fn components() -> Value {
         "headers": {
             "RequestId": text_header("The id of this request, for support."),
             "Challenge": text_header(
-                "`Bearer`. API Gateway renames `WWW-Authenticate` to \
-                 `x-amzn-Remapped-WWW-Authenticate`.",
+                "`Bearer`, with `error=\"invalid_token\"` where an access token was presented. API \
+                 Gateway renames `WWW-Authenticate` to `x-amzn-Remapped-WWW-Authenticate`.",
             ),
             "Allow": text_header("The methods that this path has."),
             "RetryAfter": {

@@ -92,7 +92,14 @@ impl Answer {
         let challenge = self
             .header("x-amzn-remapped-www-authenticate")
             .or_else(|| self.header("www-authenticate"));
-        assert_eq!(challenge, (self.status == 401).then_some("Bearer"), "{self:?}");
+        let expected = match (self.status, code) {
+            (401, "invalid_access_token" | "session_ended") => {
+                Some("Bearer error=\"invalid_token\"")
+            }
+            (401, _) => Some("Bearer"),
+            _ => None,
+        };
+        assert_eq!(challenge, expected, "{self:?}");
         let errors = json.get("errors").map(|errors| errors.as_array().unwrap().as_slice());
         for error in errors.unwrap_or_default() {
             for member in ["field", "code", "detail"] {

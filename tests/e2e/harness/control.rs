@@ -72,6 +72,12 @@ impl App {
         Cost::of(&answer.ok()["operations"][operation])
     }
 
+    /// How often an operation was called.
+    pub async fn calls(&self, operation: &str) -> u64 {
+        let answer = self.get("/_local/costs").send().await;
+        answer.ok()["operations"][operation]["calls"].as_u64().unwrap_or(0)
+    }
+
     /// Lets the next `times` calls of an operation of AWS go wrong.
     pub async fn fault(&self, service: &str, operation: &str, kind: &str, times: u32) {
         let fault =

@@ -2,6 +2,7 @@
 
 mod answer;
 mod app;
+mod callers;
 mod control;
 mod data;
 mod invoke;
@@ -14,6 +15,7 @@ mod staff;
 
 pub use answer::Answer;
 pub use app::{App, Needs};
+pub use callers::{Callers, WithBody};
 pub use people::{NewUser, User, random_email, random_phone, random_source, random_username};
 pub use person::Person;
 pub use request::Request;
@@ -23,16 +25,6 @@ use tokio::task::JoinSet;
 
 /// A password that no rule refuses.
 pub const PASSWORD: &str = "orange lamp tuesday 77";
-
-/// The operations with a body, by path.
-pub const WITH_BODY: [&str; 6] = [
-    "/auth/otp/request",
-    "/auth/otp/verify",
-    "/auth/register",
-    "/auth/login",
-    "/auth/logout",
-    "/auth/refresh",
-];
 
 /// Runs all of them at once; answers come in no order.
 pub async fn at_once<F, T>(all: impl IntoIterator<Item = F>) -> Vec<T>

@@ -48,12 +48,33 @@ impl Answer {
     pub fn documented(self, method: &str, path: &str) -> Self {
         let wrong = violations(&method.parse().unwrap(), path, self.status, &self.json);
         assert!(wrong.is_empty(), "{method} {path}: {wrong:?} in {self:?}");
-        assert_eq!(self.header("x-content-type-options"), Some("nosniff"), "{method} {path}");
-        assert!(self.header("x-request-id").is_some_and(|id| !id.is_empty()), "{method} {path}");
-        let may_be_kept = path == "/.well-known/jwks.json";
-        let kept = self.header("cache-control") != Some("no-store");
-        assert_eq!(kept, may_be_kept, "{method} {path}");
+        self.assert_headers(&format!("{method} {path}"));
+        if self.status >= 400 {
+            self.assert_problem();
+        } else {
+            assert_eq!(self.header("content-type"), Some("application/json"), "{method} {path}");
+            assert_eq!(self.header("x-amzn-remapped-www-authenticate"), None, "{method} {path}");
+            assert_eq!(self.header("retry-after"), None, "{method} {path}");
+        }
         self
+    }
+
+    /// It carries the headers of all responses, and none that says what runs here.
+    #[track_caller]
+    pub fn assert_headers(&self, what: &str) {
+        assert_eq!(self.header("x-content-type-options"), Some("nosniff"), "{what}");
+        assert!(self.header("x-request-id").is_some_and(|id| !id.is_empty()), "{what}");
+        let cache = self.header("cache-control").unwrap_or_default();
+        if what.contains("/.well-known/jwks.json") && self.status == 200 {
+            assert!(cache.contains("max-age"), "{what}: {cache}");
+        } else {
+            assert_eq!(cache, "no-store", "{what}");
+        }
+        for banner in ["server", "x-powered-by", "x-amzn-remapped-server", "via", "x-runtime"] {
+            assert_eq!(self.header(banner), None, "{what}");
+        }
+        assert_eq!(self.header("set-cookie"), None, "{what}");
+        assert_eq!(self.header("access-control-allow-origin"), None, "{what}");
     }
 }
 
