@@ -58,7 +58,10 @@ pub(crate) fn router(control: Arc<Control>) -> Router {
         .route("/reset", only(post(reset), "POST"))
         .route("/costs", only(get(costs), "GET"))
         .route("/metrics", only(get(metrics), "GET"))
-        .route("/faults", only(get(faults).post(add_fault).delete(clear_faults), "DELETE, GET, POST"))
+        .route(
+            "/faults",
+            only(get(faults).post(add_fault).delete(clear_faults), "DELETE, GET, POST"),
+        )
         .route("/sweep", only(post(lambda::sweep), "POST"))
         .route(lambda::PATH, lambda::route())
         .fallback(|| async { Problem::not_found() })

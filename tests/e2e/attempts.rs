@@ -157,9 +157,7 @@ async fn wrong_tokens_count_against_identifier_and_source_and_never_stop_a_right
     let garbage = "A".repeat(43);
     let bodies: [fn(&str, &str) -> Value; 2] = [
         |phone, token| json!({"identifier": phone, "verification_token": token}),
-        |phone, token| {
-            json!({"identifier": phone, "verification_token": token, "password": PASSWORD})
-        },
+        |phone, token| json!({"identifier": phone, "verification_token": token, "password": PASSWORD}),
     ];
     // From ten addresses: the identifier's count.
     for number in 0..10 {

@@ -4,7 +4,7 @@
 use serde_json::json;
 
 use crate::{
-    harness::{App, Needs, PASSWORD, random_email, random_phone},
+    harness::{App, Needs, PASSWORD, random_email, random_phone, random_source},
     identifier,
 };
 
@@ -42,6 +42,24 @@ async fn a_password_is_right_at_once_after_a_change_of_the_identifier() {
     let answer = app.login(&first.phone, PASSWORD).await;
     assert_eq!(answer.ok()["user_id"], second.user_id);
     app.login(&second.phone, PASSWORD).await.problem(400, "invalid_credentials");
+}
+
+#[tokio::test]
+async fn a_source_is_known_at_once_after_a_sign_in() {
+    let Some(app) = App::start(Needs::Own).await else { return };
+    let (user, home) = (app.register_user().await, random_source());
+    let from_home = async |password: &str| {
+        let body = json!({"identifier": user.phone, "password": password});
+        app.post("/auth/login", &body).from(&home).send().await
+    };
+    app.repeat_old_readings().await;
+    from_home("not the password").await.problem(400, "invalid_credentials");
+    from_home(PASSWORD).await.ok();
+    for _ in 0..10 {
+        app.login(&user.phone, "not the password").await.problem(400, "invalid_credentials");
+    }
+    app.login(&user.phone, PASSWORD).await.problem(429, "too_many_requests");
+    from_home(PASSWORD).await.ok();
 }
 
 #[tokio::test]

@@ -70,8 +70,7 @@ pub async fn router(environment: &Environment) -> Result<Router, StartError> {
     let index = Index::load(&store, now).await?;
     let mail = config.otp.email_sender.as_deref().map(|sender| Mail::new(&sdk, sender));
     let (sms, documents) = (Sms::new(&sdk), Documents::new(&sdk, &config));
-    let notifier =
-        Notifier::new(Arc::clone(&config), store.clone(), metrics.clone(), sms, mail);
+    let notifier = Notifier::new(Arc::clone(&config), store.clone(), metrics.clone(), sms, mail);
     let app =
         App { config, clock, store, index, mint, public_keys, gate, notifier, metrics, documents };
     let routes = Router::new()

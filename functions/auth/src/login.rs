@@ -65,12 +65,6 @@ impl Attempt {
     fn readable_token(&self) -> Option<&Token> {
         self.token.iter().flatten().next()
     }
-
-    /// What wrong passwords are counted by. A source from which somebody signed in before has a
-    /// count of its own, so that nobody elsewhere can lock its people out.
-    fn counted_by(&self, found: &Found) -> &Digest {
-        if found.source_is_known { &self.pair } else { &self.identifier }
-    }
 }
 
 pub(crate) async fn login(
@@ -115,7 +109,7 @@ pub(crate) async fn login(
         _ => None,
     };
     let admitted = Admitted { attempt: &attempt, upgraded, source, now };
-    let settled = settle(app, &attempt, &found, now);
+    let settled = settle(app, &attempt, &found, counted.as_ref(), now);
     let (session, ()) = tokio::join!(sign_in(app, &admitted, account, sessions), settled);
     session
 }
@@ -181,7 +175,8 @@ async fn read(
         None => claim_now.flatten(),
         Some(_) => app.store.read(claim()).await?,
     };
-    let Some(user_id) = claim_now.map(|claim| claim.user_id).filter(|id| found.user_id != Some(*id))
+    let Some(user_id) =
+        claim_now.map(|claim| claim.user_id).filter(|id| found.user_id != Some(*id))
     else {
         return Ok((counted, None, Vec::new()));
     };
@@ -221,7 +216,8 @@ async fn look(app: &App, attempt: &Attempt, now: Timestamp) -> Result<Found, Pro
     })
 }
 
-/// Counts a password against its identifier, before it is compared.
+/// Counts a password against its identifier, before it is compared. A source from which somebody
+/// signed in before has a count of its own, so that nobody elsewhere can lock its people out.
 async fn count(
     app: &App,
     attempt: &Attempt,
@@ -230,8 +226,15 @@ async fn count(
 ) -> Result<Option<Counted>, Problem> {
     let Some(_) = attempt.password else { return Ok(None) };
     let nonce = base64url(&secret::random::<16>());
-    let counted_by = attempt.counted_by(found);
-    let counted = attempts::count_attempt(&app.store, counted_by, &nonce, now).await?;
+    let by = if found.source_is_known { &attempt.pair } else { &attempt.identifier };
+    let mut counted = attempts::count_attempt(&app.store, by, &nonce, now).await?;
+    // Whether the source is known was read eventually consistently.
+    if counted.is_err() && attempt.is_password_alone() && !found.source_is_known {
+        let known = app.store.read(attempts::known_source_key(&attempt.pair).consistent()).await?;
+        if known.is_some_and(|known| now < known.expires_at) {
+            counted = attempts::count_attempt(&app.store, &attempt.pair, &nonce, now).await?;
+        }
+    }
     counted.map(Some).map_err(too_many)
 }
 
@@ -294,10 +297,16 @@ pub(crate) fn not_active() -> Problem {
 
 /// Clears the counts of the credentials that were right, and remembers where they came from: beside
 /// the transaction, which saves a round trip. What fails here only slows somebody down later.
-async fn settle(app: &App, attempt: &Attempt, found: &Found, now: Timestamp) {
+async fn settle(
+    app: &App,
+    attempt: &Attempt,
+    found: &Found,
+    counted: Option<&Counted>,
+    now: Timestamp,
+) {
     // A code proves the person: it clears the count from here, too, if there is one.
-    let counts: &[Digest] = match attempt.password {
-        Some(_) => &[*attempt.counted_by(found)],
+    let counts: &[Digest] = match counted {
+        Some(counted) => &[*counted.by()],
         None => &[attempt.identifier, attempt.pair],
     };
     let (cleared, released, remembered) = tokio::join!(

@@ -42,13 +42,8 @@ pub async fn router(environment: &Environment) -> Result<Router, StartError> {
     let Environment { config, sdk, clock, metrics } = environment.clone();
     let store = Store::new(&sdk, &config);
     let mail = config.otp.email_sender.as_deref().map(|sender| Mail::new(&sdk, sender));
-    let notifier = Notifier::new(
-        Arc::clone(&config),
-        store.clone(),
-        metrics.clone(),
-        Sms::new(&sdk),
-        mail,
-    );
+    let notifier =
+        Notifier::new(Arc::clone(&config), store.clone(), metrics.clone(), Sms::new(&sdk), mail);
     let app = App {
         index: Index::load(&store, clock.now()).await?,
         code_keys: MacKeys::load(&store, MacUse::Otp, clock.now()).await?,

@@ -20,7 +20,12 @@ impl OldReadings {
     }
 
     /// The response to a read with the first readings in place of its own. `None` where it stays.
-    pub(crate) fn repeat(&self, operation: &str, request: &Value, response: &Value) -> Option<Value> {
+    pub(crate) fn repeat(
+        &self,
+        operation: &str,
+        request: &Value,
+        response: &Value,
+    ) -> Option<Value> {
         match operation {
             "BatchGetItem" => Some(self.repeat_items(request, response)),
             "GetItem" | "Query" if !is_consistent(request) => {
@@ -80,9 +85,7 @@ mod tests {
     fn an_eventually_consistent_reading_is_repeated_and_a_consistent_one_is_not() {
         let old = OldReadings::default();
         let key = json!({"pk": {"S": "a"}});
-        let read = |consistent: bool| {
-            json!({"RequestItems": {"t": {"Keys": [key], "ConsistentRead": consistent}}})
-        };
+        let read = |consistent: bool| json!({"RequestItems": {"t": {"Keys": [key], "ConsistentRead": consistent}}});
         let found = |items: Value| json!({"Responses": {"t": items}, "UnprocessedKeys": {}});
         let item = json!({"pk": {"S": "a"}, "n": {"N": "1"}});
         let (none, one) = (found(json!([])), found(json!([item])));

@@ -26,6 +26,13 @@ pub struct Counted {
     nonce: String,
 }
 
+impl Counted {
+    /// What it is counted by.
+    pub fn by(&self) -> &Digest {
+        &self.identifier
+    }
+}
+
 /// Counts an attempt before anything is compared. `nonce` is fresh: by it a repeated write is
 /// recognised. `Err` holds the seconds to wait.
 pub async fn count_attempt(
