@@ -4,6 +4,7 @@ pub(crate) mod call;
 pub(crate) mod costs;
 pub(crate) mod faults;
 pub(crate) mod meter;
+pub(crate) mod stale;
 
 use aws_config::{BehaviorVersion, Region, SdkConfig};
 use aws_credential_types::{Credentials, provider::SharedCredentialsProvider};

@@ -58,7 +58,10 @@ pub(crate) fn router(control: Arc<Control>) -> Router {
         .route("/reset", only(post(reset), "POST"))
         .route("/costs", only(get(costs), "GET"))
         .route("/metrics", only(get(metrics), "GET"))
-        .route("/faults", only(post(add_fault).delete(clear_faults), "DELETE, POST"))
+        .route(
+            "/faults",
+            only(get(faults).post(add_fault).delete(clear_faults), "DELETE, GET, POST"),
+        )
         .route("/sweep", only(post(lambda::sweep), "POST"))
         .route(lambda::PATH, lambda::route())
         .fallback(|| async { Problem::not_found() })
@@ -139,6 +142,10 @@ async fn costs(State(control): Control_) -> Json<Value> {
 
 async fn metrics(State(control): Control_) -> Json<Value> {
     Json(json!({ "metrics": control.metrics.all() }))
+}
+
+async fn faults(State(control): Control_) -> Json<Value> {
+    Json(json!({ "faults": control.faults.pending() }))
 }
 
 async fn add_fault(State(control): Control_, body: Bytes) -> Result<StatusCode, Problem> {

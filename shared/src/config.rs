@@ -109,6 +109,9 @@ pub struct LoginConfig {
     pub identifier_changed_message: String,
     /// Wrong credentials from one source address in any quarter of an hour.
     pub source_max_failures: u32,
+    /// Words that are no password here, whatever digits and symbols stand around them; in lower
+    /// case.
+    pub password_words: Vec<String>,
 }
 
 /// Which credentials a sign-in needs.
@@ -223,6 +226,7 @@ impl Config {
              ask for help.",
         );
         let source_max_failures = settings.number("LOGIN_SOURCE_MAX_FAILURES", 100, 10..=10_000);
+        let password_words = settings.password_words();
         Some(Self {
             table_prefix: table_prefix?,
             token: TokenConfig { issuer: issuer?, audience: audience?, client_id: client_id? },
@@ -233,6 +237,7 @@ impl Config {
                 policy: policy?,
                 identifier_changed_message: identifier_changed_message?,
                 source_max_failures: source_max_failures?,
+                password_words: password_words?,
             },
             currency: currency?,
             #[cfg(feature = "time-zone")]
@@ -346,6 +351,23 @@ impl Settings<'_> {
         }
     }
 
+    fn password_words(&mut self) -> Option<Vec<String>> {
+        let text = self.optional("PASSWORD_WORDS").unwrap_or_else(|| PASSWORD_WORDS.to_owned());
+        let words = text.split(',').map(|word| word.trim().to_lowercase());
+        let words: Vec<_> = words.take(MAX_PASSWORD_WORDS + 1).collect();
+        let is_word = |word: &String| {
+            (2..=40).contains(&word.chars().count()) && word.chars().all(char::is_alphanumeric)
+        };
+        if words.len() <= MAX_PASSWORD_WORDS && words.iter().all(is_word) {
+            return Some(words);
+        }
+        self.errors.push(format!(
+            "PASSWORD_WORDS must be at most {MAX_PASSWORD_WORDS} words of 2 to 40 letters or \
+             digits, separated by commas"
+        ));
+        None
+    }
+
     fn countries(&mut self) -> Option<Vec<Region>> {
         let text = self.optional("SMS_COUNTRIES").unwrap_or_else(|| "NP".to_owned());
         let countries: Result<Vec<Region>, _> =
@@ -353,6 +375,21 @@ impl Settings<'_> {
         countries.map_err(|error| self.errors.push(format!("SMS_COUNTRIES {error}"))).ok()
     }
 }
+
+const MAX_PASSWORD_WORDS: usize = 300;
+
+/// The service, Nepal's cities and places, its operators and wallets, greetings, and the most
+/// common given names.
+const PASSWORD_WORDS: &str = "powerbank,powerbanks,power,charge,charger,charging,battery,rental,\
+    mobile,nepal,nepali,kathmandu,ktm,pokhara,lalitpur,patan,bhaktapur,biratnagar,birgunj,\
+    bharatpur,chitwan,butwal,dharan,janakpur,hetauda,nepalgunj,dhangadhi,itahari,lumbini,thamel,\
+    gorkha,everest,sagarmatha,himalaya,ncell,ntc,namastetelecom,smartcell,telecom,esewa,khalti,\
+    namaste,namaskar,hello,welcome,dhanyabad,jaynepal,jainepal,ram,sita,hari,gita,maya,krishna,\
+    shyam,shiva,bishnu,laxmi,saraswati,durga,parbati,radha,bikash,bikas,bishal,bibek,binod,\
+    prakash,deepak,dipak,suman,sujan,sanjay,santosh,sandesh,rajesh,rajendra,ramesh,suresh,dinesh,\
+    ganesh,mahesh,umesh,rajan,roshan,kiran,nabin,niraj,manoj,milan,pradip,prabin,anil,sunil,arjun,\
+    sagar,saroj,subash,ashish,sunita,anita,sarita,kabita,sabita,puja,pooja,nisha,manisha,asmita,\
+    anjali,priya,binita,sushma,kamala,samjhana";
 
 #[cfg(test)]
 mod tests {

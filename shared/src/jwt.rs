@@ -12,6 +12,7 @@ use jsonwebtoken::{
 };
 use ring::signature::{ED25519, Ed25519KeyPair, KeyPair as _, UnparsedPublicKey};
 use signature::{Error as SignatureError, Signer, Verifier};
+use zeroize::Zeroizing;
 
 static PROVIDER: CryptoProvider = CryptoProvider {
     signer_factory: signer,
@@ -34,7 +35,8 @@ const PKCS8_PREFIX: [u8; 16] =
 
 /// The signing key of `seed`.
 pub(crate) fn encoding_key(seed: &[u8; 32]) -> EncodingKey {
-    EncodingKey::from_ed_der(&[&PKCS8_PREFIX[..], seed].concat())
+    let der = Zeroizing::new([&PKCS8_PREFIX[..], seed].concat());
+    EncodingKey::from_ed_der(&der)
 }
 
 /// The public half of `seed`.

@@ -4,6 +4,9 @@
 //! needs it first, one slot ahead of its use: every function knows it before anyone signs with
 //! it. Rows are read at start and again every 5 minutes, beside the requests; an unknown key is
 //! looked for at once, but at most once a minute.
+//!
+//! The bytes of keys are wiped when they are dropped, and are held once: what reads a row shares it.
+//! What the AWS SDK holds of a response while it reads it is out of reach.
 
 use std::{
     collections::BTreeMap,
@@ -15,7 +18,7 @@ use jiff::Timestamp;
 use crate::{
     lambda::StartError,
     problem::Problem,
-    secret::{self, MacKey},
+    secret::{self, KeyBytes, MacKey},
     table::{
         Store,
         key::{self, Row, Slot},
@@ -71,9 +74,8 @@ fn verifies_until(slot: Slot) -> i64 {
 }
 
 /// One row of keys as last read.
-#[derive(Clone)]
 struct Snapshot {
-    keys: BTreeMap<Slot, [u8; 32]>,
+    keys: BTreeMap<Slot, KeyBytes>,
     read_at: Timestamp,
 }
 
@@ -82,7 +84,7 @@ struct Ring {
     store: Store,
     row: Row,
     rotation: Rotation,
-    snapshot: RwLock<Snapshot>,
+    snapshot: RwLock<Arc<Snapshot>>,
     /// One reading at a time; the others wait for what it finds.
     reading: tokio::sync::Mutex<()>,
 }
@@ -97,7 +99,10 @@ impl Ring {
             store: store.clone(),
             row,
             rotation,
-            snapshot: RwLock::new(Snapshot { keys: BTreeMap::new(), read_at: Timestamp::MIN }),
+            snapshot: RwLock::new(Arc::new(Snapshot {
+                keys: BTreeMap::new(),
+                read_at: Timestamp::MIN,
+            })),
             reading: tokio::sync::Mutex::new(()),
         };
         ring.read(now).await.map_err(|problem| {
@@ -106,8 +111,8 @@ impl Ring {
         Ok(Arc::new(ring))
     }
 
-    fn snapshot(&self) -> Snapshot {
-        self.snapshot.read().unwrap_or_else(PoisonError::into_inner).clone()
+    fn snapshot(&self) -> Arc<Snapshot> {
+        Arc::clone(&self.snapshot.read().unwrap_or_else(PoisonError::into_inner))
     }
 
     /// Reads the row, first making the keys of this slot and the next where they are missing.
@@ -122,7 +127,7 @@ impl Ring {
             }
             keys = key::list(&self.store, self.row).await?.into_iter().collect();
         }
-        let snapshot = Snapshot { keys, read_at: now };
+        let snapshot = Arc::new(Snapshot { keys, read_at: now });
         *self.snapshot.write().unwrap_or_else(PoisonError::into_inner) = snapshot;
         Ok(())
     }
@@ -135,14 +140,14 @@ impl Ring {
         }
     }
 
-    fn make(&self) -> Result<Vec<(Row, [u8; 32])>, Problem> {
-        let key = secret::random();
+    fn make(&self) -> Result<Vec<(Row, KeyBytes)>, Problem> {
+        let key = KeyBytes::new(secret::random());
         if self.row != Row::Private {
             return Ok(vec![(self.row, key)]);
         }
         let signing = SigningKey::from_seed(String::new(), &key)
             .ok_or_else(|| Problem::internal("a random seed is no signing key"))?;
-        Ok(vec![(Row::Private, key), (Row::Public, signing.public())])
+        Ok(vec![(Row::Private, key), (Row::Public, signing.public().into())])
     }
 
     fn current_slot(&self, now: Timestamp) -> Slot {
@@ -153,7 +158,7 @@ impl Ring {
     }
 
     /// The row, read again beside the request when it is older than five minutes.
-    fn recent(self: &Arc<Self>, now: Timestamp) -> Snapshot {
+    fn recent(self: &Arc<Self>, now: Timestamp) -> Arc<Snapshot> {
         let snapshot = self.snapshot();
         if self.is_older(&snapshot, REREAD_SECONDS, now) && self.reading.try_lock().is_ok() {
             let ring = Arc::clone(self);
@@ -188,7 +193,7 @@ impl Ring {
 
     /// The row with `slot` in it, looked for now if that was not tried within the last minute,
     /// if it is the present one, or if this function makes it.
-    async fn with(self: &Arc<Self>, slot: Slot, now: Timestamp) -> Result<Snapshot, Problem> {
+    async fn with(self: &Arc<Self>, slot: Slot, now: Timestamp) -> Result<Arc<Snapshot>, Problem> {
         let snapshot = self.recent(now);
         if snapshot.keys.contains_key(&slot) {
             return Ok(snapshot);
@@ -228,7 +233,7 @@ impl MacKeys {
     /// The key of `slot`, if there is one.
     pub async fn at(&self, slot: Slot, now: Timestamp) -> Result<Option<MacKey>, Problem> {
         let snapshot = self.0.with(slot, now).await?;
-        Ok(snapshot.keys.get(&slot).copied().map(MacKey::new))
+        Ok(snapshot.keys.get(&slot).cloned().map(MacKey::new))
     }
 }
 
@@ -273,21 +278,22 @@ impl PublicKeys {
     pub async fn with(&self, kid: &str, now: Timestamp) -> Result<VerifyingKeys, Problem> {
         let Ok(slot) = kid.parse::<Slot>() else { return Ok(VerifyingKeys::default()) };
         let snapshot = self.0.with(slot, now).await?;
-        Ok(VerifyingKeys::new(alive(snapshot, now)))
+        Ok(VerifyingKeys::new(alive(&snapshot, now)))
     }
 
     /// `kid` and public key of every key that verifies now or will next, read again first where
     /// they are older than five minutes: others keep this answer.
     pub async fn published(&self, now: Timestamp) -> Result<Vec<(String, [u8; 32])>, Problem> {
         self.0.refreshed(now).await?;
-        Ok(alive(self.0.snapshot(), now).collect())
+        Ok(alive(&self.0.snapshot(), now).collect())
     }
 }
 
-fn alive(snapshot: Snapshot, now: Timestamp) -> impl Iterator<Item = (String, [u8; 32])> {
-    let keys = snapshot.keys.into_iter();
-    keys.filter(move |(slot, _)| now.as_second() < verifies_until(*slot))
-        .map(|(slot, key)| (slot.to_string(), key))
+/// The public keys that verify at `now`, with their `kid`.
+fn alive(snapshot: &Snapshot, now: Timestamp) -> impl Iterator<Item = (String, [u8; 32])> + '_ {
+    let keys = snapshot.keys.iter();
+    keys.filter(move |(slot, _)| now.as_second() < verifies_until(**slot))
+        .map(|(slot, key)| (slot.to_string(), **key))
 }
 
 #[cfg(test)]
@@ -300,5 +306,17 @@ mod tests {
         let last = Timestamp::from_second(701 * SLOT_SECONDS - 1).unwrap();
         assert_eq!((slot_of(start), slot_of(last)), (700, 700));
         assert_eq!(verifies_until(700), last.as_second() + 1 + token::LIFETIME_SECONDS);
+    }
+
+    /// What is held of keys is of types that wipe themselves: this does not compile otherwise.
+    #[test]
+    fn the_bytes_of_keys_are_wiped_when_they_are_dropped() {
+        fn wiped<T: zeroize::ZeroizeOnDrop>(_: &T) {}
+        let snapshot = Snapshot {
+            keys: BTreeMap::from([(1, KeyBytes::new([7; 32]))]),
+            read_at: Timestamp::MIN,
+        };
+        snapshot.keys.values().for_each(wiped);
+        wiped(&MacKey::new([7; 32]));
     }
 }

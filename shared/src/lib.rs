@@ -38,6 +38,8 @@ pub mod login;
 pub mod mail;
 pub mod metrics;
 pub mod money;
+#[cfg(all(feature = "sms", feature = "mail"))]
+pub mod notify;
 #[cfg(feature = "openapi")]
 pub mod openapi;
 pub mod operation;

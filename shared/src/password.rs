@@ -1,4 +1,7 @@
-//! Passwords, stored as argon2id PHC strings.
+//! Passwords: the rule for new ones, and their storage as argon2id PHC strings.
+
+mod common;
+mod strength;
 
 use argon2::{
     Algorithm, Argon2, Params, PasswordHasher, PasswordVerifier, Version,
@@ -7,6 +10,8 @@ use argon2::{
 use secrecy::{ExposeSecret, SecretString};
 
 use crate::{table::account::PasswordHash, value::Invalid};
+
+pub use strength::{Owner, Weak, accept};
 
 const MIN_CHARS: usize = 8;
 const MAX_CHARS: usize = 128;
@@ -47,11 +52,15 @@ impl Password {
         }
     }
 
-    /// The text, for a judgement of its strength.
-    pub fn expose(&self) -> &str {
+    fn expose(&self) -> &str {
         self.0.expose_secret()
     }
 }
+
+/// A new password that [`accept`] has let through: the only kind that is hashed for an account
+/// anew.
+#[derive(Debug, Clone)]
+pub struct Accepted(Password);
 
 /// What a presented password is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -69,9 +78,24 @@ fn argon2() -> Argon2<'static> {
     Argon2::new(Algorithm::Argon2id, Version::V0x13, params)
 }
 
-/// Hashes a password with 128 bits of fresh salt. Takes some 20 ms and 19 MiB: never call it on
-/// a thread that serves requests.
+/// Hashes a new password with 128 bits of fresh salt. Takes some 20 ms and 19 MiB: never call it
+/// on a thread that serves requests.
+///
+/// # Errors
+/// Whatever argon2 says.
 pub fn hash(
+    Accepted(password): &Accepted,
+    salt: [u8; 16],
+) -> Result<PasswordHash, argon2::password_hash::Error> {
+    hash_again(password, salt)
+}
+
+/// Hashes a password that was right, where the stored hash is [`Match::Outdated`]. It may have
+/// been chosen under other rules, and stays.
+///
+/// # Errors
+/// Whatever argon2 says.
+pub fn hash_again(
     password: &Password,
     salt: [u8; 16],
 ) -> Result<PasswordHash, argon2::password_hash::Error> {
@@ -123,13 +147,13 @@ mod tests {
 
     #[test]
     fn asvs_6_2_storage_is_argon2id_with_its_parameters() {
-        let PasswordHash(text) = hash(&password("correct horse"), [1; 16]).unwrap();
+        let PasswordHash(text) = hash_again(&password("correct horse"), [1; 16]).unwrap();
         assert!(text.starts_with("$argon2id$v=19$m=19456,t=2,p=1$"), "{text}");
     }
 
     #[test]
     fn only_the_same_password_is_right() {
-        let stored = hash(&password("correct horse"), [1; 16]).unwrap();
+        let stored = hash_again(&password("correct horse"), [1; 16]).unwrap();
         assert_eq!(verify(&password("correct horse"), Some(&stored)), Match::Right);
         for other in ["correct horsf", "correct horse ", "Correct horse"] {
             assert_eq!(verify(&password(other), Some(&stored)), Match::Wrong);

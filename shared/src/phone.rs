@@ -81,6 +81,17 @@ impl PhoneNumber {
         &self.0
     }
 
+    /// The digits of its country code.
+    pub fn country_code(&self) -> &str {
+        let code = self.read().map_or(0, |number| number.country_code.to_string().len());
+        &self.0[1..=code]
+    }
+
+    /// The digits after the country code.
+    pub fn national(&self) -> &str {
+        &self.0[1 + self.country_code().len()..]
+    }
+
     /// The country it belongs to. `None` for numbers of no country, such as satellite phones.
     pub fn region(&self) -> Option<Region> {
         let region = self.read()?.get_region_code()?;
@@ -97,8 +108,8 @@ impl PhoneNumber {
     /// What may be shown to people who might not know it: `+977******4567`, the country code and
     /// the last four digits (two of a national number shorter than eight), its length kept.
     pub fn masked(&self) -> String {
-        let code = self.read().map_or(0, |number| number.country_code.to_string().len());
-        let national = self.0.len() - 1 - code;
+        let code = self.country_code().len();
+        let national = self.national().len();
         let shown = if national < 8 { 2 } else { 4 };
         let hidden = national - shown;
         let (head, tail) = (&self.0[..=code], &self.0[self.0.len() - shown..]);

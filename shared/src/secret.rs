@@ -9,7 +9,7 @@ use base64ct::{Base64UrlUnpadded, Encoding};
 use hmac::{Hmac, KeyInit, Mac};
 use sha2::{Digest as _, Sha256};
 use subtle::ConstantTimeEq;
-use zeroize::Zeroizing;
+use zeroize::{ZeroizeOnDrop, Zeroizing};
 
 use crate::{text, value::Invalid};
 
@@ -94,14 +94,19 @@ impl fmt::Debug for Digest {
     }
 }
 
+/// The bytes of a key. Wiped from memory when dropped.
+pub type KeyBytes = Zeroizing<[u8; 32]>;
+
 /// A 256-bit key for HMAC-SHA-256 (RFC 2104). Wiped from memory when dropped.
 #[derive(Clone)]
-pub struct MacKey(Zeroizing<[u8; 32]>);
+pub struct MacKey(KeyBytes);
+
+impl ZeroizeOnDrop for MacKey {}
 
 impl MacKey {
     /// The key of these bytes, which must be random.
-    pub fn new(bytes: [u8; 32]) -> Self {
-        Self(Zeroizing::new(bytes))
+    pub fn new(bytes: impl Into<KeyBytes>) -> Self {
+        Self(bytes.into())
     }
 
     /// The MAC of `parts`, framed. A MAC of one `domain` is worth nothing in another, so one key

@@ -1,6 +1,7 @@
 //! What crates, sources, documents and code promise each other.
 
 mod arrows;
+mod common_passwords;
 mod documents;
 mod events;
 mod grants;

@@ -82,12 +82,12 @@ async fn a_reset_password_3_hops_and_4_where_a_device_goes() {
     app.advance(61).await;
     let token = app.verified(&user.phone, "RESET_PASSWORD").await;
     reset(&app, &user.phone, &token, NEW).await.ok();
-    within(&app, operation, (3, 4.0, 8.0, 0)).await;
+    within(&app, operation, (3, 4.0, 11.0, 0)).await;
     let user = with_sessions(&app, 20).await;
     app.advance(61).await;
     let token = app.verified(&user.phone, "RESET_PASSWORD").await;
     reset(&app, &user.phone, &token, NEW).await.ok();
-    within(&app, operation, (4, 5.0, 50.0, 0)).await;
+    within(&app, operation, (4, 5.0, 53.0, 0)).await;
 }
 
 #[tokio::test]

@@ -4,7 +4,9 @@ use aws_sdk_dynamodb::types::AttributeValue;
 use serde_json::json;
 
 use crate::credentials::{NEW, change as change_password};
-use crate::harness::{Answer, App, Needs, PASSWORD, User, at_once, random_email, random_phone};
+use crate::harness::{
+    Answer, App, Needs, PASSWORD, User, at_once, random_email, random_phone, until_it_happens,
+};
 
 pub(crate) async fn change(app: &App, user: &User, identifier: &str, token: &str) -> Answer {
     let body = json!({"identifier": identifier, "verification_token": token});
@@ -221,29 +223,25 @@ async fn a_crowd_of_retries_tells_four_times_at_most() {
 async fn a_change_that_a_deletion_overtakes_is_answered_as_the_end_of_the_session() {
     let Some(app) = App::start(Needs::Own).await else { return };
     for of_password in [false, true] {
-        for delay in [10, 40, 80, 160] {
+        until_it_happens("a change and a deletion", async || {
             let user = app.register_user().await;
             let new = random_phone();
             let token = app.verified(&new, "CHANGE_IDENTIFIER").await;
-            // They keep the transaction back for a while; the account goes before it, mostly.
-            app.fault("dynamodb", "TransactWriteItems", "conflict", 4).await;
             let changing = {
                 let (app, user) = (app.clone(), user.clone());
-                tokio::spawn(async move {
+                async move {
                     match of_password {
                         true => change_password(&app, &user.access_token, PASSWORD, NEW).await,
                         false => change(&app, &user, &new, &token).await,
                     }
-                })
+                }
             };
-            tokio::time::sleep(std::time::Duration::from_millis(delay)).await;
-            app.remove_account(&user).await;
-            let answer = changing.await.unwrap();
-            app.clear_faults().await;
-            if answer.status != 200 {
-                answer.problem(401, "session_ended");
-            }
-        }
+            let delete = async || app.remove_account(&user).await;
+            let Some(answer) = app.overtake(changing, delete).await else { return false };
+            answer.problem(401, "session_ended");
+            true
+        })
+        .await;
     }
 }
 

@@ -179,7 +179,7 @@ async fn a_bogus_token_gives_no_source_its_guesses_back() {
     guess().await.problem(429, "too_many_requests");
     let bogus = json!({"identifier": random_phone(), "verification_token": "bogus"});
     let answer = app.post("/auth/login", &bogus).from(&source).send().await;
-    answer.problem(400, "invalid_credentials");
+    answer.problem(429, "too_many_requests");
     guess().await.problem(429, "too_many_requests");
 }
 

@@ -1,8 +1,13 @@
 //! SNS and SES that refuse, or whose answer is lost.
 
-use serde_json::Value;
+use aws_sdk_dynamodb::types::AttributeValue;
+use serde_json::{Value, json};
+use shared::purpose::Purpose;
 
-use crate::harness::{App, Needs, User, random_email, random_phone};
+use crate::{
+    harness::{App, Needs, User, random_email, random_phone},
+    identifier,
+};
 
 /// The living challenge of an identifier, there being no other in the table.
 async fn stands(app: &App, purpose: &str) -> bool {
@@ -48,6 +53,54 @@ async fn what_sns_refused_leaves_the_ceiling_its_places() {
         app.otp(&random_phone(), "REGISTER").await.ok();
     }
     app.otp("9841234567", "REGISTER").await.problem(429, "sms_limit_reached");
+}
+
+/// The SMS that are counted in the cap of the day.
+async fn counted_sms(app: &App) -> Value {
+    let caps = app.rows_where("otp", "item_type", "sms_ceiling").await;
+    caps.first().map(|cap| cap["utc_day"].clone()).unwrap_or_default()
+}
+
+#[tokio::test]
+async fn every_message_that_sns_refuses_leaves_the_cap_its_place() {
+    let Some(app) = App::start(Needs::Own).await else { return };
+    app.advance_into(86_400, 60).await;
+    for purpose in Purpose::ALL {
+        let user = rested_user(&app).await;
+        let new = random_phone();
+        let to = if purpose.needs_account() { &user.phone } else { &new };
+        let before = counted_sms(&app).await;
+        app.fault("sns", "Publish", "throttle", 1).await;
+        app.otp(to, purpose.as_str()).await;
+        assert_eq!(counted_sms(&app).await, before, "{purpose:?}");
+        assert!(app.get("/_local/faults").send().await.ok()["faults"] == json!([]), "{purpose:?}");
+    }
+    // The notice to a number that was replaced.
+    let user = app.register_user().await;
+    let new = random_phone();
+    let token = app.verified(&new, "CHANGE_IDENTIFIER").await;
+    let before = counted_sms(&app).await;
+    app.fault("sns", "Publish", "throttle", 1).await;
+    identifier::change(&app, &user, &new, &token).await.ok();
+    assert!(app.get("/_local/faults").send().await.ok()["faults"] == json!([]));
+    assert_eq!(counted_sms(&app).await, before);
+}
+
+#[tokio::test]
+async fn a_notice_goes_only_where_sms_may_go() {
+    let Some(app) = App::start(Needs::Own).await else { return };
+    let user = app.register_user().await;
+    // It was of a country that was served then.
+    let (abroad, new) = ("+14155552671", random_phone());
+    app.set_account(&user, "phone_number", AttributeValue::S(abroad.to_owned())).await;
+    let claim = json!({"pk": format!("PHONE#{abroad}"), "user_id": user.user_id});
+    app.put_row("users", &claim).await;
+    let token = app.verified(&new, "CHANGE_IDENTIFIER").await;
+    let before = counted_sms(&app).await;
+    identifier::change(&app, &user, &new, &token).await.ok();
+    assert!(app.messages(abroad).await.is_empty());
+    assert_eq!(counted_sms(&app).await, before);
+    assert_eq!(app.account(&user, "untold").await, json!(null));
 }
 
 #[tokio::test]

@@ -1,13 +1,11 @@
 //! An identifier that another has replaced opens nothing, at whatever moment it was replaced.
 
-use std::time::Duration;
-
 use aws_sdk_dynamodb::types::AttributeValue;
 use serde_json::{Value, json};
 
 use crate::{
     credentials::{NEW, reauthenticate, reset},
-    harness::{Answer, App, Needs, PASSWORD, User, random_email, random_phone},
+    harness::{Answer, App, Needs, PASSWORD, User, random_email, random_phone, until_it_happens},
 };
 
 /// How an identifier stops being the account's own.
@@ -99,27 +97,23 @@ async fn one_that_is_replaced_while_it_is_presented_opens_nothing() {
     let Some(app) = App::start(Needs::Own).await else { return };
     for (name, lost) in LOSSES {
         for (way, purpose) in WAYS {
-            let user = app.register_user().await;
-            app.advance(61).await;
-            let token = app.verified(&user.phone, purpose).await;
-            let before = state(&app, &user).await;
-            // No transaction goes through until the identifier is replaced, which is mostly after
-            // the account was read.
-            app.fault("dynamodb", "TransactWriteItems", "conflict", 1_000).await;
-            let presenting = {
-                let (app, user, token) = (app.clone(), user.clone(), token.clone());
-                tokio::spawn(async move { present(&app, way, &user, &user.phone, &token).await })
-            };
-            tokio::time::sleep(Duration::from_millis(150)).await;
-            app.set_account(&user, name, lost()).await;
-            app.clear_faults().await;
-            let answer = presenting.await.unwrap();
-            match answer.status {
-                503 => drop(answer.problem(503, "unavailable").clone()),
-                _ => is_refused(way, &answer),
-            }
-            assert_eq!(state(&app, &user).await, before, "{way} {name}");
-            is_refused(way, &present(&app, way, &user, &user.phone, &token).await);
+            until_it_happens(&format!("{way} {name}"), async || {
+                let user = app.register_user().await;
+                app.advance(61).await;
+                let token = app.verified(&user.phone, purpose).await;
+                let before = state(&app, &user).await;
+                let presenting = {
+                    let (app, user, token) = (app.clone(), user.clone(), token.clone());
+                    async move { present(&app, way, &user, &user.phone, &token).await }
+                };
+                let replace = async || app.set_account(&user, name, lost()).await;
+                let Some(answer) = app.overtake(presenting, replace).await else { return false };
+                is_refused(way, &answer);
+                assert_eq!(state(&app, &user).await, before, "{way} {name}");
+                is_refused(way, &present(&app, way, &user, &user.phone, &token).await);
+                true
+            })
+            .await;
         }
     }
 }
@@ -127,22 +121,20 @@ async fn one_that_is_replaced_while_it_is_presented_opens_nothing() {
 #[tokio::test]
 async fn a_sign_in_that_is_overtaken_looks_at_the_identifier_again() {
     let Some(app) = App::start(Needs::Own).await else { return };
-    for delay in [40, 80, 120, 160] {
+    until_it_happens("a sign-in and a replaced number", async || {
         let user = app.register_user().await;
-        // They keep the transaction back for a while; what follows goes before it, mostly.
-        app.fault("dynamodb", "TransactWriteItems", "conflict", 4).await;
         let signing_in = {
             let (app, phone) = (app.clone(), user.phone.clone());
-            tokio::spawn(async move { app.login(&phone, PASSWORD).await })
+            async move { app.login(&phone, PASSWORD).await }
         };
-        tokio::time::sleep(Duration::from_millis(delay)).await;
         // Somebody signed in, and the number was replaced.
-        app.set_account(&user, "sign_ins", AttributeValue::N("9".to_owned())).await;
-        app.set_account(&user, "phone_number", AttributeValue::S(random_phone())).await;
-        let answer = signing_in.await.unwrap();
-        app.clear_faults().await;
-        if answer.status != 200 {
-            answer.problem(400, "invalid_credentials");
-        }
-    }
+        let replace = async || {
+            app.set_account(&user, "sign_ins", AttributeValue::N("9".to_owned())).await;
+            app.set_account(&user, "phone_number", AttributeValue::S(random_phone())).await;
+        };
+        let Some(answer) = app.overtake(signing_in, replace).await else { return false };
+        answer.problem(400, "invalid_credentials");
+        true
+    })
+    .await;
 }

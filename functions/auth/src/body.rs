@@ -20,6 +20,7 @@ fn verification_token(given: &str) -> Result<Option<Token>, Invalid> {
 }
 
 /// `POST /auth/register`.
+#[derive(Clone)]
 pub(crate) struct Register {
     pub(crate) username: WantedUsername,
     pub(crate) password: Password,

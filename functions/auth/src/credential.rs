@@ -1,5 +1,7 @@
 //! Presenting a credential again, and changing the password.
 
+use std::sync::Arc;
+
 use jiff::Timestamp;
 use shared::{
     config::LoginPolicy,
@@ -8,7 +10,7 @@ use shared::{
     id::UserId,
     identifier::{Identifier, Kind},
     index::Digests,
-    password::{self, Match, Password},
+    password::{self, Match, Owner, Password, Weak},
     problem::{Code, Problem},
     purpose::Purpose,
     secret::{self, Digest, base64url},
@@ -16,7 +18,8 @@ use shared::{
         Refusal, Transaction,
         account::{self, Account, AccountStatus, PasswordHash},
         audit::{self, Action},
-        login as attempts, otp,
+        login::{self as attempts, Counted},
+        otp,
         session::{self, Session},
     },
     token::Claims,
@@ -27,7 +30,6 @@ use crate::{
     body::{ChangePassword, Reauthenticate, ResetPassword},
     login, refused,
     sign_in::{ATTEMPTS, pause},
-    strength,
 };
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -55,9 +57,10 @@ pub(crate) async fn reauthenticate(
     );
     let counted = count(app, body.password.is_some(), &throttle, now);
     let (entered, counted) = tokio::join!(app.gate.enter(claims, reads), counted);
-    let (principal, (account, verified)) = entered?;
-    counted?;
-    let account = account.ok_or_else(gate::session_ended)?;
+    let entered = entered.and_then(|(principal, (account, verified))| {
+        Ok((principal, account.ok_or_else(gate::session_ended)?, verified))
+    });
+    let ((principal, account, verified), _) = compared(app, entered, counted).await?;
     let matched = login::compare(body.password.clone(), account.password_hash.clone()).await?;
     let proven = verified.flatten().and_then(|verified| {
         let mut own = identifiers(&account, &digests);
@@ -77,7 +80,8 @@ pub(crate) async fn reauthenticate(
     }
     let action = Action::Reauthenticated;
     audit::append(&mut all, Write::Other, account.user_id, action, source, now)?;
-    let clear = clear(app, body.password.is_some(), &throttle);
+    let proven = body.password.is_some().then_some(throttle);
+    let clear = clear(app, proven.as_slice());
     let (committed, ()) = tokio::join!(app.store.commit(all), clear);
     match committed? {
         Ok(()) => Ok(session),
@@ -100,24 +104,52 @@ fn identifiers<'a>(
     })
 }
 
+/// Counts a password before it is compared.
 async fn count(
     app: &App,
     has_password: bool,
     throttle: &Digest,
     now: Timestamp,
-) -> Result<(), Problem> {
+) -> Result<Option<Counted>, Problem> {
     if !has_password {
-        return Ok(());
+        return Ok(None);
     }
     let nonce = base64url(&secret::random::<16>());
     let counted = attempts::count_attempt(&app.store, throttle, &nonce, now).await?;
-    counted.map_err(|seconds| {
+    counted.map(Some).map_err(|seconds| {
         Problem::limited(Code::TooManyRequests, seconds, "Too many attempts. Wait.")
     })
 }
 
-async fn clear(app: &App, has_password: bool, throttle: &Digest) {
-    if has_password && let Err(problem) = attempts::clear_attempts(&app.store, throttle).await {
+/// What was read beside the count. Where that refuses the request, no password is compared and none
+/// counts: somebody whose session has ended cannot lock the others.
+async fn compared<T>(
+    app: &App,
+    read: Result<T, Problem>,
+    counted: Result<Option<Counted>, Problem>,
+) -> Result<(T, Option<Counted>), Problem> {
+    match read {
+        Ok(read) => Ok((read, counted?)),
+        Err(problem) => {
+            give_back(app, counted.ok().flatten().as_ref()).await;
+            Err(problem)
+        }
+    }
+}
+
+/// Gives an attempt back whose password was right, or was not compared. What fails here only slows
+/// somebody down later.
+pub(crate) async fn give_back(app: &App, counted: Option<&Counted>) {
+    if let Some(counted) = counted
+        && let Err(problem) = attempts::give_back(&app.store, counted).await
+    {
+        tracing::warn!(cause = problem.cause_chain(), "an attempt is still counted");
+    }
+}
+
+/// Forgets the attempts of these. What fails here only slows somebody down later.
+async fn clear(app: &App, throttles: &[Digest]) {
+    if let Err(problem) = attempts::clear_attempts(&app.store, throttles).await {
         tracing::warn!(cause = problem.cause_chain(), "attempts were not cleared");
     }
 }
@@ -132,15 +164,22 @@ pub(crate) async fn change_password(
 ) -> Result<(), Problem> {
     let throttle = app.index.open(now).await?.account(claims.user_id);
     let (seen, counted) = tokio::join!(own(app, claims), count(app, true, &throttle, now));
-    let (account, sessions) = seen?;
-    counted?;
+    let ((account, sessions), counted) = compared(app, seen, counted).await?;
     let matched = login::compare(Some(body.old_password), account.password_hash.clone()).await?;
     if matched == Some(Match::Wrong) {
         return Err(login::invalid_credentials());
     }
-    let hash = choose(&body.new_password, &account).await?;
+    let hash = match choose(app, body.new_password, owner_of(&account), "new_password").await {
+        Ok(hash) => hash,
+        // The old password was right: that counts nothing, whatever the new one is.
+        Err(problem) => {
+            give_back(app, counted.as_ref()).await;
+            return Err(problem);
+        }
+    };
+    let throttles = [throttle];
     let changed = set_own(app, claims, (account, sessions), &hash, source, now);
-    let (changed, ()) = tokio::join!(changed, clear(app, true, &throttle));
+    let (changed, ()) = tokio::join!(changed, clear(app, &throttles));
     changed
 }
 
@@ -208,20 +247,38 @@ async fn commit(
     }
 }
 
-/// Refuses a weak password, hashes another.
-async fn choose(password: &Password, account: &Account) -> Result<PasswordHash, Problem> {
-    let email = account.email.as_ref().map(|email| email.as_str());
-    let phone = account.phone_number.as_ref().map(|phone| phone.as_str());
-    let about = [Some(account.username.as_str()), email, phone];
-    let about: Vec<_> = about.into_iter().flatten().collect();
-    strength::check(password, &about, "new_password")?;
-    hash(password.clone()).await
+/// What a guesser may know of the holder of an account.
+fn owner_of(account: &Account) -> Owner {
+    Owner {
+        username: account.username.clone(),
+        email: account.email.clone(),
+        phone: account.phone_number.clone(),
+    }
 }
 
-/// Hashes a password on a thread of its own.
-pub(crate) async fn hash(password: Password) -> Result<PasswordHash, Problem> {
+/// The hash of a new password that is good enough, made on a thread of its own. A weak one is
+/// refused in `field`.
+pub(crate) async fn choose(
+    app: &App,
+    password: Password,
+    owner: Owner,
+    field: &'static str,
+) -> Result<PasswordHash, Problem> {
+    let (config, salt) = (Arc::clone(&app.config), secret::random());
+    let chosen = tokio::task::spawn_blocking(move || {
+        let accepted = password::accept(password, &owner, &config.login.password_words)?;
+        Ok(password::hash(&accepted, salt))
+    });
+    match chosen.await.map_err(Problem::internal)? {
+        Ok(hash) => hash.map_err(Problem::internal),
+        Err(Weak(advice)) => Err(Problem::field(Code::WeakPassword, field, advice)),
+    }
+}
+
+/// Hashes a password that was right with the current parameters, on a thread of its own.
+pub(crate) async fn hash_again(password: Password) -> Result<PasswordHash, Problem> {
     let salt = secret::random();
-    let hash = tokio::task::spawn_blocking(move || password::hash(&password, salt)).await;
+    let hash = tokio::task::spawn_blocking(move || password::hash_again(&password, salt)).await;
     hash.map_err(Problem::internal)?.map_err(Problem::internal)
 }
 
@@ -234,7 +291,8 @@ pub(crate) async fn reset_password(
     now: Timestamp,
 ) -> Result<(), Problem> {
     let token = body.verification_token.as_ref().ok_or_else(invalid_token)?;
-    let identifier = app.index.open(now).await?.identifier(&body.identifier);
+    let digests = app.index.open(now).await?;
+    let identifier = digests.identifier(&body.identifier);
     let reads = (
         otp::token_key(token).consistent(),
         account::identifier_claim(&body.identifier).consistent(),
@@ -254,7 +312,10 @@ pub(crate) async fn reset_password(
         }
         let hash = match &mut chosen {
             Some(hash) => &*hash,
-            none => none.insert(choose(&body.new_password, &account).await?),
+            none => {
+                let new = body.new_password.clone();
+                none.insert(choose(app, new, owner_of(&account), "new_password").await?)
+            }
         };
         let mut all = Transaction::default();
         otp::consume(&mut all, Write::Token, token, &identifier, purpose, now);
@@ -263,7 +324,14 @@ pub(crate) async fn reset_password(
         session::remove_all(&mut all, Write::Other, &account, &sessions, None, now);
         let action = Action::PasswordReset;
         audit::append(&mut all, Write::Other, account.user_id, action, source, now)?;
-        let Err(refusals) = commit(app, all, account.user_id, hash).await? else {
+        // The attempts on the old password say nothing of the new one. They are forgotten beside the
+        // transaction, which saves a round trip; the identifier is proven either way.
+        let throttles = throttles(&digests, &account, source);
+        let (committed, ()) = tokio::join!(
+            commit(app, all, account.user_id, hash),
+            clear(app, if attempt == 0 { &throttles } else { &[] }),
+        );
+        let Err(refusals) = committed? else {
             session::release_devices(&app.store, &sessions).await;
             return Ok(());
         };
@@ -272,6 +340,15 @@ pub(crate) async fn reset_password(
         }
     }
     Err(Problem::unavailable("too many signed in to one account at once"))
+}
+
+/// What wrong passwords of an account are counted by: each verified identifier, alone and together
+/// with this source, and the account itself.
+fn throttles(digests: &Digests, account: &Account, source: Source) -> Vec<Digest> {
+    let source = digests.source(source);
+    let by_identifier = identifiers(account, digests)
+        .flat_map(|(_, identifier)| [identifier, digests.pair(&identifier, &source)]);
+    by_identifier.chain([digests.account(account.user_id)]).collect()
 }
 
 /// The account whose verified identifier it is now, and all its sessions beside it. The claim may

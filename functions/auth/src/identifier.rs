@@ -2,19 +2,16 @@
 
 use jiff::Timestamp;
 use shared::{
-    delivery::Delivery,
     gate,
     http::Source,
     id::UserId,
     identifier::Identifier,
-    metrics::Metric,
+    notify::{Message, Outcome, Share},
     problem::{Code, Problem},
     purpose::Purpose,
-    secret::{self, base64url},
     table::{
         Refusal, Transaction, account,
         audit::{self, Action},
-        limit::{self, SmsPlace},
         otp,
     },
     token::Claims,
@@ -127,45 +124,18 @@ async fn is_own(app: &App, user_id: UserId, identifier: &Identifier) -> bool {
 
 /// Tells the identifier that was replaced, and notes that it was told, or that nothing can be sent.
 async fn tell(app: &App, user_id: UserId, old: &Identifier, now: Timestamp) -> Result<(), Problem> {
-    match send(app, old, now).await? {
-        Some(Delivery::Accepted | Delivery::Unknown) => {}
-        Some(Delivery::Refused(reason)) => {
-            tracing::warn!(%user_id, reason, "a changed identifier was not told");
+    let text = &app.config.login.identifier_changed_message;
+    let message = Message { to: old, text, share: Share::Whole, is_sent: true, at: now };
+    match app.notifier.send(&message).await? {
+        Outcome::Sent | Outcome::NotSent => {}
+        Outcome::Refused(reason) => {
+            tracing::warn!(%user_id, reason, "a changed identifier was not notified");
         }
-        None => tracing::warn!(%user_id, "a changed identifier was not told"),
+        Outcome::CapReached { .. } | Outcome::Unsupported(_) => {
+            tracing::warn!(%user_id, "a changed identifier was not notified");
+        }
     }
     account::set_told(&app.store, user_id, old).await
-}
-
-/// Sends the notice, an SMS within the deployment's ceiling. `None` where nothing may be sent.
-async fn send(app: &App, old: &Identifier, now: Timestamp) -> Result<Option<Delivery>, Problem> {
-    let config = &app.config.otp;
-    let text = &app.config.login.identifier_changed_message;
-    match (old, &app.mail) {
-        (Identifier::Email(email), Some(mail)) => {
-            mail.send(email, &config.email_subject, text).await.map(Some)
-        }
-        (Identifier::Email(_), None) => Ok(None),
-        (Identifier::Phone(phone), _) => {
-            let nonce = base64url(&secret::random::<16>());
-            let place = SmsPlace { at: now, is_sign_up: false, is_sent: true, nonce };
-            match limit::take_sms_place(&app.store, &place, config).await? {
-                Ok(percent) => {
-                    app.metrics.record(Metric::SmsUsedOfDay, percent, now);
-                    let delivery = app.sms.send(phone, text, config).await?;
-                    let is_refused = matches!(delivery, Delivery::Refused(_));
-                    let metric = if is_refused { Metric::SmsRefused } else { Metric::SmsSent };
-                    app.metrics.count_in(metric, phone.region(), now);
-                    Ok(Some(delivery))
-                }
-                Err(_) => {
-                    app.metrics.count(Metric::SmsCeilingReached, now);
-                    app.metrics.count_in(Metric::SmsRefused, phone.region(), now);
-                    Ok(None)
-                }
-            }
-        }
-    }
 }
 
 fn invalid_token() -> Problem {

@@ -1,8 +1,7 @@
 //! The `auth` function: accounts, sessions and tokens. It also answers what no route matches.
 //!
 //! `body` reads requests, `handlers` are the operations at the edge, `register`, `login`, `session`,
-//! `credential`, `identifier`, `device`, `account` and `export` carry them out, `strength` is a rule
-//! without I/O.
+//! `credential`, `identifier`, `device`, `account` and `export` carry them out.
 
 mod account;
 mod body;
@@ -18,7 +17,6 @@ mod refused;
 mod register;
 mod session;
 mod sign_in;
-mod strength;
 mod tokens;
 
 use std::sync::Arc;
@@ -39,6 +37,7 @@ use shared::{
     lambda::{Environment, StartError},
     mail::Mail,
     metrics::Metrics,
+    notify::Notifier,
     sms::Sms,
     table::Store,
 };
@@ -55,8 +54,7 @@ struct App {
     mint: Mint,
     public_keys: PublicKeys,
     gate: Gate,
-    sms: Sms,
-    mail: Option<Mail>,
+    notifier: Notifier,
     metrics: Metrics,
     documents: Documents,
 }
@@ -70,11 +68,11 @@ pub async fn router(environment: &Environment) -> Result<Router, StartError> {
     let public_keys = PublicKeys::load(&store, now).await?;
     let gate = Gate::with_keys(environment, &store, public_keys.clone());
     let index = Index::load(&store, now).await?;
-    let sms = Sms::new(&sdk);
     let mail = config.otp.email_sender.as_deref().map(|sender| Mail::new(&sdk, sender));
-    let documents = Documents::new(&sdk, &config);
+    let (sms, documents) = (Sms::new(&sdk), Documents::new(&sdk, &config));
+    let notifier = Notifier::new(Arc::clone(&config), store.clone(), metrics.clone(), sms, mail);
     let app =
-        App { config, clock, store, index, mint, public_keys, gate, sms, mail, metrics, documents };
+        App { config, clock, store, index, mint, public_keys, gate, notifier, metrics, documents };
     let routes = Router::new()
         .route("/auth/register", post(handlers::register))
         .route("/auth/login", post(handlers::login))

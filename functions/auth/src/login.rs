@@ -3,7 +3,11 @@
 //! Three round trips, the same for an identifier that nobody has: the attempt is counted against
 //! its source beside the look for the identifier's claim, and against the identifier beside the
 //! reading of the account and its sessions; one transaction signs in. The password is compared
-//! between the last two, with somebody's hash or nobody's.
+//! between the last two, with somebody's hash or nobody's. A wrong verification token is counted and
+//! refused after the first.
+//!
+//! A wrong credential stays counted. A sign-in clears the counts of the credentials that took part in
+//! it; what is refused after a right credential is given back.
 
 use jiff::Timestamp;
 use shared::{
@@ -16,8 +20,9 @@ use shared::{
     purpose::Purpose,
     secret::{self, Digest, Token, base64url},
     table::{
-        account::{self, AccountStatus, PasswordHash},
-        login as attempts, otp,
+        account::{self, Account, AccountStatus, PasswordHash},
+        login::{self as attempts, Counted},
+        otp,
         session::{self, Session},
     },
 };
@@ -56,10 +61,9 @@ impl Attempt {
         self.password.is_some() && self.token.is_none()
     }
 
-    /// What wrong passwords are counted by. A source from which somebody signed in before has a
-    /// count of its own, so that nobody elsewhere can lock its people out.
-    fn counted_by(&self, found: &Found) -> &Digest {
-        if found.source_is_known { &self.pair } else { &self.identifier }
+    /// The token, if it can be one.
+    fn readable_token(&self) -> Option<&Token> {
+        self.token.iter().flatten().next()
     }
 }
 
@@ -81,33 +85,107 @@ pub(crate) async fn login(
         token: body.verification_token,
     };
     let found = look(app, &attempt, now).await?;
-    // Nobody's id is fresh: what is read under it is nothing, as dear as something.
-    let user_id = found.user_id.unwrap_or_else(|| UserId::new(now, secret::random()));
-    let (counted, account, sessions) = tokio::join!(
-        count(app, &attempt, &found, now),
-        app.store.read(account::key(user_id).consistent()),
-        session::list(&app.store, user_id, false),
-    );
-    counted?;
-    let (account, sessions) = (account?, sessions?);
+    if attempt.token.is_some() && !found.token_is_right {
+        return Err(wrong_without_compare(app, &attempt, true, now).await);
+    }
+    let (counted, account, sessions) = read(app, &attempt, &found, now).await?;
     let stored = account.as_ref().and_then(|account| account.password_hash.clone());
     let matched = compare(attempt.password.clone(), stored).await?;
     let policy = app.config.login.policy;
     let is_right = suffices(policy, matched, attempt.token.is_some(), found.token_is_right);
-    // The claim may be a moment old, and the account is as it is now.
-    let account = account.filter(|account| is_right && account.has_verified(&attempt.presented));
-    let account = account.ok_or_else(invalid_credentials)?;
+    let Some(account) = account.filter(|_| is_right) else {
+        if attempt.is_password_alone() {
+            return Err(invalid_credentials());
+        }
+        return Err(wrong_without_compare(app, &attempt, attempt.password.is_none(), now).await);
+    };
     if account.status != AccountStatus::Active {
-        return Err(refused::audited(app, account.user_id, not_active(), source, now).await);
+        let refused = refused::audited(app, account.user_id, not_active(), source, now);
+        let (refused, ()) = tokio::join!(refused, give_back(app, &attempt, counted.as_ref()));
+        return Err(refused);
     }
     let upgraded = match (matched, attempt.password.clone()) {
-        (Some(Match::Outdated), Some(password)) => Some(credential::hash(password).await?),
+        (Some(Match::Outdated), Some(password)) => Some(credential::hash_again(password).await?),
         _ => None,
     };
     let admitted = Admitted { attempt: &attempt, upgraded, source, now };
-    let settled = settle(app, &attempt, &found, now);
+    let settled = settle(app, &attempt, &found, counted.as_ref(), now);
     let (session, ()) = tokio::join!(sign_in(app, &admitted, account, sessions), settled);
     session
+}
+
+/// Counts what is wrong beside a token, and was not counted before: against the source, and
+/// `by_identifier` against the identifier.
+async fn wrong_without_compare(
+    app: &App,
+    attempt: &Attempt,
+    by_identifier: bool,
+    now: Timestamp,
+) -> Problem {
+    let nonce = base64url(&secret::random::<16>());
+    let max = app.config.login.source_max_failures;
+    let (source, identifier) = tokio::join!(
+        attempts::count_source(&app.store, &attempt.source, max, &nonce, now),
+        async {
+            match by_identifier {
+                true => attempts::count_attempt(&app.store, &attempt.identifier, &nonce, now)
+                    .await
+                    .map(|counted| counted.map(drop)),
+                false => Ok(Ok(())),
+            }
+        },
+    );
+    match (source, identifier) {
+        (Err(problem), _) | (_, Err(problem)) => problem,
+        (Ok(Err(seconds)), _) | (_, Ok(Err(seconds))) => too_many(seconds),
+        (Ok(Ok(())), Ok(Ok(()))) => invalid_credentials(),
+    }
+}
+
+/// Counts a password against its identifier, and reads whose the identifier is beside it: the
+/// account, if it has verified the identifier, and its sessions.
+///
+/// The claim was read eventually consistently, and nobody is refused for it alone: where it named no
+/// account it is read consistently instead of the account, which costs the same; where it named one
+/// that does not have the identifier, once more.
+async fn read(
+    app: &App,
+    attempt: &Attempt,
+    found: &Found,
+    now: Timestamp,
+) -> Result<(Option<Counted>, Option<Account>, Vec<Session>), Problem> {
+    let claim = || account::identifier_claim(&attempt.presented).consistent();
+    let reads = (
+        found.user_id.map(|user_id| account::key(user_id).consistent()),
+        found.user_id.is_none().then(claim),
+    );
+    // Under a fresh id there is nothing to list, at the same cost.
+    let listed = found.user_id.unwrap_or_else(|| UserId::new(now, secret::random()));
+    let (counted, read, sessions) = tokio::join!(
+        count(app, attempt, found, now),
+        app.store.read(reads),
+        session::list(&app.store, listed, false),
+    );
+    let counted = counted?;
+    let (account, claim_now) = read?;
+    if let Some(account) = account.flatten().filter(|one| one.has_verified(&attempt.presented)) {
+        return Ok((counted, Some(account), sessions?));
+    }
+    let claim_now = match found.user_id {
+        None => claim_now.flatten(),
+        Some(_) => app.store.read(claim()).await?,
+    };
+    let Some(user_id) =
+        claim_now.map(|claim| claim.user_id).filter(|id| found.user_id != Some(*id))
+    else {
+        return Ok((counted, None, Vec::new()));
+    };
+    let (account, sessions) = tokio::join!(
+        app.store.read(account::key(user_id).consistent()),
+        session::list(&app.store, user_id, false),
+    );
+    let account = account?.filter(|account| account.has_verified(&attempt.presented));
+    Ok((counted, account, sessions?))
 }
 
 /// Counts a password against its source, and looks for who it is about, in one round trip. A
@@ -115,8 +193,7 @@ pub(crate) async fn login(
 async fn look(app: &App, attempt: &Attempt, now: Timestamp) -> Result<Found, Problem> {
     let claim = account::identifier_claim(&attempt.presented);
     let known = attempt.is_password_alone().then(|| attempts::known_source_key(&attempt.pair));
-    let token = attempt.token.iter().flatten().next();
-    let token = token.map(|token| otp::token_key(token).consistent());
+    let token = attempt.readable_token().map(|token| otp::token_key(token).consistent());
     let reads = app.store.read((claim, known, token));
     let counted = async {
         if !attempt.is_password_alone() {
@@ -139,12 +216,40 @@ async fn look(app: &App, attempt: &Attempt, now: Timestamp) -> Result<Found, Pro
     })
 }
 
-/// Counts a password against its identifier, before it is compared.
-async fn count(app: &App, attempt: &Attempt, found: &Found, now: Timestamp) -> Result<(), Problem> {
-    let Some(_) = attempt.password else { return Ok(()) };
+/// Counts a password against its identifier, before it is compared. A source from which somebody
+/// signed in before has a count of its own, so that nobody elsewhere can lock its people out.
+async fn count(
+    app: &App,
+    attempt: &Attempt,
+    found: &Found,
+    now: Timestamp,
+) -> Result<Option<Counted>, Problem> {
+    let Some(_) = attempt.password else { return Ok(None) };
     let nonce = base64url(&secret::random::<16>());
-    let counted_by = attempt.counted_by(found);
-    attempts::count_attempt(&app.store, counted_by, &nonce, now).await?.map_err(too_many)
+    let by = if found.source_is_known { &attempt.pair } else { &attempt.identifier };
+    let mut counted = attempts::count_attempt(&app.store, by, &nonce, now).await?;
+    // Whether the source is known was read eventually consistently.
+    if counted.is_err() && attempt.is_password_alone() && !found.source_is_known {
+        let known = app.store.read(attempts::known_source_key(&attempt.pair).consistent()).await?;
+        if known.is_some_and(|known| now < known.expires_at) {
+            counted = attempts::count_attempt(&app.store, &attempt.pair, &nonce, now).await?;
+        }
+    }
+    counted.map(Some).map_err(too_many)
+}
+
+/// Gives back what was counted for a right credential that was refused for something else.
+async fn give_back(app: &App, attempt: &Attempt, counted: Option<&Counted>) {
+    let released = async {
+        match attempt.is_password_alone() {
+            true => attempts::release_source(&app.store, &attempt.source).await,
+            false => Ok(()),
+        }
+    };
+    let ((), released) = tokio::join!(credential::give_back(app, counted), released);
+    if let Err(problem) = released {
+        tracing::warn!(cause = problem.cause_chain(), "an attempt is still counted");
+    }
 }
 
 fn too_many(seconds: i64) -> Problem {
@@ -190,17 +295,22 @@ pub(crate) fn not_active() -> Problem {
     Problem::new(Code::AccountNotActive, "The account is switched off. Ask for help.")
 }
 
-/// Takes back what a right attempt was counted for, and remembers where it came from. What fails
-/// here only slows somebody down later.
-async fn settle(app: &App, attempt: &Attempt, found: &Found, now: Timestamp) {
-    let counted_by = attempt.counted_by(found);
+/// Clears the counts of the credentials that were right, and remembers where they came from: beside
+/// the transaction, which saves a round trip. What fails here only slows somebody down later.
+async fn settle(
+    app: &App,
+    attempt: &Attempt,
+    found: &Found,
+    counted: Option<&Counted>,
+    now: Timestamp,
+) {
+    // A code proves the person: it clears the count from here, too, if there is one.
+    let counts: &[Digest] = match counted {
+        Some(counted) => &[*counted.by()],
+        None => &[attempt.identifier, attempt.pair],
+    };
     let (cleared, released, remembered) = tokio::join!(
-        async {
-            match attempt.password.is_some() {
-                true => attempts::clear_attempts(&app.store, counted_by).await,
-                false => Ok(()),
-            }
-        },
+        attempts::clear_attempts(&app.store, counts),
         async {
             match attempt.is_password_alone() {
                 true => attempts::release_source(&app.store, &attempt.source).await,
@@ -215,7 +325,7 @@ async fn settle(app: &App, attempt: &Attempt, found: &Found, now: Timestamp) {
         },
     );
     for failed in [cleared, released, remembered].into_iter().filter_map(Result::err) {
-        tracing::warn!(cause = failed.cause_chain(), "a right attempt is still counted");
+        tracing::warn!(cause = failed.cause_chain(), "a sign-in did not clear its counts");
     }
 }
 

@@ -8,13 +8,14 @@ use shared::{
     http::Source,
     id::{SessionId, UserId},
     identifier::Identifier,
+    password::Owner,
     problem::{Code, Problem},
     purpose::Purpose,
     referral::ReferralCode,
     secret::{self, Digest, Token},
     table::{
         Refusal, Transaction,
-        account::{self, Account, AccountStatus, PasswordHash},
+        account::{self, Account, AccountStatus, Claim, PasswordHash},
         audit::{self, Action},
         login as attempts,
         opening::{self, Labels},
@@ -23,9 +24,10 @@ use shared::{
         usage,
         wallet::{self, Balance},
     },
+    username::Username,
 };
 
-use crate::{App, body::Register, credential, strength};
+use crate::{App, body::Register, credential};
 
 const INVITER_POINTS: i64 = 100;
 /// Referrals that an inviter is paid for; the code stays valid after them.
@@ -61,8 +63,9 @@ pub(crate) async fn register(
     now: Timestamp,
 ) -> Result<Session, Problem> {
     let applicant = admit(app, body, source, now).await?;
-    strength::check(&applicant.body.password, &known_of(&applicant.body), "password")?;
-    let hash = credential::hash(applicant.body.password.clone()).await?;
+    let Register { username, email, phone_number, password, .. } = applicant.body.clone();
+    let owner = Owner { username: username.name().clone(), email, phone: phone_number };
+    let hash = credential::choose(app, password, owner, "password").await?;
     let slot = app.mint.slot(now).await?;
     let at = (now, usage::day_of(now, &app.config.time_zone));
     for attempt in 0..ATTEMPTS {
@@ -125,13 +128,16 @@ async fn admit(
         Identifier::Phone(_) => phone.flatten(),
         Identifier::Email(_) => email.flatten(),
     };
+    let claims = Claims { username, holder, referral: referrals.into_iter().flatten().next() };
+    let claims = confirm(app, claims, body.username.name(), &identifier, &codes).await?;
+    let Claims { username, holder, referral } = claims;
     let taken = [username.map(|_| "username"), holder.map(|_| identifier.kind().field())];
     if let Some(problem) = Problem::taken(taken.into_iter().flatten()) {
         return Err(problem);
     }
     let own = body.username.check([identifier.clone()]);
     own.map_err(|invalid| Problem::invalid("username", invalid))?;
-    let inviter = referrals.into_iter().flatten().next().map(|claim| claim.user_id);
+    let inviter = referral.map(|claim| claim.user_id);
     if !codes.is_empty() && inviter.is_none() {
         return Err(invalid_referral_code());
     }
@@ -139,16 +145,45 @@ async fn admit(
     Ok(Applicant { body, token, digest, pair, identifier, inviter })
 }
 
-/// What a password should not be guessed from.
-fn known_of(body: &Register) -> Vec<&str> {
-    let email = body.email.as_ref().map(|email| email.as_str());
-    let local = email.and_then(|email| email.split('@').next());
-    let phone = body.phone_number.as_ref().map(|phone| phone.as_str());
-    let national = phone.and_then(|phone| phone.get(phone.len().saturating_sub(10)..));
-    [Some(body.username.name().as_str()), email, local, phone, national]
-        .into_iter()
-        .flatten()
-        .collect()
+/// What is claimed of the names that somebody wants.
+struct Claims {
+    username: Option<Claim>,
+    /// Of the identifier that is proven.
+    holder: Option<Claim>,
+    /// Of the referral code.
+    referral: Option<Claim>,
+}
+
+/// The claims that would refuse the registration, read again consistently: a name may have become
+/// free, and a referral code may have been made, a moment ago.
+async fn confirm(
+    app: &App,
+    claims: Claims,
+    username: &Username,
+    identifier: &Identifier,
+    codes: &[ReferralCode],
+) -> Result<Claims, Problem> {
+    let Claims { username: name, holder, referral } = claims;
+    let is_refused =
+        name.is_some() || holder.is_some() || (!codes.is_empty() && referral.is_none());
+    if !is_refused {
+        return Ok(Claims { username: name, holder, referral });
+    }
+    let reads = (
+        name.is_some().then(|| account::username_claim(username).consistent()),
+        holder.is_some().then(|| account::identifier_claim(identifier).consistent()),
+        codes
+            .iter()
+            .filter(|_| referral.is_none())
+            .map(|code| account::referral_claim(code).consistent())
+            .collect::<Vec<_>>(),
+    );
+    let (name, holder, referrals) = app.store.read(reads).await?;
+    Ok(Claims {
+        username: name.flatten(),
+        holder: holder.flatten(),
+        referral: referral.or(referrals.into_iter().flatten().next()),
+    })
 }
 
 fn account(applicant: &Applicant, hash: PasswordHash, now: Timestamp) -> Account {

@@ -57,6 +57,12 @@ pub(crate) async fn sign_in(
         if attempt > 0 {
             pause(attempt).await;
             seen = read_again(app, admitted, &seen.0, epoch).await?;
+        } else if !displaced(seen.1.clone(), seen.0.recent_sessions(admitted.now), admitted.now)
+            .is_empty()
+        {
+            // A list that is a moment old may still show what has ended, or as run out what was just
+            // refreshed: no session ends because of it.
+            seen.1 = session::list(&app.store, seen.0.user_id, true).await?;
         }
         if let Some(session) = try_once(app, admitted, &seen.0, seen.1).await? {
             return Ok(session);

@@ -20,6 +20,7 @@ use shared::{
     lambda::{Environment, StartError},
     mail::Mail,
     metrics::Metrics,
+    notify::Notifier,
     sms::Sms,
     table::Store,
 };
@@ -32,8 +33,7 @@ struct App {
     store: Store,
     index: Index,
     code_keys: MacKeys,
-    sms: Sms,
-    mail: Option<Mail>,
+    notifier: Notifier,
     metrics: Metrics,
 }
 
@@ -41,11 +41,13 @@ struct App {
 pub async fn router(environment: &Environment) -> Result<Router, StartError> {
     let Environment { config, sdk, clock, metrics } = environment.clone();
     let store = Store::new(&sdk, &config);
+    let mail = config.otp.email_sender.as_deref().map(|sender| Mail::new(&sdk, sender));
+    let notifier =
+        Notifier::new(Arc::clone(&config), store.clone(), metrics.clone(), Sms::new(&sdk), mail);
     let app = App {
         index: Index::load(&store, clock.now()).await?,
         code_keys: MacKeys::load(&store, MacUse::Otp, clock.now()).await?,
-        sms: Sms::new(&sdk),
-        mail: config.otp.email_sender.as_deref().map(|sender| Mail::new(&sdk, sender)),
+        notifier,
         config,
         clock,
         store,

@@ -6,11 +6,10 @@
 
 use jiff::Timestamp;
 use shared::{
-    config::OtpConfig,
-    delivery::Delivery,
     http::{IdempotencyKey, Source},
     identifier::Identifier,
     metrics::Metric,
+    notify::{self, Message, Share},
     otp::{self, Challenge, SendRefusal},
     problem::{Code as ProblemCode, Problem},
     purpose::Purpose,
@@ -18,7 +17,7 @@ use shared::{
     table::{
         Refusal, Transaction,
         account::{self, Claim},
-        limit::{self, SmsPlace, SourceSends},
+        limit::{self, SourceSends},
         otp as table,
     },
 };
@@ -57,10 +56,7 @@ pub(crate) async fn request(
     body: &RequestBody,
 ) -> Result<Outcome, Problem> {
     let now = app.clock.now();
-    if let Err(problem) = deliverable(&body.identifier, &app.config.otp) {
-        note_sms(app, &body.identifier, Metric::SmsRefused, now);
-        return Err(problem);
-    }
+    app.notifier.supports(&body.identifier, now).map_err(unsupported)?;
     let send = prepare(app, source, key, body, now).await?;
     let claim = account::identifier_claim(&body.identifier).consistent();
     let (counted, claim) = tokio::join!(count(app, &send), app.store.read(claim));
@@ -70,74 +66,57 @@ pub(crate) async fn request(
     app.metrics.count_for(Metric::OtpRequested, send.purpose, now);
     match dispatch(app, &send, claim).await {
         Ok(()) => Ok(Outcome::Carried),
-        Err(Undelivered { problem, place }) => {
+        Err(problem) => {
             let was_refused = problem.code() == ProblemCode::DeliveryFailed;
-            undo(app, &send, place.as_ref(), !was_refused).await;
+            undo(app, &send, !was_refused).await;
             Err(problem)
         }
     }
 }
 
-/// A send that failed after it was counted, with the place that it holds in the SMS ceiling.
-struct Undelivered {
-    problem: Problem,
-    place: Option<SmsPlace>,
-}
-
-impl From<Problem> for Undelivered {
-    fn from(problem: Problem) -> Self {
-        Self { problem, place: None }
-    }
-}
-
-/// Takes a place in the SMS ceiling and sends, if there is somebody to send to.
+/// Sends the code, if there is somebody to send it to. What was refused does not stand; without a
+/// response it stands, for the message may be on its way.
 async fn dispatch(
     app: &App,
     send: &Send<'_>,
     claim: Result<Option<Claim>, Problem>,
-) -> Result<(), Undelivered> {
-    let is_sent = claim?.is_some() || !send.purpose.needs_account();
-    let place = sms_place(send, is_sent);
-    if let Some(place) = &place {
-        match limit::take_sms_place(&app.store, place, &app.config.otp).await? {
-            Ok(percent) => app.metrics.record(Metric::SmsUsedOfDay, percent, place.at),
-            Err(seconds) => {
-                app.metrics.count(Metric::SmsCeilingReached, place.at);
-                note_sms(app, send.identifier, Metric::SmsRefused, place.at);
-                let detail = "The SMS that may be sent now are used up.";
-                return Err(Problem::limited(ProblemCode::SmsLimitReached, seconds, detail).into());
-            }
+) -> Result<(), Problem> {
+    let needs_account = send.purpose.needs_account();
+    let message = Message {
+        to: send.identifier,
+        text: &app.config.otp.message.with_code(send.code.as_str()),
+        share: if needs_account { Share::Whole } else { Share::SignUp },
+        is_sent: claim?.is_some() || !needs_account,
+        at: send.challenge.sent_at,
+    };
+    let reason = match app.notifier.send(&message).await? {
+        notify::Outcome::Sent | notify::Outcome::NotSent => return Ok(()),
+        notify::Outcome::CapReached { seconds } => {
+            let detail = "The SMS that may be sent now are used up.";
+            return Err(Problem::limited(ProblemCode::SmsLimitReached, seconds, detail));
         }
+        notify::Outcome::Unsupported(code) => return Err(unsupported(code)),
+        notify::Outcome::Refused(reason) => format!("a code was not delivered: {reason}"),
+    };
+    if needs_account {
+        // As for nobody: neither the answer nor the limits may tell that there is an account.
+        tracing::error!(cause = reason, "delivery refused");
+        hush(app, send).await;
+        return Ok(());
     }
-    match is_sent {
-        true => deliver(app, send, place).await,
-        false => Ok(()),
-    }
+    let detail = "The code could not be sent. Try again in a moment.";
+    let problem = Problem::new(ProblemCode::DeliveryFailed, detail);
+    Err(problem.retry_after(5).because(reason))
 }
 
-/// Counts an SMS by its country; e-mail costs next to nothing and is not counted.
-fn note_sms(app: &App, to: &Identifier, metric: Metric, now: Timestamp) {
-    if let Identifier::Phone(phone) = to {
-        app.metrics.count_in(metric, phone.region(), now);
-    }
-}
-
-/// Whether codes are sent to such an identifier at all.
-fn deliverable(identifier: &Identifier, config: &OtpConfig) -> Result<(), Problem> {
-    let refuse = |code, detail| Err(Problem::field(code, "identifier", detail));
-    match identifier {
-        Identifier::Email(_) if config.email_sender.is_none() => {
-            refuse(ProblemCode::EmailNotEnabled, "Use a phone number.")
-        }
-        Identifier::Email(_) => Ok(()),
-        Identifier::Phone(phone) => match phone.region() {
-            Some(region) if config.sms_countries.contains(&region) => match phone.is_mobile() {
-                true => Ok(()),
-                false => refuse(ProblemCode::UnsupportedNumber, "Use a mobile number."),
-            },
-            _ => refuse(ProblemCode::UnsupportedCountry, "Use a number of a supported country."),
-        },
-    }
+/// 400: codes are not sent to such an identifier at all.
+fn unsupported(code: ProblemCode) -> Problem {
+    let detail = match code {
+        ProblemCode::EmailNotEnabled => "Use a phone number.",
+        ProblemCode::UnsupportedNumber => "Use a mobile number.",
+        _ => "Use a number of a supported country.",
+    };
+    Problem::field(code, "identifier", detail)
 }
 
 async fn prepare<'a>(
@@ -191,7 +170,7 @@ async fn commit(
 ) -> Result<Result<(), Vec<Refusal<Write>>>, Problem> {
     let committed = app.store.commit(transaction).await;
     if committed.is_err() {
-        undo(app, send, None, true).await;
+        undo(app, send, true).await;
     }
     committed
 }
@@ -264,51 +243,13 @@ pub(crate) fn locked(seconds: i64) -> Problem {
     Problem::limited(ProblemCode::OtpLocked, seconds, detail)
 }
 
-fn sms_place(send: &Send<'_>, is_sent: bool) -> Option<SmsPlace> {
-    matches!(send.identifier, Identifier::Phone(_)).then(|| SmsPlace {
-        at: send.challenge.sent_at,
-        is_sign_up: !send.purpose.needs_account(),
-        is_sent,
-        nonce: send.challenge.id.clone(),
-    })
-}
-
-/// Sends the code. What was refused does not stand; no answer leaves it standing, for the
-/// message may be on its way.
-async fn deliver(app: &App, send: &Send<'_>, place: Option<SmsPlace>) -> Result<(), Undelivered> {
-    let config = &app.config.otp;
-    let text = config.message.with_code(send.code.as_str());
-    let delivery = match (send.identifier, &app.mail) {
-        (Identifier::Phone(phone), _) => app.sms.send(phone, &text, config).await?,
-        (Identifier::Email(email), Some(mail)) => {
-            mail.send(email, &config.email_subject, &text).await?
-        }
-        (Identifier::Email(_), None) => return Err(Problem::internal("e-mail is off").into()),
-    };
-    let is_refused = matches!(delivery, Delivery::Refused(_));
-    let metric = if is_refused { Metric::SmsRefused } else { Metric::SmsSent };
-    note_sms(app, send.identifier, metric, send.challenge.sent_at);
-    let Delivery::Refused(reason) = delivery else { return Ok(()) };
-    let told = format!("a code was not delivered: {reason}");
-    if send.purpose.needs_account() {
-        // As for nobody: neither the answer nor the limits may tell that there is an account.
-        tracing::error!(cause = told, "delivery refused");
-        hush(app, send, place.as_ref()).await;
-        return Ok(());
-    }
-    let detail = "The code could not be sent. Try again in a moment.";
-    let problem = Problem::new(ProblemCode::DeliveryFailed, detail).retry_after(5).because(told);
-    Err(Undelivered { problem, place })
-}
-
-/// Takes a send back that was not made: challenge, limits of the identifier, idempotency key, place
-/// in the ceiling. With `source` also what was counted against the source; one whose every send is
-/// refused must reach its limit. What fails here is only spent: it is logged, and the answer stays
-/// what it was.
-async fn undo(app: &App, send: &Send<'_>, place: Option<&SmsPlace>, source: bool) {
+/// Takes a send back that was not made: challenge, limits of the identifier, idempotency key. With
+/// `source` also what was counted against the source; one whose every send is refused must reach its
+/// limit. What fails here is only spent: it is logged, and the answer stays what it was.
+async fn undo(app: &App, send: &Send<'_>, source: bool) {
     let Send { digest, purpose, challenge, key, .. } = send;
     let config = &app.config.otp;
-    let (withdrawn, released, forgotten, returned) = tokio::join!(
+    let (withdrawn, released, forgotten) = tokio::join!(
         table::withdraw(&app.store, digest, *purpose, challenge, config),
         async {
             match source {
@@ -322,27 +263,15 @@ async fn undo(app: &App, send: &Send<'_>, place: Option<&SmsPlace>, source: bool
                 None => Ok(()),
             }
         },
-        return_place(app, place),
     );
-    log_failures([withdrawn, released, forgotten, returned]);
+    log_failures([withdrawn, released, forgotten]);
 }
 
 /// After a refused delivery to somebody who has an account: as for nobody, limits stay spent and a
 /// challenge stands; no code meets it.
-async fn hush(app: &App, send: &Send<'_>, place: Option<&SmsPlace>) {
+async fn hush(app: &App, send: &Send<'_>) {
     let Send { digest, purpose, challenge, .. } = send;
-    let (blinded, returned) = tokio::join!(
-        table::blind(&app.store, digest, *purpose, challenge),
-        return_place(app, place),
-    );
-    log_failures([blinded, returned]);
-}
-
-async fn return_place(app: &App, place: Option<&SmsPlace>) -> Result<(), Problem> {
-    match place {
-        Some(place) => limit::return_sms_place(&app.store, place, &app.config.otp).await,
-        None => Ok(()),
-    }
+    log_failures([table::blind(&app.store, digest, *purpose, challenge).await]);
 }
 
 fn log_failures<const N: usize>(outcomes: [Result<(), Problem>; N]) {

@@ -2,12 +2,12 @@
 
 use aws_smithy_runtime_api::client::orchestrator::HttpRequest;
 use http::Uri;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
 use super::Endpoints;
 
 /// The services that the product calls.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub(crate) enum Service {
     Dynamodb,

@@ -10,14 +10,17 @@ use aws_smithy_runtime_api::{
     http::StatusCode,
 };
 use aws_smithy_types::body::SdkBody;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-use super::call::{Call, Service};
+use super::{
+    call::{Call, Service},
+    stale::OldReadings,
+};
 use crate::{random, sync::lock};
 
 /// What goes wrong.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum Kind {
     /// The service answers that it is asked too often.
@@ -31,11 +34,13 @@ pub(crate) enum Kind {
     Error500,
     /// The call is carried out and its answer never comes.
     LostResponse,
+    /// An eventually consistent read of DynamoDB finds what the first one found.
+    Stale,
 }
 
 /// After `after` calls of a service, or of one of its operations, that go well, the next `times` go
 /// wrong.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub(crate) struct Fault {
     pub(crate) service: Service,
     pub(crate) operation: Option<String>,
@@ -46,20 +51,29 @@ pub(crate) struct Fault {
 
 /// The faults still to come, first come first served.
 #[derive(Debug, Default)]
-pub(crate) struct Faults(Mutex<Vec<Fault>>);
+pub(crate) struct Faults {
+    pending: Mutex<Vec<Fault>>,
+    pub(crate) old_readings: OldReadings,
+}
 
 impl Faults {
     pub(crate) fn add(&self, fault: Fault) {
-        lock(&self.0).push(fault);
+        lock(&self.pending).push(fault);
     }
 
     pub(crate) fn clear(&self) {
-        lock(&self.0).clear();
+        lock(&self.pending).clear();
+        self.old_readings.clear();
+    }
+
+    /// The faults that are still to come, with what is left of `after` and `times`.
+    pub(crate) fn pending(&self) -> Vec<Fault> {
+        lock(&self.pending).clone()
     }
 
     /// The fault that `call` meets, used up by one.
     pub(crate) fn take(&self, call: &Call) -> Option<Kind> {
-        let mut faults = lock(&self.0);
+        let mut faults = lock(&self.pending);
         let meets = |fault: &Fault| {
             let operation = fault.operation.as_ref();
             fault.service == call.service && operation.is_none_or(|name| *name == call.operation)
@@ -112,7 +126,7 @@ pub(crate) fn answer(kind: Kind, call: &Call, request: &HttpRequest) -> Option<H
             ses(500, "InternalServiceErrorException", "An internal service error occurred.")
         }
         (Kind::Conflict, _) => conflict(call, request),
-        (Kind::Timeout | Kind::LostResponse, _) => return None,
+        (Kind::Timeout | Kind::LostResponse | Kind::Stale, _) => return None,
     };
     Some(answer)
 }

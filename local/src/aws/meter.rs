@@ -23,6 +23,7 @@ use super::{
     call::{Call, Service},
     costs::{Invocation, Units},
     faults::{self, Faults, Kind},
+    stale,
 };
 use crate::permission::{Permissions, Schema, Used};
 
@@ -124,12 +125,17 @@ impl HttpConnector for MeteredConnector {
             return HttpConnectorFuture::ready(Ok(denied));
         }
         let fault = self.faults.take(&call);
-        let inner = self.inner.clone();
+        let (inner, faults) = (self.inner.clone(), Arc::clone(&self.faults));
         HttpConnectorFuture::new(async move {
             let invocation = Invocation::current();
             let trip = Trip::begin(&call, invocation.as_deref());
-            let answer = carry_out(&inner, &call, fault, request, invocation.as_deref()).await;
+            let reading = (fault == Some(Kind::Stale))
+                .then(|| stale::reading(request.body().bytes().unwrap_or_default()));
+            let mut answer = carry_out(&inner, &call, fault, request, invocation.as_deref()).await;
             trip.end();
+            if let (Some(reading), Ok(response)) = (reading, &mut answer) {
+                repeat_old_readings(&faults, &call, &reading, response);
+            }
             answer
         })
     }
@@ -188,6 +194,18 @@ async fn carry_out(
         Some(Kind::LostResponse) => Err(faults::timed_out()),
         _ => Ok(response),
     }
+}
+
+/// Puts the first readings in place of those in a response, which is in memory by now.
+fn repeat_old_readings(faults: &Faults, call: &Call, reading: &Value, response: &mut HttpResponse) {
+    let body = response.body().bytes().and_then(|body| serde_json::from_slice(body).ok());
+    let Some(body) = body else { return };
+    let old = faults.old_readings.repeat(&call.operation, reading, &body);
+    let Some(old) = old.filter(|_| response.status().is_success()) else { return };
+    let old = old.to_string();
+    response.headers_mut().insert("content-length", old.len().to_string());
+    response.headers_mut().remove("x-amz-crc32");
+    *response.body_mut() = SdkBody::from(old);
 }
 
 fn kind_of_units(operation: &str) -> Units {

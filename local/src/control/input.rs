@@ -54,11 +54,13 @@ pub(super) fn fault(body: &[u8]) -> Result<Fault, Problem> {
     }
     let kind = word(&fields, "kind");
     if kind.is_none() {
-        let kinds = "must be throttle, conflict, timeout, error_500 or lost_response";
+        let kinds = "must be throttle, conflict, timeout, error_500, lost_response or stale";
         errors.push(("kind", kinds.to_owned()));
     }
-    if kind == Some(Kind::Conflict) && service.is_some_and(|service| service != Service::Dynamodb) {
-        errors.push(("kind", "conflict is a fault of dynamodb only".to_owned()));
+    if matches!(kind, Some(Kind::Conflict | Kind::Stale))
+        && service.is_some_and(|service| service != Service::Dynamodb)
+    {
+        errors.push(("kind", "conflict and stale are faults of dynamodb only".to_owned()));
     }
     let operation = operation(&fields).unwrap_or_else(|| {
         errors

@@ -2,11 +2,12 @@
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
+use zeroize::Zeroizing;
 
 use super::{Item, Store, Table, Transaction, from_item, item, seconds};
 use crate::{
     problem::Problem,
-    secret::{base64url, from_base64url},
+    secret::{KeyBytes, base64url, from_base64url},
 };
 
 /// A 30-day period; key 0 of a use that never rotates stands for all time.
@@ -39,30 +40,34 @@ struct KeyItem {
     /// Ten digits, so that slots sort.
     slot: String,
     /// Base64url.
-    key: String,
+    key: Zeroizing<String>,
     #[serde(with = "seconds::required")]
     created_at: Timestamp,
 }
 
-fn key_item(row: Row, slot: Slot, key: [u8; 32], now: Timestamp) -> Result<Item, Problem> {
+fn key_item(row: Row, slot: Slot, key: &KeyBytes, now: Timestamp) -> Result<Item, Problem> {
     item(
         "key",
         &KeyItem {
             pk: row.pk(),
             slot: format!("{slot:010}"),
-            key: base64url(&key),
+            key: Zeroizing::new(base64url(&**key)),
             created_at: now,
         },
     )
 }
 
 /// All keys of a row, read consistently.
-pub(crate) async fn list(store: &Store, row: Row) -> Result<Vec<(Slot, [u8; 32])>, Problem> {
+pub(crate) async fn list(store: &Store, row: Row) -> Result<Vec<(Slot, KeyBytes)>, Problem> {
     let items = store.query(Table::Keys, ("pk", &row.pk()), true).await?;
     let keys = items.into_iter().map(|item| {
         let item: KeyItem = from_item(item)?;
-        let key = from_base64url(&item.key).and_then(|key| key.try_into().ok());
-        let key = key.ok_or_else(|| Problem::internal("a key is not 32 bytes"))?;
+        let bytes = Zeroizing::new(from_base64url(&item.key).unwrap_or_default());
+        let mut key = KeyBytes::default();
+        if bytes.len() != key.len() {
+            return Err(Problem::internal("a key is not 32 bytes"));
+        }
+        key.copy_from_slice(&bytes);
         Ok((item.slot.parse().map_err(Problem::internal)?, key))
     });
     keys.collect()
@@ -73,12 +78,12 @@ pub(crate) async fn list(store: &Store, row: Row) -> Result<Vec<(Slot, [u8; 32])
 pub(crate) async fn create(
     store: &Store,
     slot: Slot,
-    keys: &[(Row, [u8; 32])],
+    keys: &[(Row, KeyBytes)],
     now: Timestamp,
 ) -> Result<(), Problem> {
     let mut transaction = Transaction::default();
     for (row, key) in keys {
-        transaction.create((), Table::Keys, "pk", key_item(*row, slot, *key, now)?);
+        transaction.create((), Table::Keys, "pk", key_item(*row, slot, key, now)?);
     }
     store.commit(transaction).await.map(drop)
 }

@@ -1,5 +1,6 @@
 //! The `otp` table: how often somebody tried to sign in, by identifier and by source address.
 
+use futures_util::future::try_join_all;
 use jiff::Timestamp;
 use serde::Deserialize;
 
@@ -18,6 +19,20 @@ fn identifier_key(identifier: &Digest) -> Key<Attempts> {
     Key::new(Table::Otp, &[("pk", &format!("LOGIN#{}", identifier.text()))])
 }
 
+/// An attempt that is counted, and can be given back.
+#[derive(Debug)]
+pub struct Counted {
+    identifier: Digest,
+    nonce: String,
+}
+
+impl Counted {
+    /// What it is counted by.
+    pub fn by(&self) -> &Digest {
+        &self.identifier
+    }
+}
+
 /// Counts an attempt before anything is compared. `nonce` is fresh: by it a repeated write is
 /// recognised. `Err` holds the seconds to wait.
 pub async fn count_attempt(
@@ -25,8 +40,10 @@ pub async fn count_attempt(
     identifier: &Digest,
     nonce: &str,
     now: Timestamp,
-) -> Result<Result<(), i64>, Problem> {
-    let update = "SET window_start = if_not_exists(window_start, :now), last_attempt_at = :now, \
+) -> Result<Result<Counted, i64>, Problem> {
+    let counted = Counted { identifier: *identifier, nonce: nonce.to_owned() };
+    let update = "SET window_start = if_not_exists(window_start, :now), \
+                  previous_attempt_at = if_not_exists(last_attempt_at, :now), last_attempt_at = :now, \
                   attempts = if_not_exists(attempts, :zero) + :one, expires_at = :ttl, \
                   item_type = :type, schema_version = :one, nonce = :nonce";
     let first = Change::new(identifier_key(identifier), update)
@@ -44,15 +61,15 @@ pub async fn count_attempt(
         .with(":type", s("login_attempts"));
     let attempts: Attempts = match store.update(first).await? {
         Outcome::Refused(Some(item)) if !is_mine(&item, nonce) => from_item(item)?,
-        _ => return Ok(Ok(())),
+        _ => return Ok(Ok(counted)),
     };
     let (window_start, count) = match login::judge(&attempts, now) {
         AttemptVerdict::Wait { seconds } => return Ok(Err(seconds)),
         AttemptVerdict::Allowed { window_start, attempts } => (window_start, attempts),
     };
     // One of those who try at once; the others wait as if it had failed.
-    let update = "SET window_start = :start, last_attempt_at = :now, attempts = :count, \
-                  expires_at = :ttl, nonce = :nonce";
+    let update = "SET window_start = :start, previous_attempt_at = last_attempt_at, \
+                  last_attempt_at = :now, attempts = :count, expires_at = :ttl, nonce = :nonce";
     let next = Change::new(identifier_key(identifier), update)
         .only_if(format!("attempts = :seen AND last_attempt_at = :last AND {NOT_MINE}"))
         .with(":nonce", s(nonce))
@@ -64,8 +81,30 @@ pub async fn count_attempt(
         .with(":last", time(attempts.last_attempt_at));
     match store.update(next).await? {
         Outcome::Refused(Some(item)) if !is_mine(&item, nonce) => Ok(Err(1)),
-        _ => Ok(Ok(())),
+        _ => Ok(Ok(counted)),
     }
+}
+
+/// Gives an attempt back that is not to count: its credential was right and something else was
+/// refused, or it was not compared at all. The pause is that of before, too, unless somebody has
+/// tried since. Sent once: a repeated write would give back another attempt.
+pub async fn give_back(store: &Store, counted: &Counted) -> Result<(), Problem> {
+    let newest = Change::new(
+        identifier_key(&counted.identifier),
+        "SET attempts = attempts - :one, last_attempt_at = previous_attempt_at REMOVE nonce",
+    )
+    .only_if("nonce = :nonce AND attempts > :zero")
+    .with(":nonce", s(&*counted.nonce))
+    .with(":one", n(1))
+    .with(":zero", n(0));
+    if let Outcome::Done(_) = store.update_once(newest).await? {
+        return Ok(());
+    }
+    let earlier = Change::new(identifier_key(&counted.identifier), "ADD attempts :back")
+        .only_if("attempts > :zero")
+        .with(":back", n(-1))
+        .with(":zero", n(0));
+    store.update_once(earlier).await.map(drop)
 }
 
 /// Holds unless this very write was carried out before and only its answer was lost.
@@ -75,9 +114,12 @@ fn is_mine(item: &Item, nonce: &str) -> bool {
     item.get("nonce") == Some(&s(nonce))
 }
 
-/// Forgets the attempts: one was right.
-pub async fn clear_attempts(store: &Store, identifier: &Digest) -> Result<(), Problem> {
-    store.delete(identifier_key(identifier), "attribute_exists(pk)", Item::new()).await.map(drop)
+/// Forgets the attempts on each of `identifiers`: a credential was right, or is another now.
+pub async fn clear_attempts(store: &Store, identifiers: &[Digest]) -> Result<(), Problem> {
+    let clear = |identifier: &Digest| {
+        store.delete(identifier_key(identifier), "attribute_exists(pk)", Item::new())
+    };
+    try_join_all(identifiers.iter().map(clear)).await.map(drop)
 }
 
 /// Attempts of a source address that were not right, `failures` of them.

@@ -1,9 +1,25 @@
 //! What `/_local/` shows and turns.
 
+use std::time::Duration;
+
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
-use super::App;
+use super::{Answer, App};
+
+/// How often a race is tried before the test fails because it never happened.
+const RACE_TRIES: u32 = 5;
+
+/// Runs a race until it has happened, which `race` returns. A race that never happens fails.
+pub async fn until_it_happens(name: &str, race: impl AsyncFn() -> bool) {
+    for _ in 0..RACE_TRIES {
+        if race().await {
+            return;
+        }
+        println!("the race did not happen, again: {name}");
+    }
+    panic!("the race did not happen in {RACE_TRIES} tries: {name}");
+}
 
 /// What an operation has cost.
 #[derive(Debug, Clone, PartialEq)]
@@ -94,6 +110,42 @@ impl App {
     /// Nothing goes wrong any more.
     pub async fn clear_faults(&self) {
         assert_eq!(self.request("DELETE", "/_local/faults").send().await.status, 204);
+    }
+
+    /// Makes `change` after `request` has tried its transaction and before the transaction goes
+    /// through. `None` where that did not happen: the request ended before.
+    pub async fn overtake(
+        &self,
+        request: impl Future<Output = Answer> + Send + 'static,
+        change: impl AsyncFnOnce(),
+    ) -> Option<Answer> {
+        const TIMES: u32 = 1_000_000;
+        self.fault("dynamodb", "TransactWriteItems", "conflict", TIMES).await;
+        let request = tokio::spawn(request);
+        let has_tried = loop {
+            let pending = self.get("/_local/faults").send().await;
+            if pending.ok()["faults"][0]["times"].as_u64().unwrap() < u64::from(TIMES) {
+                break !request.is_finished();
+            }
+            if request.is_finished() {
+                break false;
+            }
+            tokio::time::sleep(Duration::from_millis(2)).await;
+        };
+        if has_tried {
+            change().await;
+        }
+        self.clear_faults().await;
+        let answer = request.await.unwrap();
+        // One that gave up may have done so before the change.
+        (has_tried && answer.status != 503).then_some(answer)
+    }
+
+    /// Eventually consistent reads find what the first of them finds, until the faults are cleared.
+    pub async fn repeat_old_readings(&self) {
+        for operation in ["BatchGetItem", "GetItem", "Query"] {
+            self.fault("dynamodb", operation, "stale", 1_000_000).await;
+        }
     }
 
     /// The messages to somebody, newest first.

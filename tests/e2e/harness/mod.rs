@@ -16,6 +16,7 @@ mod staff;
 pub use answer::Answer;
 pub use app::{App, Needs};
 pub use callers::{Callers, WithBody};
+pub use control::until_it_happens;
 pub use people::{NewUser, User, random_email, random_phone, random_source, random_username};
 pub use person::Person;
 pub use request::Request;

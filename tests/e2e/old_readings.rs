@@ -1,0 +1,117 @@
+//! Nobody is refused, and no session ends, because of an eventually consistent read that is a
+//! moment old.
+
+use serde_json::json;
+
+use crate::{
+    harness::{App, Needs, PASSWORD, random_email, random_phone, random_source},
+    identifier,
+};
+
+#[tokio::test]
+async fn a_password_is_right_at_once_after_registering() {
+    let Some(app) = App::start(Needs::Own).await else { return };
+    app.repeat_old_readings().await;
+    let new = app.new_user().await;
+    app.login(&new.phone, PASSWORD).await.problem(400, "invalid_credentials");
+    app.register(&new).await.body(201);
+    app.login(&new.phone, PASSWORD).await.ok();
+    app.advance(61).await;
+    let token = app.verified(&new.phone, "LOGIN").await;
+    app.login_with(&json!({"identifier": new.phone, "verification_token": token})).await.ok();
+}
+
+#[tokio::test]
+async fn a_password_is_right_at_once_after_a_change_of_the_identifier() {
+    let Some(app) = App::start(Needs::Own).await else { return };
+    let (first, second) = (app.register_user().await, app.register_user().await);
+    let (new, email) = (random_phone(), random_email());
+    app.repeat_old_readings().await;
+    for identifier in [&new, &email, &first.phone] {
+        app.login(identifier, "not the password").await.problem(400, "invalid_credentials");
+    }
+    for identifier in [&new, &email] {
+        let token = app.verified(identifier, "CHANGE_IDENTIFIER").await;
+        identifier::change(&app, &first, identifier, &token).await.ok();
+        app.login(identifier, PASSWORD).await.ok();
+    }
+    // The number that became free is another's now; the old reading names the first.
+    app.advance(61).await;
+    let token = app.verified(&first.phone, "CHANGE_IDENTIFIER").await;
+    identifier::change(&app, &second, &first.phone, &token).await.ok();
+    let answer = app.login(&first.phone, PASSWORD).await;
+    assert_eq!(answer.ok()["user_id"], second.user_id);
+    app.login(&second.phone, PASSWORD).await.problem(400, "invalid_credentials");
+}
+
+#[tokio::test]
+async fn a_source_is_known_at_once_after_a_sign_in() {
+    let Some(app) = App::start(Needs::Own).await else { return };
+    let (user, home) = (app.register_user().await, random_source());
+    let from_home = async |password: &str| {
+        let body = json!({"identifier": user.phone, "password": password});
+        app.post("/auth/login", &body).from(&home).send().await
+    };
+    app.repeat_old_readings().await;
+    from_home("not the password").await.problem(400, "invalid_credentials");
+    from_home(PASSWORD).await.ok();
+    for _ in 0..10 {
+        app.login(&user.phone, "not the password").await.problem(400, "invalid_credentials");
+    }
+    app.login(&user.phone, PASSWORD).await.problem(429, "too_many_requests");
+    from_home(PASSWORD).await.ok();
+}
+
+#[tokio::test]
+async fn names_that_became_free_register_at_once() {
+    let Some(app) = App::start(Needs::Own).await else { return };
+    let user = app.register_user().await;
+    app.advance(61).await;
+    let new = app.new_user().await.with("username", user.username.as_str());
+    app.repeat_old_readings().await;
+    app.register(&new).await.problem(400, "already_exists");
+    let token = app.verified(&user.phone, "REGISTER").await;
+    let same = app.new_user().await;
+    let same = same.with("phone_number", user.phone.as_str()).with("verification_token", token);
+    app.register(&same).await.problem(400, "already_exists");
+    app.delete_account(&user.access_token, "").await.ok();
+    app.register(&new).await.body(201);
+    app.register(&same).await.body(201);
+}
+
+#[tokio::test]
+async fn a_referral_code_is_known_at_once() {
+    let Some(app) = App::start(Needs::Own).await else { return };
+    let user = app.register_user().await;
+    let code = app.me(&user.access_token).await.text("referral_code").to_owned();
+    let claim = format!("REFERRAL#{code}");
+    let row = app.rows_where("users", "pk", &claim).await.remove(0);
+    app.remove_row("users", &[("pk", &claim)]).await;
+    app.repeat_old_readings().await;
+    let new = app.new_user().await.with("referral_code", code);
+    app.register(&new).await.problem(400, "invalid_referral_code");
+    app.put_row("users", &json!(row)).await;
+    app.register(&new).await.body(201);
+}
+
+#[tokio::test]
+async fn an_old_list_of_sessions_ends_no_session() {
+    let Some(app) = App::start(Needs::Own).await else { return };
+    let user = app.register_user().await;
+    for _ in 0..18 {
+        app.advance(61).await;
+        app.login(&user.phone, PASSWORD).await.ok();
+    }
+    app.advance(61).await;
+    let last = app.login(&user.phone, PASSWORD).await;
+    app.advance(61).await;
+    app.repeat_old_readings().await;
+    // It reads the list of twenty, which is all that is read from now on.
+    app.login(&user.phone, "not the password").await.problem(400, "invalid_credentials");
+    let body = json!({ "refresh_token": last.text("refresh_token") });
+    app.logout(last.text("access_token"), &body).await.ok();
+    app.login(&user.phone, PASSWORD).await.ok();
+    app.refresh(&user.refresh_token).await.ok();
+    let left = app.rows_where("sessions", "user_id", &user.user_id).await.len();
+    assert_eq!(left, 20);
+}
