@@ -68,6 +68,7 @@ mod register_fields;
 mod replaced;
 mod sessions;
 mod sweep;
+mod text;
 mod tokens;
 mod usage_events;
 mod usage_stats;
