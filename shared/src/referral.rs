@@ -62,7 +62,8 @@ mod tests {
             let typed = code.as_str().to_lowercase();
             let misread = typed.replacen('0', "o", 3).replacen('1', "l", 1).replace('1', "I");
             prop_assert_eq!(ReferralCode::readings(&typed), Ok(vec![code.clone()]));
-            prop_assert_eq!(ReferralCode::readings(&misread).unwrap().last(), Some(&code));
+            let readings = ReferralCode::readings(&misread).unwrap();
+            prop_assert_eq!(readings.last(), Some(&code));
         }
 
         #[test]

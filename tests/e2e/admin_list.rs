@@ -125,7 +125,6 @@ async fn a_cursor_that_was_altered_or_is_of_another_query_or_person_is_refused()
         (&staff, format!("status=ACTIVE&joined_after=2020-01-01T00:00:00Z&cursor={cursor}")),
         (&other, format!("status=ACTIVE&cursor={cursor}")),
         (&staff, format!("status=ACTIVE&cursor={altered}")),
-        (&staff, "cursor=".to_owned()),
     ] {
         get(who, &query).await.problem(400, "invalid_cursor");
     }
@@ -135,7 +134,7 @@ async fn a_cursor_that_was_altered_or_is_of_another_query_or_person_is_refused()
 async fn a_query_out_of_bounds_names_every_parameter() {
     let Some(app) = App::start(Needs::Tables).await else { return };
     let staff = app.staff().await;
-    let wrong = "status=DEAD&kyc_status=LOST&email=x&phone_number=1&username=a&username_prefix=%20\
+    let wrong = "status=DEAD&kyc_status=LOST&email=x&phone_number=1&username=a&username_prefix=a%20b\
                  &joined_after=yesterday&joined_before=2026&limit=0";
     app.admin_get(&staff, &format!("/admin/users?{wrong}")).await.refuses(&[
         "status",

@@ -2,11 +2,12 @@
 
 use serde_json::{Value, json};
 use shared::{
+    cursor,
     problem::Code,
     table::kyc::{
         self, KycStatus, Submission,
         due::{self, Work},
-        queue::{self, Position},
+        queue,
         review::{self, Decision},
     },
 };
@@ -155,7 +156,10 @@ async fn the_queue_is_oldest_first_page_by_page_each_once() {
             assert!(page.0.iter().all(|row| row.submitted_at.is_some()));
             found.extend(page.0.into_iter().map(|row| row.user_id));
             let Some(next) = page.1 else { break };
-            assert_eq!(Position::from_bytes(&next.to_bytes()), Some(next));
+            assert_eq!(
+                cursor::Position::from_bytes(&cursor::Position::to_bytes(&next)),
+                Some(next)
+            );
             after = Some(next);
         }
         assert_eq!(found, waiting, "{limit}");

@@ -48,6 +48,26 @@ async fn asvs_7_4_5_another_session_of_ones_own_can_be_ended() {
 }
 
 #[tokio::test]
+async fn the_token_is_read_under_the_name_of_simplejwt_clients_too() {
+    let Some(app) = App::start(Needs::Codes).await else { return };
+    let user = app.register_user().await;
+    let other = app.login(&user.phone, PASSWORD).await;
+    let body = json!({ "refresh": other.text("refresh_token") });
+    app.logout(&user.access_token, &body).await.ok();
+    app.me(other.text("access_token")).await.problem(401, "session_ended");
+    app.me(&user.access_token).await.ok();
+    // `refresh_token` goes first, as in a refresh.
+    let body = json!({ "refresh": user.refresh_token, "refresh_token": "x" });
+    app.logout(&user.access_token, &body).await.problem(400, "invalid_refresh_token");
+    for body in [json!({}), json!({ "refresh": null, "refresh_token": null, "all": false })] {
+        app.logout(&user.access_token, &body).await.refuses(&["refresh_token"]);
+    }
+    app.logout(&user.access_token, &json!({ "refresh": 7 })).await.refuses(&["refresh"]);
+    app.logout(&user.access_token, &json!({ "refresh": user.refresh_token })).await.ok();
+    app.me(&user.access_token).await.problem(401, "session_ended");
+}
+
+#[tokio::test]
 async fn api1_somebody_elses_token_is_400_and_ends_nothing() {
     let Some(app) = App::start(Needs::Codes).await else { return };
     let (user, other) = (app.register_user().await, app.register_user().await);

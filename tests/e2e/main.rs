@@ -72,6 +72,7 @@ mod register_fields;
 mod replaced;
 mod sessions;
 mod sweep;
+mod text;
 mod tokens;
 mod usage_events;
 mod usage_stats;

@@ -46,6 +46,41 @@ async fn assert_ledger(app: &App) {
 }
 
 #[tokio::test]
+async fn a_code_is_looked_up_as_typed_and_then_as_crockford_reads_it() {
+    let Some(app) = App::start(Needs::Own).await else { return };
+    let claim = async |user: &User, code: &str| {
+        let item = [
+            ("pk", AttributeValue::S(format!("REFERRAL#{code}"))),
+            ("item_type", AttributeValue::S("claim".into())),
+            ("user_id", AttributeValue::S(user.user_id.clone())),
+        ];
+        let item = item.map(|(name, value)| (name.to_owned(), value)).into();
+        let put = app.dynamodb().put_item().table_name(app.table_name("users"));
+        put.set_item(Some(item)).send().await.unwrap();
+    };
+    let (crockford, older) = (app.register_user().await, app.register_user().await);
+    claim(&crockford, "0A1B1C77").await;
+    for (typed, inviter, before) in [
+        ("0A1B1C77", &crockford, 50),
+        ("oA-iB-lC-77", &crockford, 150),
+        (" Oa1bIc७७ ", &crockford, 250),
+    ] {
+        assert_eq!(points(&app, &inviter.access_token).await.0, before, "{typed}");
+        let new = app.new_user().await.with("referral_code", typed);
+        app.register(&new).await.body(201);
+        assert_eq!(points(&app, &inviter.access_token).await.0, before + 100, "{typed}");
+    }
+    // A code of before, which has such letters, is its holder's.
+    claim(&older, "OAIBLC77").await;
+    let new = app.new_user().await.with("referral_code", "oaib-lc77");
+    app.register(&new).await.body(201);
+    assert_eq!(points(&app, &older.access_token).await.0, 150);
+    assert_eq!(points(&app, &crockford.access_token).await.0, 350);
+    let new = app.new_user().await.with("referral_code", "0A1B1C7O");
+    app.register(&new).await.problem(400, "invalid_referral_code");
+}
+
+#[tokio::test]
 async fn a_referral_credits_both_once_in_the_ledger() {
     let Some(app) = App::start(Needs::Own).await else { return };
     let inviter = app.register_user().await;

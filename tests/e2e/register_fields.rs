@@ -50,7 +50,7 @@ async fn usernames_are_3_to_150_letters_digits_dots_underscores_and_hyphens() {
         let answer = app.register(&unverified().with("username", good)).await;
         answer.problem(400, "invalid_verification_token");
     }
-    for bad in ["ab", &too_long, "a b c", "abc\n", "a@b.c", "सीता", "abc\0", "", " abc"] {
+    for bad in ["ab", &too_long, "a b c", "ab\nc", "a@b.c", "सीता", "abc\0", "", " ab "] {
         app.register(&unverified().with("username", bad)).await.refuses(&["username"]);
     }
 }

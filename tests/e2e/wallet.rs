@@ -136,7 +136,6 @@ async fn a_cursor_that_was_altered_or_is_of_another_query_or_person_is_refused()
         (&user, format!("?asset=MONEY&cursor={cursor}")),
         (&other, format!("?asset=POINTS&cursor={cursor}")),
         (&user, format!("?asset=POINTS&cursor={altered}")),
-        (&user, "?asset=POINTS&cursor=".to_owned()),
         (&user, "?cursor=garbage".to_owned()),
         (&user, format!("?cursor={}", "A".repeat(5_000))),
     ];
@@ -149,11 +148,11 @@ async fn a_cursor_that_was_altered_or_is_of_another_query_or_person_is_refused()
 async fn a_query_out_of_bounds_names_every_parameter() {
     let Some(app) = App::start(Needs::Codes).await else { return };
     let user = app.register_user().await;
-    for limit in ["0", "101", "-1", "x", "1.5", ""] {
+    for limit in ["0", "101", "-1", "x", "1.5"] {
         let answer = page(&app, &user, &format!("?limit={limit}&asset=GOLD")).await;
         answer.refuses(&["limit", "asset"]);
     }
-    page(&app, &user, "?limit=100&asset=MONEY&other=1").await.ok();
+    page(&app, &user, "?limit=100&asset=MONEY").await.ok();
 }
 
 #[tokio::test]
@@ -161,7 +160,8 @@ async fn strangers_are_401_and_nobody_sees_anothers_wallet() {
     let Some(app) = App::start(Needs::Own).await else { return };
     let (user, other) = (user_with_entries(&app).await, app.register_user().await);
     let query = format!("?user_id={}", user.user_id);
-    assert_eq!(page(&app, &other, &query).await.ok()["results"].as_array().unwrap().len(), 1);
+    page(&app, &other, &query).await.problem(400, "unknown_parameter");
+    assert_eq!(page(&app, &other, "").await.ok()["results"].as_array().unwrap().len(), 1);
     assert_eq!(app.wallet(&other).await.ok()["balance"], "0.00");
     app.logout(&user.access_token, &json!({"all": true})).await.ok();
     app.wallet(&user).await.problem(401, "session_ended");
