@@ -8,7 +8,7 @@ use shared::{
     id::UserId,
     identifier::{Identifier, Kind},
     index::Digests,
-    password::{self, Match, Password},
+    password::{Hasher, Match, Password},
     problem::{Code, Problem},
     purpose::Purpose,
     secret::{self, Digest, base64url},
@@ -218,11 +218,9 @@ async fn choose(password: &Password, account: &Account) -> Result<PasswordHash, 
     hash(password.clone()).await
 }
 
-/// Hashes a password on a thread of its own.
+/// Hashes a password in a slot of the process.
 pub(crate) async fn hash(password: Password) -> Result<PasswordHash, Problem> {
-    let salt = secret::random();
-    let hash = tokio::task::spawn_blocking(move || password::hash(&password, salt)).await;
-    hash.map_err(Problem::internal)?.map_err(Problem::internal)
+    Hasher::of_process().hash(password, secret::random()).await.map_err(Problem::internal)
 }
 
 /// Sets a new password for the one who proves an identifier, and ends all sessions: one transaction,
