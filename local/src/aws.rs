@@ -45,6 +45,12 @@ impl LoadServiceConfig for Endpoints {
     }
 }
 
+/// The product's HTTP client without TLS, which nothing here speaks: reading 146 CA certificates, for
+/// each of the clients of each stack, is a tenth of a stack's start.
+pub(crate) fn http_client() -> SharedHttpClient {
+    aws_smithy_http_client::Builder::new().build_http()
+}
+
 /// What clients are made from: as deployed, but for region, credentials, endpoints and HTTP client.
 pub(crate) fn sdk_config(endpoints: &Endpoints, http_client: SharedHttpClient) -> SdkConfig {
     let credentials = Credentials::new(CREDENTIAL, CREDENTIAL, None, None, "local");

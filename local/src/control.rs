@@ -149,7 +149,7 @@ async fn faults(State(control): Control_) -> Json<Value> {
 }
 
 async fn add_fault(State(control): Control_, body: Bytes) -> Result<StatusCode, Problem> {
-    control.faults.add(input::fault(&body)?);
+    control.faults.add(input::fault(&body)?).map_err(|error| Problem::too_many(&error))?;
     Ok(StatusCode::NO_CONTENT)
 }
 

@@ -7,12 +7,21 @@ use local::{Options, Stack, banner::Banner, options::Cli};
 use tokio::signal::unix::{SignalKind, signal};
 use tracing_subscriber::EnvFilter;
 
-#[tokio::main]
-async fn main() -> ExitCode {
+/// Threads for work that blocks, above all S3's files. Each may keep memory of its own in the
+/// allocator; tokio starts up to 512.
+const MAX_BLOCKING_THREADS: usize = 32;
+
+fn main() -> ExitCode {
     let options = Options::from(Cli::parse());
     let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("warn"));
     tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).init();
-    match run(options).await {
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .max_blocking_threads(MAX_BLOCKING_THREADS)
+        .build();
+    let ran =
+        runtime.map_err(Box::<dyn Error>::from).and_then(|runtime| runtime.block_on(run(options)));
+    match ran {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("local: {}", with_causes(&*error));

@@ -14,6 +14,10 @@ pub(crate) struct Figures {
     last: u64,
 }
 
+/// Names that are kept, some fifty times those that the product has now. CloudWatch has no such
+/// limit and bills each: a dimension without an end is an error here.
+const MAX_NAMES: usize = 1_000;
+
 /// Every metric by its name, and after a space what its dimension says: `SmsSent NP`.
 #[derive(Debug, Default)]
 pub(crate) struct Recorder(Mutex<BTreeMap<String, Figures>>);
@@ -27,6 +31,10 @@ impl Recorder {
         };
         let mut all = lock(&self.0);
         for name in names {
+            if all.len() == MAX_NAMES && !all.contains_key(&name) {
+                tracing::error!(name, "there are too many metrics, so this one is dropped");
+                continue;
+            }
             let figures = all.entry(name).or_default();
             *figures = Figures { sum: figures.sum.saturating_add(value), last: value };
         }
@@ -64,6 +72,7 @@ fn figure(line: &str) -> Option<(Vec<String>, u64)> {
 
 #[cfg(test)]
 mod tests {
+    use serde_json::json;
     use shared::{
         metrics::{Metric, Metrics},
         purpose::Purpose,
@@ -94,5 +103,28 @@ mod tests {
             expected.into_iter().map(|(name, figures)| (name.to_owned(), figures)).collect();
         assert_eq!(recorder.all(), expected);
         assert_eq!(figure("{\"SignedIn\": 1}"), None);
+    }
+
+    #[test]
+    fn names_have_an_end_and_known_ones_count_on() {
+        let recorder = Recorder::default();
+        let line = |name: &str| {
+            json!({
+                "_aws": {"Timestamp": 0, "CloudWatchMetrics": [{
+                    "Namespace": "local",
+                    "Metrics": [{"Name": name, "Unit": "Count"}],
+                    "Dimensions": [[]],
+                }]},
+                name: 1,
+            })
+        };
+        for number in 0..MAX_NAMES + 5 {
+            recorder.read(&line(&format!("Metric{number:04}")).to_string());
+        }
+        recorder.read(&line("Metric0000").to_string());
+        let all = recorder.all();
+        assert_eq!(all.len(), MAX_NAMES);
+        assert_eq!(all["Metric0000"], Figures { sum: 2, last: 1 });
+        assert!(!all.contains_key(&format!("Metric{MAX_NAMES:04}")));
     }
 }

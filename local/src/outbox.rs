@@ -35,20 +35,50 @@ pub struct Message {
     pub sent_at: Timestamp,
 }
 
+impl Message {
+    /// The bytes of its texts.
+    fn size(&self) -> usize {
+        self.to.len() + self.body.len()
+    }
+}
+
 /// The messages of one stack, in memory.
 #[derive(Debug)]
 pub struct Outbox {
     clock: Arc<MovableClock>,
-    messages: Mutex<VecDeque<Message>>,
+    kept: Mutex<Kept>,
 }
 
-impl Outbox {
-    /// Beyond this many the oldest go.
-    const MAX_MESSAGES: usize = 100_000;
+#[derive(Debug, Default)]
+struct Kept {
+    /// Newest first.
+    messages: VecDeque<Message>,
+    /// The bytes of all their texts.
+    size: usize,
+}
 
+impl Kept {
+    fn push(&mut self, message: Message) {
+        self.size += message.size();
+        self.messages.push_front(message);
+        let is_over =
+            |kept: &Self| kept.messages.len() > MAX_MESSAGES || kept.size > MAX_MESSAGE_BYTES;
+        // The newest stays, however long it is.
+        while self.messages.len() > 1 && is_over(self) {
+            let oldest = self.messages.pop_back();
+            self.size -= oldest.map_or(0, |message| message.size());
+        }
+    }
+}
+
+/// Beyond this many messages, or this many bytes of their texts, the oldest go.
+pub const MAX_MESSAGES: usize = 10_000;
+const MAX_MESSAGE_BYTES: usize = 16 * 1024 * 1024;
+
+impl Outbox {
     /// An empty one that stamps messages by `clock`.
     pub fn new(clock: Arc<MovableClock>) -> Self {
-        Self { clock, messages: Mutex::default() }
+        Self { clock, kept: Mutex::default() }
     }
 
     /// Keeps a message.
@@ -60,23 +90,19 @@ impl Outbox {
             code: code_in(body),
             sent_at: self.clock.now(),
         };
-        let mut messages = lock(&self.messages);
-        if messages.len() == Self::MAX_MESSAGES {
-            messages.pop_back();
-        }
-        messages.push_front(message);
+        lock(&self.kept).push(message);
     }
 
     /// Newest first; those to `to` only, if it is given.
     pub fn list(&self, to: Option<&str>) -> Vec<Message> {
-        let messages = lock(&self.messages);
-        let wanted = messages.iter().filter(|message| to.is_none_or(|to| message.to == to));
+        let kept = lock(&self.kept);
+        let wanted = kept.messages.iter().filter(|message| to.is_none_or(|to| message.to == to));
         wanted.cloned().collect()
     }
 
     /// Forgets all of them.
     pub(crate) fn clear(&self) {
-        lock(&self.messages).clear();
+        *lock(&self.kept) = Kept::default();
     }
 }
 
@@ -108,5 +134,35 @@ mod tests {
         assert!(outbox.list(Some("+977")).is_empty());
         outbox.clear();
         assert!(outbox.list(None).is_empty());
+    }
+
+    #[test]
+    fn the_oldest_go_where_there_are_too_many() {
+        let outbox = Outbox::new(Arc::new(MovableClock::new(None)));
+        for number in 0..MAX_MESSAGES + 7 {
+            outbox.record(Channel::Sms, "+9779841234567", &number.to_string());
+        }
+        let kept = outbox.list(None);
+        assert_eq!(kept.len(), MAX_MESSAGES);
+        assert_eq!(kept[0].body, (MAX_MESSAGES + 6).to_string());
+        assert_eq!(kept[MAX_MESSAGES - 1].body, "7");
+    }
+
+    #[test]
+    fn the_oldest_go_where_they_are_too_long() {
+        let outbox = Outbox::new(Arc::new(MovableClock::new(None)));
+        let body = "x".repeat(MAX_MESSAGE_BYTES / 4);
+        for to in ["a@b.example", "c@d.example", "e@f.example", "g@h.example", "i@j.example"] {
+            outbox.record(Channel::Email, to, &body);
+            let size: usize = outbox.list(None).iter().map(Message::size).sum();
+            assert!(size <= MAX_MESSAGE_BYTES, "{size}");
+            assert_eq!(size, lock(&outbox.kept).size);
+        }
+        let kept: Vec<_> = outbox.list(None).into_iter().map(|message| message.to).collect();
+        assert_eq!(kept, ["i@j.example", "g@h.example", "e@f.example"]);
+        outbox.record(Channel::Email, "k@l.example", &"x".repeat(MAX_MESSAGE_BYTES + 1));
+        assert_eq!(outbox.list(None).len(), 1, "the newest stays");
+        outbox.clear();
+        assert_eq!(lock(&outbox.kept).size, 0);
     }
 }

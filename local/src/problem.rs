@@ -55,6 +55,10 @@ impl Problem {
         }
     }
 
+    pub(crate) fn too_many(error: &dyn Error) -> Self {
+        Self::new(StatusCode::CONFLICT, "too_many", error.to_string())
+    }
+
     /// Nobody but the developer sees this, so it says why.
     pub(crate) fn failed(error: &dyn Error) -> Self {
         Self::new(StatusCode::INTERNAL_SERVER_ERROR, "internal", error.to_string())

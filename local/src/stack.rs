@@ -17,6 +17,7 @@ use crate::{
         Endpoints,
         costs::Costs,
         faults::Faults,
+        http_client,
         meter::{Guard, Meter},
         sdk_config,
     },
@@ -102,6 +103,8 @@ pub struct Stack {
     base_url: String,
     endpoints: Endpoints,
     sdk: SdkConfig,
+    /// Made once: to make one reads the SDK's list of AWS partitions.
+    dynamodb: aws_sdk_dynamodb::Client,
     product_sdk: SdkConfig,
     table_prefix: String,
     api: Servers,
@@ -138,10 +141,10 @@ impl Stack {
         services.serve(listeners.sns, sns::router(Arc::clone(&outbox)));
         services.serve(listeners.ses, ses::router(Arc::clone(&outbox)));
 
-        let sdk = sdk_config(&endpoints, shared::aws::http_client());
+        let sdk = sdk_config(&endpoints, http_client());
+        let dynamodb = aws_sdk_dynamodb::Client::new(&sdk);
         let faults = Arc::new(Faults::default());
-        let meter =
-            Meter::around(shared::aws::http_client(), endpoints.clone(), Arc::clone(&faults));
+        let meter = Meter::around(http_client(), endpoints.clone(), Arc::clone(&faults));
         let product_sdk = sdk_config(&endpoints, meter.clone().into_client());
         let (base_url, table_prefix) =
             (listener::url(&listeners.api)?, config.table_prefix.clone());
@@ -150,8 +153,8 @@ impl Stack {
                 .nest("/_local", control::messages_router(outbox))
                 .fallback(async || Problem::not_found()),
             false => {
-                let staff = Staff::new(aws_sdk_dynamodb::Client::new(&sdk), &config, &staff)
-                    .map_err(StartError::Staff)?;
+                let staff =
+                    Staff::new(dynamodb.clone(), &config, &staff).map_err(StartError::Staff)?;
                 staff.promote().await;
                 let used = Arc::new(Used::recorded_in(record_grants.as_deref())?);
                 let endpoints = endpoints.clone();
@@ -162,7 +165,17 @@ impl Stack {
         };
         let mut api = Servers::new();
         api.serve(listeners.api, router);
-        Ok(Self { base_url, endpoints, sdk, product_sdk, table_prefix, api, services, _data: data })
+        Ok(Self {
+            base_url,
+            endpoints,
+            sdk,
+            dynamodb,
+            product_sdk,
+            table_prefix,
+            api,
+            services,
+            _data: data,
+        })
     }
 
     /// Where the API is: `http://127.0.0.1:PORT`.
@@ -187,7 +200,7 @@ impl Stack {
 
     /// A client of DynamoDB. Its calls are not measured and meet no faults.
     pub fn dynamodb(&self) -> aws_sdk_dynamodb::Client {
-        aws_sdk_dynamodb::Client::new(&self.sdk)
+        self.dynamodb.clone()
     }
 
     /// The name of a table or bucket, such as `users`, in this stack.

@@ -10,7 +10,7 @@ use shared::{
     id::UserId,
     identifier::{Identifier, Kind},
     index::Digests,
-    password::{self, Match, Owner, Password, Weak},
+    password::{self, Hasher, Match, Owner, Password, Weak},
     problem::{Code, Problem},
     purpose::Purpose,
     secret::{self, Digest, base64url},
@@ -256,30 +256,26 @@ fn owner_of(account: &Account) -> Owner {
     }
 }
 
-/// The hash of a new password that is good enough, made on a thread of its own. A weak one is
-/// refused in `field`.
+/// The hash of a new password that is good enough. A weak one is refused in `field`.
 pub(crate) async fn choose(
     app: &App,
     password: Password,
     owner: Owner,
     field: &'static str,
 ) -> Result<PasswordHash, Problem> {
-    let (config, salt) = (Arc::clone(&app.config), secret::random());
-    let chosen = tokio::task::spawn_blocking(move || {
-        let accepted = password::accept(password, &owner, &config.login.password_words)?;
-        Ok(password::hash(&accepted, salt))
+    let config = Arc::clone(&app.config);
+    let accepted = tokio::task::spawn_blocking(move || {
+        password::accept(password, &owner, &config.login.password_words)
     });
-    match chosen.await.map_err(Problem::internal)? {
-        Ok(hash) => hash.map_err(Problem::internal),
-        Err(Weak(advice)) => Err(Problem::field(Code::WeakPassword, field, advice)),
-    }
+    let accepted = accepted.await.map_err(Problem::internal)?;
+    let accepted =
+        accepted.map_err(|Weak(advice)| Problem::field(Code::WeakPassword, field, advice))?;
+    Hasher::of_process().hash_new(accepted, secret::random()).await.map_err(Problem::internal)
 }
 
-/// Hashes a password that was right with the current parameters, on a thread of its own.
+/// Hashes a password that was right with the current parameters.
 pub(crate) async fn hash_again(password: Password) -> Result<PasswordHash, Problem> {
-    let salt = secret::random();
-    let hash = tokio::task::spawn_blocking(move || password::hash_again(&password, salt)).await;
-    hash.map_err(Problem::internal)?.map_err(Problem::internal)
+    Hasher::of_process().hash(password, secret::random()).await.map_err(Problem::internal)
 }
 
 /// Sets a new password for the one who proves an identifier, and ends all sessions: one transaction,

@@ -15,7 +15,7 @@ use shared::{
     http::Source,
     id::UserId,
     identifier::Identifier,
-    password::{self, Match, Password},
+    password::{Hasher, Match, Password},
     problem::{Code, Problem},
     purpose::Purpose,
     secret::{self, Digest, Token, base64url},
@@ -257,15 +257,13 @@ fn too_many(seconds: i64) -> Problem {
     Problem::limited(Code::TooManyRequests, seconds, detail)
 }
 
-/// Compares a password on a thread of its own. Without one nothing matches.
+/// Compares a password in a slot of the process. Without one nothing matches.
 pub(crate) async fn compare(
     password: Option<Password>,
     stored: Option<PasswordHash>,
 ) -> Result<Option<Match>, Problem> {
     let Some(password) = password else { return Ok(None) };
-    let compared =
-        tokio::task::spawn_blocking(move || password::verify(&password, stored.as_ref())).await;
-    compared.map(Some).map_err(Problem::internal)
+    Hasher::of_process().compare(password, stored).await.map(Some).map_err(Problem::internal)
 }
 
 /// Whether what was presented is right, and enough for the policy. Everything that is presented

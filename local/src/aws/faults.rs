@@ -49,6 +49,14 @@ pub(crate) struct Fault {
     pub(crate) times: u32,
 }
 
+/// Faults that can be waiting at a time.
+pub(crate) const MAX_WAITING: usize = 1_000;
+
+/// There are [`MAX_WAITING`] faults already.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("{MAX_WAITING} faults are waiting already: DELETE them, or let them be met")]
+pub(crate) struct TooMany;
+
 /// The faults still to come, first come first served.
 #[derive(Debug, Default)]
 pub(crate) struct Faults {
@@ -57,8 +65,13 @@ pub(crate) struct Faults {
 }
 
 impl Faults {
-    pub(crate) fn add(&self, fault: Fault) {
-        lock(&self.pending).push(fault);
+    pub(crate) fn add(&self, fault: Fault) -> Result<(), TooMany> {
+        let mut waiting = lock(&self.pending);
+        if waiting.len() == MAX_WAITING {
+            return Err(TooMany);
+        }
+        waiting.push(fault);
+        Ok(())
     }
 
     pub(crate) fn clear(&self) {
@@ -224,8 +237,8 @@ mod tests {
             after: 0,
             times: 2,
         };
-        faults.add(fault.clone());
-        faults.add(Fault { operation: None, kind: Kind::Throttle, times: 1, ..fault });
+        faults.add(fault.clone()).unwrap();
+        faults.add(Fault { operation: None, kind: Kind::Throttle, times: 1, ..fault }).unwrap();
         assert_eq!(faults.take(&call("PutItem")), Some(Kind::Timeout));
         assert_eq!(faults.take(&call("GetItem")), Some(Kind::Throttle));
         assert_eq!(faults.take(&call("GetItem")), None);
@@ -236,14 +249,35 @@ mod tests {
     #[test]
     fn a_fault_can_wait_for_its_turn() {
         let faults = Faults::default();
-        faults.add(Fault {
+        let fault = Fault {
             service: Service::Dynamodb,
             operation: None,
             kind: Kind::Timeout,
             after: 2,
             times: 1,
-        });
+        };
+        faults.add(fault).unwrap();
         let taken = [(); 4].map(|()| faults.take(&call("GetItem")));
         assert_eq!(taken, [None, None, Some(Kind::Timeout), None]);
+    }
+
+    #[test]
+    fn no_more_than_the_limit_can_wait() {
+        let faults = Faults::default();
+        let fault = Fault {
+            service: Service::Dynamodb,
+            operation: None,
+            kind: Kind::Timeout,
+            after: 0,
+            times: 1,
+        };
+        for _ in 0..MAX_WAITING {
+            faults.add(fault.clone()).unwrap();
+        }
+        assert_eq!(faults.add(fault.clone()), Err(TooMany));
+        assert_eq!(lock(&faults.0).len(), MAX_WAITING);
+        // One that was met makes room for another.
+        assert_eq!(faults.take(&call("GetItem")), Some(Kind::Timeout));
+        assert_eq!(faults.add(fault), Ok(()));
     }
 }

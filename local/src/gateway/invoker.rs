@@ -78,3 +78,31 @@ fn operation_of(event: &str) -> String {
     let known = ALL.iter().map(Operation::route_key).find(|known| known == key);
     known.unwrap_or_else(|| "$default".to_owned())
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn costs_are_written_under_a_fixed_set_of_names() {
+        for operation in ALL {
+            let key = operation.route_key();
+            assert_eq!(operation_of(&json!({ "routeKey": key }).to_string()), key);
+        }
+        for strange in [
+            json!(null),
+            json!({}),
+            json!({"routeKey": 7}),
+            json!({"routeKey": "GET /auth/me/1"}),
+            json!({"routeKey": "GET /auth/me "}),
+            json!({"source": "aws.s3", "detail-type": "Scheduled Event"}),
+        ] {
+            assert_eq!(operation_of(&strange.to_string()), "$default", "{strange}");
+        }
+        let scheduled = json!({"source": "aws.events", "detail-type": "Scheduled Event"});
+        assert_eq!(operation_of(&scheduled.to_string()), "sweep");
+        assert_eq!(operation_of("no JSON"), "$default");
+    }
+}

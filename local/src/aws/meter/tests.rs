@@ -18,7 +18,7 @@ use crate::{Options, Stack};
 async fn metered() -> (Stack, Client, Arc<Faults>) {
     let stack = Stack::start(Options::default()).await.unwrap();
     let faults = Arc::new(Faults::default());
-    let inner = shared::aws::http_client();
+    let inner = crate::aws::http_client();
     let meter = Meter::around(inner, stack.endpoints().clone(), Arc::clone(&faults));
     let sdk = super::super::sdk_config(stack.endpoints(), meter.into_client());
     let config = aws_sdk_dynamodb::config::Builder::from(&sdk);
@@ -110,7 +110,7 @@ async fn calls_side_by_side_are_one_hop() {
 #[tokio::test]
 async fn a_throttle_is_dynamodbs_own() {
     let (_stack, client, faults) = metered().await;
-    faults.add(fault(Kind::Throttle, "GetItem"));
+    faults.add(fault(Kind::Throttle, "GetItem")).unwrap();
     let get = client.get_item().table_name("local-users").key("pk", s("a"));
     let error = get.clone().send().await.unwrap_err().into_service_error();
     assert!(error.is_provisioned_throughput_exceeded_exception());
@@ -120,7 +120,7 @@ async fn a_throttle_is_dynamodbs_own() {
 #[tokio::test]
 async fn a_conflict_cancels_a_transaction_with_a_reason_for_each_item() {
     let (stack, client, faults) = metered().await;
-    faults.add(fault(Kind::Conflict, "TransactWriteItems"));
+    faults.add(fault(Kind::Conflict, "TransactWriteItems")).unwrap();
     let write = client.transact_write_items().transact_items(put_in_transaction("a"));
     let write = write.transact_items(put_in_transaction("b"));
     let error = write.send().await.unwrap_err().into_service_error();
@@ -137,17 +137,17 @@ async fn a_conflict_cancels_a_transaction_with_a_reason_for_each_item() {
 async fn a_timeout_does_nothing_and_a_lost_answer_does_all() {
     let (stack, client, faults) = metered().await;
     let put = client.put_item().table_name("local-users").item("pk", s("a"));
-    faults.add(fault(Kind::Timeout, "PutItem"));
+    faults.add(fault(Kind::Timeout, "PutItem")).unwrap();
     let error = put.clone().send().await.unwrap_err();
     assert!(
         matches!(&error, aws_sdk_dynamodb::error::SdkError::DispatchFailure(failure) if failure.is_timeout())
     );
     assert_eq!(count(&stack).await, 0);
-    faults.add(fault(Kind::Error500, "PutItem"));
+    faults.add(fault(Kind::Error500, "PutItem")).unwrap();
     let error = put.clone().send().await.unwrap_err().into_service_error();
     assert!(error.is_internal_server_error());
     assert_eq!(count(&stack).await, 0);
-    faults.add(fault(Kind::LostResponse, "PutItem"));
+    faults.add(fault(Kind::LostResponse, "PutItem")).unwrap();
     put.send().await.unwrap_err();
     assert_eq!(count(&stack).await, 1);
 }

@@ -1,7 +1,5 @@
 //! SNS and SES accept what AWS accepts and refuse what AWS refuses, asked by the real SDK.
 
-#![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
-
 use aws_sdk_sesv2::types::{Body, Content, Destination, EmailContent, Message};
 use aws_sdk_sns::{
     error::ProvideErrorMetadata,

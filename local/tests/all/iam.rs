@@ -1,7 +1,5 @@
 //! A request that another backend signs, over HTTP.
 
-#![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
-
 use std::time::SystemTime;
 
 use aws_credential_types::Credentials;

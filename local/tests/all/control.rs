@@ -1,7 +1,5 @@
 //! `/_local/` over HTTP.
 
-#![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
-
 use aws_sdk_dynamodb::types::AttributeValue;
 use aws_sdk_s3::primitives::ByteStream;
 use local::{Options, Stack};

@@ -1,7 +1,5 @@
 //! The stack as a whole: its tables, its data and its neighbours.
 
-#![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
-
 use aws_sdk_dynamodb::types::{AttributeValue, ProjectionType};
 use aws_sdk_s3::{presigning::PresigningConfig, primitives::ByteStream};
 use local::{Options, Stack, StartError};

@@ -1,7 +1,5 @@
 //! The command: what it prints and how it ends.
 
-#![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
-
 use std::process::Stdio;
 
 use tokio::{

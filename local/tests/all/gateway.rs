@@ -1,7 +1,5 @@
 //! The gateway's own answers, and what it passes on, over HTTP.
 
-#![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
-
 use std::collections::BTreeMap;
 
 use local::{Options, Stack};

@@ -1,7 +1,5 @@
 //! Lambda's Invoke API under `/_local/lambda`.
 
-#![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
-
 use local::{Options, Stack};
 use reqwest::{Client, Method, Response, StatusCode};
 use serde_json::{Value, json};

@@ -1,7 +1,5 @@
 //! The printed sign-up, pasted into a shell, and `--staff`.
 
-#![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
-
 use aws_sdk_dynamodb::types::AttributeValue;
 use local::{Options, Stack, banner::Banner};
 use serde_json::Value;

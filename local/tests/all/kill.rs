@@ -1,8 +1,6 @@
 //! Durability: a process that is killed in the middle of registrations loses no user that it
 //! acknowledged, and leaves no half-made one.
 
-#![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
-
 use std::{
     collections::HashMap,
     process::Stdio,
