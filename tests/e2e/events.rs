@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use jiff::Timestamp;
+use jiff::{Timestamp, ToSpan};
 use serde_json::{Value, json};
 use shared::operation::{ALL, Caller, Function};
 use tests::events::{self, SCHEDULED};
@@ -37,7 +37,9 @@ impl Journey {
         journey.set("document_number", format!("27-01-70-{}", &random_phone()[4..]));
         let now = real_now();
         journey.set("now", now.to_string());
-        journey.set("today", now.strftime("%Y-%m-%d").to_string());
+        // In Kathmandu, the default time zone.
+        let today = now + 5.hours() + 45.minutes();
+        journey.set("today", today.strftime("%Y-%m-%d").to_string());
         journey
     }
 

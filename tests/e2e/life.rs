@@ -175,7 +175,9 @@ async fn remains(app: &App, user: &User) {
         "kyc_reviewed",
         "identifier_changed",
         "identifier_changed",
+        "account_exported",
         "reauthenticated",
+        "account_exported",
         "account_deleted",
     ];
     assert_eq!(actions, expected);
