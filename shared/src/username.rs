@@ -99,20 +99,20 @@ impl WantedUsername {
         &self.name
     }
 
-    /// Whether an account with these identifiers may choose it.
+    /// Whether an account with these identifiers may choose it; `None` where they are not known, and
+    /// only reserved names are refused.
     ///
     /// # Errors
     /// `invalid_username`.
-    pub fn check(&self, own: impl IntoIterator<Item = Identifier>) -> Result<(), Invalid> {
+    pub fn check(&self, own: Option<impl IntoIterator<Item = Identifier>>) -> Result<(), Invalid> {
         let refused = |detail| Err(Invalid { code: "invalid_username", detail });
         if self.is_reserved {
             return refused("This username is reserved.");
         }
-        match &self.reads_as {
-            Some(other) if own.into_iter().all(|own| own != *other) => {
-                refused("This is the phone number or e-mail address of somebody else.")
-            }
-            _ => Ok(()),
+        let Some((other, own)) = self.reads_as.as_ref().zip(own) else { return Ok(()) };
+        match own.into_iter().any(|own| own == *other) {
+            true => Ok(()),
+            false => refused("This is the phone number or e-mail address of somebody else."),
         }
     }
 }
@@ -178,7 +178,7 @@ mod tests {
         };
         let own = own.iter().map(|text| Identifier::parse(text, context.region).unwrap());
         let wanted = WantedUsername::parse(name, &context).unwrap();
-        wanted.check(own).map_err(|invalid| invalid.code)
+        wanted.check(Some(own)).map_err(|invalid| invalid.code)
     }
 
     #[test]

@@ -130,6 +130,9 @@ async fn a_reserved_name_and_the_number_of_somebody_else_are_no_usernames() {
         let answer = app.register(&app.new_user().await.with("username", name)).await;
         assert_eq!(codes(&answer), refused, "{name}");
     }
+    let both = app.new_user().await.with("username", "admin").with("email", "x");
+    let named = [("email", "invalid_email"), ("username", "invalid_username")];
+    assert_eq!(codes(&app.register(&both).await), named);
     let other = app.register_user().await;
     let theirs = &other.phone[4..];
     let new = app.new_user().await;

@@ -84,7 +84,7 @@ impl Edits {
         {
             let own = [Kind::Phone, Kind::Email];
             let own = own.into_iter().filter_map(|kind| account.verified_of_kind(kind));
-            wanted.check(own).map_err(|invalid| Problem::invalid("username", invalid))?;
+            wanted.check(Some(own)).map_err(|invalid| Problem::invalid("username", invalid))?;
         }
         Ok(After { account, profile: self.profile.merge_into(profile.clone()) })
     }

@@ -46,17 +46,18 @@ impl Body for NewUser {
         let username = fields.required("username", |text| WantedUsername::parse(text, &context));
         let phone = fields.optional("phone_number", |text| PhoneNumber::parse(text, region));
         let email = fields.optional("email", Email::parse);
-        let identifier = match (phone?, email?) {
+        let identifier = phone.zip(email).and_then(|given| match given {
             (Some(phone), None) => Some(Identifier::Phone(phone)),
             (None, Some(email)) => Some(Identifier::Email(email)),
             (None, None) => refuse_both(fields, "required"),
             (Some(_), Some(_)) => refuse_both(fields, "only_one"),
-        };
-        let (username, identifier) = (username?, identifier?);
-        match username.check([identifier.clone()]) {
-            Ok(()) => Some(Self { username, identifier }),
+        });
+        let own = identifier.clone().map(|identifier| [identifier]);
+        let username = username.and_then(|username| match username.check(own) {
+            Ok(()) => Some(username),
             Err(invalid) => fields.refuse("username", invalid),
-        }
+        });
+        Some(Self { username: username?, identifier: identifier? })
     }
 }
 

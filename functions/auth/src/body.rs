@@ -46,17 +46,19 @@ impl Body for Register {
             fields.refuse::<()>("email", Invalid { code: "required", detail: one });
             fields.refuse::<()>("phone_number", Invalid { code: "required", detail: one });
         }
-        let (username, email, phone_number) = (username?, email?, phone?);
         // Whether the account has verified the identifier is known when the token is.
-        if let Err(invalid) = username.check(identifiers(&email, &phone_number)) {
-            return fields.refuse("username", invalid);
-        }
+        let own = email.as_ref().zip(phone.as_ref());
+        let own = own.map(|(email, phone)| identifiers(email, phone));
+        let username = username.and_then(|username| match username.check(own) {
+            Ok(()) => Some(username),
+            Err(invalid) => fields.refuse("username", invalid),
+        });
         Some(Self {
-            username,
+            username: username?,
             password: password?,
             verification_token: token?,
-            email,
-            phone_number,
+            email: email?,
+            phone_number: phone?,
             referral_code: referral_code?,
         })
     }

@@ -135,7 +135,7 @@ async fn admit(
     if let Some(problem) = Problem::taken(taken.into_iter().flatten()) {
         return Err(problem);
     }
-    let own = body.username.check([identifier.clone()]);
+    let own = body.username.check(Some([identifier.clone()]));
     own.map_err(|invalid| Problem::invalid("username", invalid))?;
     let inviter = referral.map(|claim| claim.user_id);
     if !codes.is_empty() && inviter.is_none() {
