@@ -65,8 +65,8 @@ fn figure(line: &str) -> Option<(Vec<String>, u64)> {
 #[cfg(test)]
 mod tests {
     use shared::{
-        metrics::{Metric, Metrics},
-        purpose::Purpose,
+        runtime::metrics::{Metric, Metrics},
+        value::Purpose,
     };
 
     use super::*;

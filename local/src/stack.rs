@@ -5,7 +5,7 @@ use std::{io, net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
 use aws_config::SdkConfig;
 use axum::Router;
 use dynoxide::{Database, DynoxideError};
-use shared::{
+use shared::runtime::{
     config::{Config, ConfigError},
     lambda::Environment,
     metrics::Metrics,
@@ -90,7 +90,7 @@ pub enum StartError {
     Staff(String),
     /// A function did not start.
     #[error("a function did not start")]
-    Function(#[from] shared::lambda::StartError),
+    Function(#[from] shared::runtime::lambda::StartError),
     /// Work was cancelled.
     #[error("the runtime is shutting down")]
     Cancelled(#[from] tokio::task::JoinError),
@@ -138,10 +138,13 @@ impl Stack {
         services.serve(listeners.sns, sns::router(Arc::clone(&outbox)));
         services.serve(listeners.ses, ses::router(Arc::clone(&outbox)));
 
-        let sdk = sdk_config(&endpoints, shared::aws::http_client());
+        let sdk = sdk_config(&endpoints, shared::runtime::aws::http_client());
         let faults = Arc::new(Faults::default());
-        let meter =
-            Meter::around(shared::aws::http_client(), endpoints.clone(), Arc::clone(&faults));
+        let meter = Meter::around(
+            shared::runtime::aws::http_client(),
+            endpoints.clone(),
+            Arc::clone(&faults),
+        );
         let product_sdk = sdk_config(&endpoints, meter.clone().into_client());
         let (base_url, table_prefix) =
             (listener::url(&listeners.api)?, config.table_prefix.clone());

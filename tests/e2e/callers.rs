@@ -2,7 +2,7 @@
 
 use http::Method;
 use serde_json::{Value, json};
-use shared::operation::{ALL, Caller, Operation};
+use shared::http::operation::{ALL, Caller, Operation};
 use tests::{
     NOBODY,
     events::{self, file_name},

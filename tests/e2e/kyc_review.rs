@@ -2,10 +2,10 @@
 
 use serde_json::{Value, json};
 use shared::{
-    problem::Code,
-    table::kyc::{
+    http::problem::Code,
+    kyc::{
         self, KycStatus, Submission,
-        due::{self, Work},
+        cleanup::{self, Work},
         queue::{self, Position},
         review::{self, Decision},
     },
@@ -182,10 +182,10 @@ async fn sweep(app: &App) -> usize {
 /// What the sweep finds.
 async fn abandoned(app: &App) -> Vec<Submission> {
     let (store, now) = (app.store(), app.now().await);
-    let (due, _) = due::due(&store, now, None, 20).await.unwrap();
+    let (due, _) = cleanup::due(&store, now, None, 20).await.unwrap();
     let mut found = Vec::new();
     for due in due {
-        if let Work::GiveUp(submission) = due::work(&store, &due, now).await.unwrap() {
+        if let Work::GiveUp(submission) = cleanup::work(&store, &due, now).await.unwrap() {
             found.push(*submission);
         }
     }
@@ -225,7 +225,7 @@ async fn a_sweep_that_is_cut_off_is_finished_by_the_next() {
     app.advance(86_400).await;
     let now = app.now().await;
     let found = abandoned(&app).await;
-    let cut_off = async || Err(shared::problem::Problem::unavailable("cut off"));
+    let cut_off = async || Err(shared::http::problem::Problem::unavailable("cut off"));
     review::abandon(&app.store(), &found[0], now, cut_off).await.unwrap_err();
     let user = app.again(&user).await;
     assert_eq!(app.kyc_status(&user).await.ok()["status"], "NOT_SUBMITTED");

@@ -6,17 +6,18 @@ use axum::{extract::State, response::IntoResponse};
 use jiff::Timestamp;
 use serde::Serialize;
 use shared::{
-    cursor::{self, Limit, QueryBinding},
-    fields::{self, Body, Fields},
-    http::{Json, Query, Source},
-    id::{AuditId, UserId},
-    problem::Problem,
-    table::audit::{
+    audit::{
         Action, Entry,
         search::{self, Wanted, Whose},
     },
-    token::Claims,
-    value::Invalid,
+    http::{
+        Json, Query, Source,
+        cursor::{self, Limit, QueryBinding},
+        fields::{self, Body, Fields},
+        problem::Problem,
+    },
+    session::access_token::Claims,
+    value::{AuditId, Invalid, UserId},
 };
 
 use crate::{App, list::span};

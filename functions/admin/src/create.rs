@@ -6,25 +6,20 @@ use axum::{extract::State, response::Response};
 use http::StatusCode;
 use jiff::Timestamp;
 use shared::{
-    email::Email,
-    fields::{Body, Fields},
-    gate::Staff,
-    http::{Json, Source},
-    id::UserId,
-    identifier::{Identifier, Kind},
-    phone::PhoneNumber,
-    problem::Problem,
-    referral::ReferralCode,
-    secret,
-    table::{
-        Refusal, Transaction,
-        account::{self, Account, AccountStatus},
-        audit::{self, Action},
-        opening::{self, Labels, Opened},
+    account::{self, Account, AccountStatus},
+    audit::{self, Action},
+    crypto::secret,
+    dynamodb::{Refusal, Transaction},
+    http::{
+        Json, Source,
+        fields::{Body, Fields},
+        problem::Problem,
     },
-    token::Claims,
-    username::Username,
-    value::Invalid,
+    session::{access_token::Claims, authentication::Staff},
+    user::opening::{self, Labels, Opened},
+    value::{
+        Email, Identifier, Invalid, PhoneNumber, ReferralCode, UserId, Username, identifier::Kind,
+    },
 };
 
 use crate::{App, detail::Person, no_longer_staff};
@@ -158,7 +153,7 @@ impl NewUser {
             recent_sessions: Vec::new(),
             untold: None,
             is_staff: false,
-            joined_at: shared::clock::whole_second(now),
+            joined_at: shared::runtime::clock::whole_second(now),
             last_login_at: None,
         }
     }

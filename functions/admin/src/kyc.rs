@@ -9,25 +9,24 @@ use jiff::Timestamp;
 use serde::Serialize;
 use serde_json::json;
 use shared::{
-    cursor::{self, Limit, QueryBinding},
-    document::{ContentType, Document, DocumentType, Side},
-    etag::IfMatch,
-    fields::{self, Body, Fields},
-    gate::Staff,
-    http::{Json, PathParameter, Query, Source},
-    id::{SubmissionId, UserId},
-    problem::{Code, Problem},
-    table::{
-        Transaction, account,
-        audit::{self, Action, Record},
-        kyc::{
-            self, KycStatus, Submission,
-            queue::{self, Position, Row},
-            review::{self, Decision},
-        },
+    account,
+    audit::{self, Action, Record},
+    dynamodb::Transaction,
+    http::{
+        Json, PathParameter, Query, Source,
+        cursor::{self, Limit, QueryBinding},
+        etag::IfMatch,
+        fields::{self, Body, Fields},
+        problem::{Code, Problem},
     },
-    token::Claims,
-    value::Invalid,
+    kyc::{
+        self, KycStatus, Submission,
+        document::{ContentType, Document, DocumentType, Side},
+        queue::{self, Position, Row},
+        review::{self, Decision},
+    },
+    session::{access_token::Claims, authentication::Staff},
+    value::{Invalid, SubmissionId, UserId},
 };
 
 use crate::App;

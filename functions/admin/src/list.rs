@@ -4,25 +4,20 @@ use axum::{extract::State, response::IntoResponse};
 use jiff::Timestamp;
 use serde::Serialize;
 use shared::{
-    cursor::{self, Limit, QueryBinding},
-    email::Email,
-    fields::{self, Body, Fields},
-    http::{Json, Query, Source},
-    id::UserId,
-    identifier::Identifier,
-    phone::PhoneNumber,
-    problem::Problem,
-    table::{
-        Key, Span,
-        account::{
-            self, AccountStatus, Claim,
-            list::{self, Row, Wanted},
-        },
-        kyc::KycStatus,
+    account::{
+        self, AccountStatus, Claim,
+        list::{self, Row, Wanted},
     },
-    token::Claims,
-    username::Username,
-    value::Invalid,
+    dynamodb::{Key, Span},
+    http::{
+        Json, Query, Source,
+        cursor::{self, Limit, QueryBinding},
+        fields::{self, Body, Fields},
+        problem::Problem,
+    },
+    kyc::KycStatus,
+    session::access_token::Claims,
+    value::{Email, Identifier, Invalid, PhoneNumber, UserId, Username},
 };
 
 use crate::App;

@@ -5,13 +5,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use futures_util::future::join_all;
 use jiff::Timestamp;
 use shared::{
-    id::UserId,
+    dynamodb::{Refusal, Transaction},
+    http::problem::Problem,
     otp::after,
-    problem::Problem,
-    table::{
-        Refusal, Transaction,
-        usage::{self, Granularity, REMEMBER_SECONDS, Station, Totals},
-    },
+    usage::{self, Granularity, REMEMBER_SECONDS, Station, Totals},
+    value::UserId,
 };
 
 use crate::{

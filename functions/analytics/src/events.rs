@@ -2,10 +2,8 @@
 
 use jiff::Timestamp;
 use shared::{
-    fields::{Body, Fields, time},
-    id::UserId,
-    money::Amount,
-    value::Invalid,
+    http::fields::{Body, Fields, time},
+    value::{Amount, Invalid, UserId},
 };
 
 /// Events of one request.

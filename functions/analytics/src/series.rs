@@ -2,8 +2,8 @@
 
 use jiff::{ToSpan, civil::Date};
 use shared::{
-    fields::{Body, Fields},
-    table::usage::{Granularity, day_name, month_name},
+    http::fields::{Body, Fields},
+    usage::{Granularity, day_name, month_name},
     value::Invalid,
 };
 

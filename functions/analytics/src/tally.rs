@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::tz::TimeZone;
-use shared::table::usage::{Period, Station, Totals, day_name, month_name};
+use shared::usage::{Period, Station, Totals, day_name, month_name};
 
 use crate::events::{Event, Kind};
 
@@ -90,7 +90,7 @@ impl Tally {
 mod tests {
     use jiff::Timestamp;
     use proptest::prelude::*;
-    use shared::{id::UserId, money::Amount};
+    use shared::value::{Amount, UserId};
 
     use super::*;
 

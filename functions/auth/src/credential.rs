@@ -2,24 +2,25 @@
 
 use jiff::Timestamp;
 use shared::{
-    config::LoginPolicy,
-    gate,
-    http::Source,
-    id::UserId,
-    identifier::{Identifier, Kind},
-    index::Digests,
-    password::{self, Match, Password},
-    problem::{Code, Problem},
-    purpose::Purpose,
-    secret::{self, Digest, base64url},
-    table::{
-        Refusal, Transaction,
-        account::{self, Account, AccountStatus, PasswordHash},
-        audit::{self, Action},
-        login as attempts, otp,
-        session::{self, Session},
+    account::{self, Account, AccountStatus, PasswordHash},
+    audit::{self, Action},
+    crypto::{
+        lookup::Digests,
+        secret::{self, Digest, base64url},
     },
-    token::Claims,
+    dynamodb::{Refusal, Transaction},
+    http::{
+        Source,
+        problem::{Code, Problem},
+    },
+    otp,
+    runtime::config::LoginPolicy,
+    session::{self, Session, access_token::Claims, authentication},
+    sign_in::{
+        attempts,
+        password::{self, Match, Password},
+    },
+    value::{Identifier, Purpose, UserId, identifier::Kind},
 };
 
 use crate::{
@@ -57,7 +58,7 @@ pub(crate) async fn reauthenticate(
     let (entered, counted) = tokio::join!(app.gate.enter(claims, reads), counted);
     let (principal, (account, verified)) = entered?;
     counted?;
-    let account = account.ok_or_else(gate::session_ended)?;
+    let account = account.ok_or_else(authentication::session_ended)?;
     let matched = login::compare(body.password.clone(), account.password_hash.clone()).await?;
     let proven = verified.flatten().and_then(|verified| {
         let mut own = identifiers(&account, &digests);
@@ -82,7 +83,7 @@ pub(crate) async fn reauthenticate(
     match committed? {
         Ok(()) => Ok(session),
         Err(refusals) if refusals.iter().any(|refusal| refusal.label == Write::Session) => {
-            Err(gate::session_ended())
+            Err(authentication::session_ended())
         }
         Err(_) => Err(login::invalid_credentials()),
     }
@@ -150,7 +151,7 @@ async fn own(app: &App, claims: &Claims) -> Result<(Account, Vec<Session>), Prob
     let sessions = session::list(&app.store, claims.user_id, true);
     let (entered, sessions) = tokio::join!(account, sessions);
     let (_, account) = entered?;
-    Ok((account.ok_or_else(gate::session_ended)?, sessions?))
+    Ok((account.ok_or_else(authentication::session_ended)?, sessions?))
 }
 
 /// One transaction sets the password and ends all sessions but the caller's own. Whoever signs in

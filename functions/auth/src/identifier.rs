@@ -2,22 +2,22 @@
 
 use jiff::Timestamp;
 use shared::{
-    delivery::Delivery,
-    gate,
-    http::Source,
-    id::UserId,
-    identifier::Identifier,
-    metrics::Metric,
-    problem::{Code, Problem},
-    purpose::Purpose,
-    secret::{self, base64url},
-    table::{
-        Refusal, Transaction, account,
-        audit::{self, Action},
-        limit::{self, SmsPlace},
-        otp,
+    account,
+    audit::{self, Action},
+    crypto::secret::{self, base64url},
+    dynamodb::{Refusal, Transaction},
+    http::{
+        Source,
+        problem::{Code, Problem},
     },
-    token::Claims,
+    message::delivery::Delivery,
+    otp::{
+        self,
+        limits::{self, SmsPlace},
+    },
+    runtime::metrics::Metric,
+    session::{access_token::Claims, authentication},
+    value::{Identifier, Purpose, UserId},
 };
 
 use crate::{App, body::ChangeIdentifier};
@@ -47,8 +47,8 @@ pub(crate) async fn change(
         token.as_ref().map(|token| otp::token_key(token).consistent()),
     );
     let (_, (account, claim, verified)) = app.gate.enter(claims, reads).await?;
-    gate::require_fresh(claims, now)?;
-    let account = account.ok_or_else(gate::session_ended)?;
+    authentication::require_fresh(claims, now)?;
+    let account = account.ok_or_else(authentication::session_ended)?;
     if let Some(untold) = &account.untold {
         make_up(app, account.user_id, untold, now).await?;
     }
@@ -112,7 +112,7 @@ fn judge(refusals: &[Refusal<Write>]) -> Problem {
     let refused = |label| refusals.iter().any(|refusal| refusal.label == label);
     let is_gone = |refusal: &Refusal<_>| refusal.label == Write::Account && refusal.item.is_none();
     match () {
-        () if refusals.iter().any(is_gone) => gate::session_ended(),
+        () if refusals.iter().any(is_gone) => authentication::session_ended(),
         () if refused(Write::Token) => invalid_token(),
         () if refused(Write::Claim) => taken(),
         () => Problem::unavailable("the account changed with its identifier"),
@@ -149,7 +149,7 @@ async fn send(app: &App, old: &Identifier, now: Timestamp) -> Result<Option<Deli
         (Identifier::Phone(phone), _) => {
             let nonce = base64url(&secret::random::<16>());
             let place = SmsPlace { at: now, is_sign_up: false, is_sent: true, nonce };
-            match limit::take_sms_place(&app.store, &place, config).await? {
+            match limits::take_sms_place(&app.store, &place, config).await? {
                 Ok(percent) => {
                     app.metrics.record(Metric::SmsUsedOfDay, percent, now);
                     let delivery = app.sms.send(phone, text, config).await?;

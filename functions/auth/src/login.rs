@@ -7,19 +7,20 @@
 
 use jiff::Timestamp;
 use shared::{
-    config::LoginPolicy,
-    http::Source,
-    id::UserId,
-    identifier::Identifier,
-    password::{self, Match, Password},
-    problem::{Code, Problem},
-    purpose::Purpose,
-    secret::{self, Digest, Token, base64url},
-    table::{
-        account::{self, AccountStatus, PasswordHash},
-        login as attempts, otp,
-        session::{self, Session},
+    account::{self, AccountStatus, PasswordHash},
+    crypto::secret::{self, Digest, Token, base64url},
+    http::{
+        Source,
+        problem::{Code, Problem},
     },
+    otp,
+    runtime::config::LoginPolicy,
+    session::{self, Session},
+    sign_in::{
+        attempts,
+        password::{self, Match, Password},
+    },
+    value::{Identifier, Purpose, UserId},
 };
 
 use crate::{

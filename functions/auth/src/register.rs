@@ -5,24 +5,21 @@
 
 use jiff::Timestamp;
 use shared::{
-    http::Source,
-    id::{SessionId, UserId},
-    identifier::Identifier,
-    problem::{Code, Problem},
-    purpose::Purpose,
-    referral::ReferralCode,
-    secret::{self, Digest, Token},
-    table::{
-        Refusal, Transaction,
-        account::{self, Account, AccountStatus, PasswordHash},
-        audit::{self, Action},
-        login as attempts,
-        opening::{self, Labels},
-        otp,
-        session::{self, Session},
-        usage,
-        wallet::{self, Balance},
+    account::{self, Account, AccountStatus, PasswordHash},
+    audit::{self, Action},
+    crypto::secret::{self, Digest, Token},
+    dynamodb::{Refusal, Transaction},
+    http::{
+        Source,
+        problem::{Code, Problem},
     },
+    otp,
+    session::{self, Session},
+    sign_in::attempts,
+    usage,
+    user::opening::{self, Labels},
+    value::{Identifier, Purpose, ReferralCode, SessionId, UserId},
+    wallet::{self, Balance},
 };
 
 use crate::{App, body::Register, credential, strength};

@@ -1,6 +1,9 @@
 //! How easily a password is guessed. Pure.
 
-use shared::{password::Password, problem::Code, problem::Problem};
+use shared::{
+    http::problem::{Code, Problem},
+    sign_in::password::Password,
+};
 use zxcvbn::{Score, feedback::Feedback, zxcvbn};
 
 const MAX_CHARS: usize = 64;

@@ -6,10 +6,12 @@ use futures_util::future::join_all;
 use jiff::Timestamp;
 use serde::Serialize;
 use shared::{
-    document::{Document, Side},
-    documents::{Arrived, Documents, Presigned},
-    problem::{Code, FieldError, Problem},
-    table::kyc::{KycStatus, Submission},
+    http::problem::{Code, FieldError, Problem},
+    kyc::{
+        KycStatus, Submission,
+        bucket::{Arrived, Documents, Presigned},
+        document::{Document, Side},
+    },
 };
 
 /// Where and how a file is to be sent.

@@ -6,21 +6,20 @@
 
 use jiff::Timestamp;
 use shared::{
-    config::OtpConfig,
-    delivery::Delivery,
-    http::{IdempotencyKey, Source},
-    identifier::Identifier,
-    metrics::Metric,
-    otp::{self, Challenge, SendRefusal},
-    problem::{Code as ProblemCode, Problem},
-    purpose::Purpose,
-    secret::{self, Code, Digest, base64url},
-    table::{
-        Refusal, Transaction,
-        account::{self, Claim},
-        limit::{self, SmsPlace, SourceSends},
-        otp as table,
+    account::{self, Claim},
+    crypto::secret::{self, Code, Digest, base64url},
+    dynamodb::{Refusal, Transaction},
+    http::{
+        IdempotencyKey, Source,
+        problem::{Code as ProblemCode, Problem},
     },
+    message::delivery::Delivery,
+    otp::{
+        self, self as table, Challenge, SendRefusal,
+        limits::{self, SmsPlace, SourceSends},
+    },
+    runtime::{config::OtpConfig, metrics::Metric},
+    value::{Identifier, Purpose},
 };
 
 use crate::{App, handlers::RequestBody};
@@ -99,7 +98,7 @@ async fn dispatch(
     let is_sent = claim?.is_some() || !send.purpose.needs_account();
     let place = sms_place(send, is_sent);
     if let Some(place) = &place {
-        match limit::take_sms_place(&app.store, place, &app.config.otp).await? {
+        match limits::take_sms_place(&app.store, place, &app.config.otp).await? {
             Ok(percent) => app.metrics.record(Metric::SmsUsedOfDay, percent, place.at),
             Err(seconds) => {
                 app.metrics.count(Metric::SmsCeilingReached, place.at);
@@ -204,9 +203,9 @@ fn transaction(
     let mut transaction = Transaction::default();
     table::challenge(&mut transaction, Write::Challenge, digest, *purpose, challenge, config)?;
     match full {
-        None => limit::count_source(&mut transaction, Write::Source, challenge, config),
+        None => limits::count_source(&mut transaction, Write::Source, challenge, config),
         Some(full) => {
-            limit::count_source_cleared(&mut transaction, Write::Source, challenge, full);
+            limits::count_source_cleared(&mut transaction, Write::Source, challenge, full);
         }
     }
     if let Some(key) = key {
@@ -306,7 +305,7 @@ async fn undo(app: &App, send: &Send<'_>, place: Option<&SmsPlace>, source: bool
         table::withdraw(&app.store, digest, *purpose, challenge, config),
         async {
             match source {
-                true => limit::release_source(&app.store, challenge).await,
+                true => limits::release_source(&app.store, challenge).await,
                 false => Ok(()),
             }
         },
@@ -334,7 +333,7 @@ async fn hush(app: &App, send: &Send<'_>, place: Option<&SmsPlace>) {
 
 async fn return_place(app: &App, place: Option<&SmsPlace>) -> Result<(), Problem> {
     match place {
-        Some(place) => limit::return_sms_place(&app.store, place, &app.config.otp).await,
+        Some(place) => limits::return_sms_place(&app.store, place, &app.config.otp).await,
         None => Ok(()),
     }
 }

@@ -8,20 +8,20 @@ use http::StatusCode;
 use jiff::Timestamp;
 use serde::Serialize;
 use shared::{
-    cursor::{self, Limit, QueryBinding},
-    fields::{Body, Fields},
-    gate::Service,
-    http::{Json, Query, RequiredIdempotencyKey},
-    id::{EntryId, UserId},
-    ledger::{self, Movement},
-    problem::Problem,
-    table::{
-        posting::{self, Place, Posting},
-        wallet::{self, Asset, Balance},
+    http::{
+        Json, Query, RequiredIdempotencyKey,
+        cursor::{self, Limit, QueryBinding},
+        fields::{Body, Fields},
+        problem::Problem,
     },
-    token::Claims,
-    value::Invalid,
-    view::{EntryView, Money, Points},
+    session::{access_token::Claims, authentication::Service},
+    user::view::{EntryView, Money, Points},
+    value::{EntryId, Invalid, UserId},
+    wallet::{
+        self, Asset, Balance,
+        ledger::{self, Movement},
+        posting::{self, Place, Posting},
+    },
 };
 
 use crate::App;

@@ -3,9 +3,9 @@
 use local::settings::Settings;
 use serde_json::{Map, Value, json};
 use shared::{
-    config::Config,
-    fields::Context,
+    http::fields::Context,
     openapi::{BodyDoc, OperationDoc},
+    runtime::config::Config,
 };
 use tests::openapi::{component, operations, validate};
 

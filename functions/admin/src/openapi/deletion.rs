@@ -1,7 +1,7 @@
 //! The deletion of an account by staff.
 
 use http::{Method, StatusCode};
-use shared::{deletion::Deleted, id::UserId, openapi::OperationDoc, problem::Code};
+use shared::{deletion::Deleted, http::problem::Code, openapi::OperationDoc, value::UserId};
 use utoipa::ToSchema;
 
 /// How it is deleted.

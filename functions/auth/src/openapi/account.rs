@@ -1,7 +1,7 @@
 //! The end of an account, and what is held about its person, as the OpenAPI document shows them.
 
 use http::{Method, StatusCode};
-use shared::{deletion::Deleted, openapi::OperationDoc, problem::Code};
+use shared::{deletion::Deleted, http::problem::Code, openapi::OperationDoc};
 use utoipa::ToSchema;
 
 use crate::export::Export;

@@ -18,7 +18,7 @@ use crate::{Options, Stack};
 async fn metered() -> (Stack, Client, Arc<Faults>) {
     let stack = Stack::start(Options::default()).await.unwrap();
     let faults = Arc::new(Faults::default());
-    let inner = shared::aws::http_client();
+    let inner = shared::runtime::aws::http_client();
     let meter = Meter::around(inner, stack.endpoints().clone(), Arc::clone(&faults));
     let sdk = super::super::sdk_config(stack.endpoints(), meter.into_client());
     let config = aws_sdk_dynamodb::config::Builder::from(&sdk);

@@ -1,0 +1,7 @@
+//! Random numbers, digests, message authentication codes, and the keys they are made with.
+
+pub(crate) mod jwt;
+pub mod key_items;
+pub mod keyring;
+pub mod lookup;
+pub mod secret;
