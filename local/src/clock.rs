@@ -13,7 +13,7 @@ use std::{
 };
 
 use jiff::{SignedDuration, Timestamp};
-use shared::clock::Clock;
+use shared::runtime::clock::Clock;
 
 use crate::sync::lock;
 

@@ -19,7 +19,7 @@ use axum::{
 };
 use bytes::Bytes;
 use serde_json::json;
-use shared::operation::{self, Caller, DEFAULT_FUNCTION, Function, Lookup};
+use shared::http::operation::{self, Caller, DEFAULT_FUNCTION, Function, Lookup};
 
 pub(crate) use self::{
     cors::Cors,

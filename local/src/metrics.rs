@@ -74,8 +74,8 @@ fn figure(line: &str) -> Option<(Vec<String>, u64)> {
 mod tests {
     use serde_json::json;
     use shared::{
-        metrics::{Metric, Metrics},
-        purpose::Purpose,
+        runtime::metrics::{Metric, Metrics},
+        value::Purpose,
     };
 
     use super::*;

@@ -15,7 +15,7 @@ use std::{
 };
 
 use serde_json::{Map, Value};
-use shared::operation::Function;
+use shared::http::operation::Function;
 
 pub(crate) use access::{Access, Schema};
 

@@ -16,7 +16,7 @@ pub const LOCAL_DEFAULTS: &[(&str, &str)] = &[
 ];
 
 /// The origins that API Gateway's CORS configuration names, separated by commas. It is a setting of
-/// the gateway, so [`shared::config`] does not know it.
+/// the gateway, so [`shared::runtime::config`] does not know it.
 pub const CORS_ORIGINS: &str = "CORS_ORIGINS";
 
 /// Settings by name: what was given, then the process's environment (if it counts), then the local
@@ -54,7 +54,7 @@ impl Settings {
 
 #[cfg(test)]
 mod tests {
-    use shared::config::Config;
+    use shared::runtime::config::Config;
 
     use super::*;
 

@@ -5,7 +5,7 @@ use std::{io, net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
 use aws_config::SdkConfig;
 use axum::Router;
 use dynoxide::{Database, DynoxideError};
-use shared::{
+use shared::runtime::{
     config::{Config, ConfigError},
     lambda::Environment,
     metrics::Metrics,
@@ -91,7 +91,7 @@ pub enum StartError {
     Staff(String),
     /// A function did not start.
     #[error("a function did not start")]
-    Function(#[from] shared::lambda::StartError),
+    Function(#[from] shared::runtime::lambda::StartError),
     /// Work was cancelled.
     #[error("the runtime is shutting down")]
     Cancelled(#[from] tokio::task::JoinError),

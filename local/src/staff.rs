@@ -6,8 +6,8 @@ use std::collections::HashMap;
 
 use aws_sdk_dynamodb::{Client, types::AttributeValue};
 use shared::{
-    config::Config,
-    identifier::{Identifier, Kind},
+    runtime::config::Config,
+    value::{Identifier, identifier::Kind},
 };
 
 /// Accounts to make staff, by the claims of their verified identifiers.

@@ -1,64 +1,27 @@
 //! What the seven functions share.
 //!
-//! From the edge inwards: [`lambda`] runs a function, [`http`] is what every answer has in common,
-//! [`fields`] reads bodies into parsed types, [`gate`] turns a token into a [`gate::Principal`],
-//! [`table`] is the only way to DynamoDB, and [`problem`] is every failure's answer.
+//! Plumbing: [`http`] is the edge, [`runtime`] starts a function, [`dynamodb`] is the toolkit for
+//! tables, [`crypto`] holds keys and digests, [`value`] the parsed types.
 //!
-//! What holds here, and is tested: value types and rules know nothing of AWS; only [`config`]
-//! reads the environment; the time comes from a [`clock::Clock`] that is handed in; nothing knows
-//! a sibling crate, or whether it runs on a laptop.
+//! Domains: every other folder is one subject with its rules and its items.
 
-pub mod aws;
-pub mod canonical;
-pub mod clock;
-pub mod config;
-pub mod cursor;
+pub mod account;
+pub mod audit;
+pub mod crypto;
 #[cfg(feature = "documents")]
 pub mod deletion;
-#[cfg(any(feature = "sms", feature = "mail"))]
-pub mod delivery;
-pub mod document;
-#[cfg(feature = "documents")]
-pub mod documents;
-pub mod email;
-pub mod etag;
-pub mod fields;
-pub mod gate;
+pub mod dynamodb;
 pub mod http;
-pub mod id;
-pub mod identifier;
-pub mod index;
-mod jwt;
-pub mod keyring;
-pub mod lambda;
-pub mod ledger;
-pub mod log;
-pub mod login;
-#[cfg(feature = "mail")]
-pub mod mail;
-pub mod metrics;
-pub mod money;
-#[cfg(all(feature = "sms", feature = "mail"))]
-pub mod notify;
+pub mod kyc;
+pub mod message;
 #[cfg(feature = "openapi")]
 pub mod openapi;
-pub mod operation;
 pub mod otp;
-#[cfg(feature = "password")]
-pub mod password;
-pub mod phone;
-pub mod problem;
 pub mod profile;
-pub mod purpose;
-pub mod referral;
-pub mod refresh;
-pub mod rfc3339;
-pub mod secret;
-#[cfg(feature = "sms")]
-pub mod sms;
-pub mod table;
-pub mod text;
-pub mod token;
-pub mod username;
+pub mod runtime;
+pub mod session;
+pub mod sign_in;
+pub mod usage;
+pub mod user;
 pub mod value;
-pub mod view;
+pub mod wallet;

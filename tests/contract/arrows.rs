@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use cargo_metadata::{DependencyKind, MetadataCommand, Package, TargetKind};
-use shared::operation::Function;
+use shared::http::operation::Function;
 
 use crate::project::root;
 

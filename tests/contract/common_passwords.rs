@@ -10,7 +10,7 @@ use fst::{Set, SetBuilder};
 use crate::project::{read, root};
 
 fn path(extension: &str) -> PathBuf {
-    root().join(format!("shared/src/password/common-passwords.{extension}"))
+    root().join(format!("shared/src/sign_in/password/common-passwords.{extension}"))
 }
 
 /// The list: one password a line, sorted by bytes.

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use local::tables::Table;
-use shared::{operation, problem::Code};
+use shared::http::{operation, problem::Code};
 
 use crate::project::{quoted, read, section, sources, table_rows, without_tests};
 

@@ -5,8 +5,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use http::Method;
 use serde_json::{Map, Value, json};
 use shared::{
-    lambda,
-    operation::{ALL, Caller, Operation},
+    http::operation::{ALL, Caller, Operation},
+    runtime::lambda,
 };
 use tests::events::{self, SCHEDULED};
 

@@ -12,7 +12,10 @@ mod text;
 use std::collections::BTreeSet;
 
 use serde_json::Value;
-use shared::{openapi, operation, problem::Code};
+use shared::{
+    http::{operation, problem::Code},
+    openapi,
+};
 use tests::openapi::{PATH, document, operations, text, validate};
 
 #[test]

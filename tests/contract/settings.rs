@@ -1,4 +1,4 @@
-//! `docs/configuration.md` says what `shared::config` does.
+//! `docs/configuration.md` says what `shared::runtime::config` does.
 
 use std::{
     cell::RefCell,
@@ -6,7 +6,7 @@ use std::{
 };
 
 use local::settings::LOCAL_DEFAULTS;
-use shared::config::{Config, ConfigError};
+use shared::runtime::config::{Config, ConfigError};
 
 use crate::project::{quoted, read, table_rows};
 

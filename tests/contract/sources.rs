@@ -103,7 +103,7 @@ fn only_config_reads_the_environment() {
     let is_wrong = |line: &str| {
         ["std::env", "env::var", "env!(", "option_env!("].iter().any(|word| line.contains(word))
     };
-    refuse("only shared::config reads the environment", files, is_wrong);
+    refuse("only shared::runtime::config reads the environment", files, is_wrong);
 }
 
 #[test]
@@ -112,10 +112,10 @@ fn only_the_clock_reads_the_time_and_only_secret_draws() {
     let is_wrong = |line: &str| {
         ["SystemTime", "Timestamp::now", "Zoned::now"].iter().any(|word| line.contains(word))
     };
-    refuse("only shared::clock reads the time", files, is_wrong);
+    refuse("only shared::runtime::clock reads the time", files, is_wrong);
     let files = product().filter(|(path, _)| path != "shared/src/secret.rs");
     let is_wrong = |line: &str| ["getrandom", "rand"].iter().any(|word| names(line, word));
-    refuse("only shared::secret draws", files, is_wrong);
+    refuse("only shared::crypto::secret draws", files, is_wrong);
 }
 
 #[test]

@@ -1,7 +1,7 @@
 //! Every operation that is not for anyone refuses strangers, whatever it is asked.
 
 use local::{Options, Stack};
-use shared::operation::{self, Caller};
+use shared::http::operation::{self, Caller};
 use tests::{NOBODY, path_of};
 
 #[tokio::test]

@@ -6,7 +6,7 @@ mod permission;
 use std::collections::{BTreeMap, BTreeSet};
 
 use serde_yaml_ng::Value;
-use shared::operation::{self, Caller, DEFAULT_FUNCTION, Function};
+use shared::http::operation::{self, Caller, DEFAULT_FUNCTION, Function};
 
 use crate::{
     project::{quoted, read},

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use cargo_metadata::MetadataCommand;
 use local::settings::LOCAL_DEFAULTS;
-use shared::operation::{ALL, Operation};
+use shared::http::operation::{ALL, Operation};
 
 use crate::project::{read, root};
 

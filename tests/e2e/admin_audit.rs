@@ -1,7 +1,7 @@
 //! `GET /admin/audit`.
 
 use serde_json::{Value, json};
-use shared::{id::AuditId, secret::random};
+use shared::{crypto::secret::random, value::AuditId};
 
 use crate::{
     budgets::within,

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
-use shared::{id::UserId, secret::random};
+use shared::{crypto::secret::random, value::UserId};
 
 use crate::{
     budgets::within,

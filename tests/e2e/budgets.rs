@@ -1,7 +1,7 @@
 //! What each operation may cost: round trips that wait for one another, request units, sends.
 
 use serde_json::json;
-use shared::operation::Caller;
+use shared::http::operation::Caller;
 
 use crate::harness::{App, Needs, PASSWORD, random_phone, random_source};
 

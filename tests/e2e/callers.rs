@@ -1,7 +1,7 @@
 //! Every operation, asked by those who may not call it, whatever they send.
 
 use serde_json::{Value, json};
-use shared::operation::{ALL, Caller, Operation};
+use shared::http::operation::{ALL, Caller, Operation};
 use tests::{
     NOBODY,
     events::{self, file_name},

@@ -23,7 +23,7 @@ pub(crate) async fn reset(app: &App, identifier: &str, token: &str, new: &str) -
 /// The claims of an access token.
 fn claims(access_token: &str) -> Value {
     let payload = access_token.split('.').nth(1).unwrap();
-    serde_json::from_slice(&shared::secret::from_base64url(payload).unwrap()).unwrap()
+    serde_json::from_slice(&shared::crypto::secret::from_base64url(payload).unwrap()).unwrap()
 }
 
 #[tokio::test]

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::{Timestamp, ToSpan};
 use serde_json::{Value, json};
-use shared::operation::{ALL, Caller, Function};
+use shared::http::operation::{ALL, Caller, Function};
 use tests::events::{self, SCHEDULED};
 
 use crate::harness::{

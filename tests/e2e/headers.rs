@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use serde_json::json;
-use shared::operation::{ALL, Caller, Operation};
+use shared::http::operation::{ALL, Caller, Operation};
 use tests::{NOBODY, path_of};
 
 use crate::harness::{App, Callers, Needs, Request, WithBody, random_phone, random_source};

@@ -127,7 +127,7 @@ async fn an_operation_without_a_documented_body_needs_none() {
     let Some(app) = App::start(Needs::Own).await else { return };
     let with_body = WithBody::all();
     let has_body = |operation| with_body.iter().any(|each| each.operation == operation);
-    for operation in shared::operation::ALL.iter().filter(|operation| !has_body(*operation)) {
+    for operation in shared::http::operation::ALL.iter().filter(|operation| !has_body(*operation)) {
         // Some of them end a session.
         let callers = app.callers().await;
         for body in ["", "{}", "no JSON"] {

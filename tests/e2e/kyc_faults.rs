@@ -1,7 +1,7 @@
 //! Repeats, and what goes wrong between the function and what it depends on.
 
 use serde_json::{Value, json};
-use shared::table::kyc::review::Decision;
+use shared::kyc::review::Decision;
 
 use crate::harness::{
     Answer, App, Needs, User, at_once, count,

@@ -82,7 +82,7 @@ async fn a_refused_number_changes_nothing_of_the_submission_that_there_is() {
     try_taken(&app, &user).await.problem(409, "document_in_use");
     let after = app.submission(&user).await.unwrap();
     assert_eq!((after.attempts, after.revision), (3, before.revision + 2));
-    let same = |mut submission: shared::table::kyc::Submission| {
+    let same = |mut submission: shared::kyc::Submission| {
         (submission.attempts, submission.revision) = (0, 0);
         submission
     };

@@ -2,11 +2,10 @@
 
 use serde_json::{Value, json};
 use shared::{
-    cursor,
-    problem::Code,
-    table::kyc::{
+    http::{cursor, problem::Code},
+    kyc::{
         self, KycStatus, Submission,
-        due::{self, Work},
+        cleanup::{self, Work},
         queue,
         review::{self, Decision},
     },
@@ -182,9 +181,9 @@ async fn clean_up(app: &App) -> u64 {
 /// The one submission that is due, as the cleanup job reads it before it acts.
 async fn due_submission(app: &App) -> Submission {
     let (store, now) = (app.store(), app.now().await);
-    let (due, _) = due::due(&store, now, None, 20).await.unwrap();
+    let (due, _) = cleanup::due(&store, now, None, 20).await.unwrap();
     assert_eq!(due.len(), 1);
-    match due::work(&store, &due[0], now).await.unwrap() {
+    match cleanup::work(&store, &due[0], now).await.unwrap() {
         Work::GiveUp(submission) => *submission,
         other => panic!("{other:?}"),
     }

@@ -1,8 +1,8 @@
 //! What staff looked at, and what a review is of.
 
 use serde_json::{Value, json};
-use shared::table::{
-    Transaction,
+use shared::{
+    dynamodb::Transaction,
     kyc::{
         review,
         submit::{self, Saved, Saving},

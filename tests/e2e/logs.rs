@@ -11,12 +11,16 @@ use tracing::{
     field::{Field, Visit},
     span,
 };
-use tracing_subscriber::{Layer, layer::Context, layer::SubscriberExt, registry::LookupSpan};
+use tracing_subscriber::{
+    Layer,
+    layer::{Context, SubscriberExt},
+    registry::LookupSpan,
+};
 
 use crate::harness::{App, Needs, random_email, random_source, random_username};
 
 /// Keeps the text of every event and span: of our own crates all, of others what is logged
-/// whatever is asked for (`shared::log`).
+/// whatever is asked for (`shared::runtime::log`).
 #[derive(Clone, Default)]
 struct Collector(Arc<Mutex<String>>);
 

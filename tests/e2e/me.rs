@@ -1,7 +1,7 @@
 //! `GET /auth/me`.
 
 use serde_json::json;
-use shared::table::kyc::review::Decision;
+use shared::kyc::review::Decision;
 
 use crate::harness::{App, Needs, random_email};
 

@@ -2,7 +2,7 @@
 
 use aws_sdk_dynamodb::types::AttributeValue;
 use serde_json::{Value, json};
-use shared::purpose::Purpose;
+use shared::value::Purpose;
 
 use crate::{
     harness::{App, Needs, User, random_email, random_phone},

@@ -2,7 +2,7 @@
 
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use serde_json::{Value, json};
-use shared::operation::{ALL, Caller, Operation};
+use shared::http::operation::{ALL, Caller, Operation};
 use tests::{NOBODY, path_of};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},

@@ -7,9 +7,9 @@ use std::collections::HashMap;
 
 use jiff::{SignedDuration, Timestamp};
 use shared::{
-    id::{SessionId, UserId},
-    refresh::RefreshToken,
-    secret::MacKey,
+    crypto::secret::MacKey,
+    session::RefreshToken,
+    value::{SessionId, UserId},
 };
 
 use self::world::{Event, HolderKeys, World};

@@ -5,7 +5,7 @@
 use std::{collections::BTreeMap, fs, path::Path};
 
 use serde_json::Value;
-use shared::operation::Operation;
+use shared::http::operation::Operation;
 
 /// The event that EventBridge sends.
 pub const SCHEDULED: &str = "scheduled.json";

@@ -3,7 +3,7 @@
 pub mod events;
 pub mod openapi;
 
-use shared::operation::Operation;
+use shared::http::operation::Operation;
 
 /// An id that is nobody's and of nothing.
 pub const NOBODY: &str = "01998f6e-5c1b-7d34-9a44-0f4f2f1c8b11";

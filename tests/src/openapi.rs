@@ -6,8 +6,8 @@ use std::sync::LazyLock;
 use http::Method;
 use serde_json::{Map, Value, json};
 use shared::{
+    http::operation::{self, Function, Lookup},
     openapi::{OperationDoc, Schemas, components},
-    operation::{self, Function, Lookup},
 };
 
 /// Where the document is committed.

@@ -6,18 +6,19 @@ use axum::{extract::State, response::IntoResponse};
 use jiff::Timestamp;
 use serde::Serialize;
 use shared::{
-    canonical::Canonical,
-    cursor::{self, PageRequest, QueryBinding},
-    fields::{self, Body, Fields, List},
-    http::{Json, ListQuery, Source},
-    id::{AuditId, UserId},
-    problem::Problem,
-    table::audit::{
+    audit::{
         Action, Entry,
         search::{self, Wanted, Whose},
     },
-    token::Claims,
-    value::Invalid,
+    crypto::canonical::Canonical,
+    http::{
+        Json, ListQuery, Source,
+        cursor::{self, PageRequest, QueryBinding},
+        fields::{self, Body, Fields, List},
+        problem::Problem,
+    },
+    session::access_token::Claims,
+    value::{AuditId, Invalid, UserId},
 };
 
 use crate::{App, list::span};
@@ -139,7 +140,7 @@ pub(crate) async fn search(
 
 #[cfg(test)]
 mod tests {
-    use shared::table::Span;
+    use shared::dynamodb::Span;
 
     use super::*;
 

@@ -1,17 +1,14 @@
 //! What a change that staff ask for makes of a user. Pure.
 
 use shared::{
-    fields::{Body, Fields},
-    identifier::{Identifier, Kind},
-    problem::Problem,
-    profile,
-    table::{
-        account::{Account, AccountStatus},
-        audit::Record,
-        profile::Profile,
+    account::{Account, AccountStatus},
+    audit::Record,
+    http::{
+        fields::{Body, Fields},
+        problem::Problem,
     },
-    username::WantedUsername,
-    value::Invalid,
+    profile::{self, Profile},
+    value::{Identifier, Invalid, WantedUsername, identifier::Kind},
 };
 
 use crate::list;
@@ -187,7 +184,7 @@ pub(crate) fn describe(
 mod tests {
     use jiff::Timestamp;
     use serde_json::json;
-    use shared::{id::UserId, referral::ReferralCode, username::Username};
+    use shared::value::{ReferralCode, UserId, Username};
 
     use super::*;
 

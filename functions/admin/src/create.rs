@@ -6,26 +6,22 @@ use axum::{extract::State, response::Response};
 use http::StatusCode;
 use jiff::{Timestamp, civil::Date};
 use shared::{
-    email::Email,
-    fields::{Body, Fields},
-    gate::Staff,
-    http::{Json, Source},
-    id::UserId,
-    identifier::{Identifier, Kind},
-    phone::PhoneNumber,
-    problem::Problem,
-    referral::ReferralCode,
-    secret,
-    table::{
-        Refusal, Transaction,
-        account::{self, Account, AccountStatus},
-        audit::{self, Action},
-        opening::{self, Labels, Opened},
-        usage,
+    account::{self, Account, AccountStatus},
+    audit::{self, Action},
+    crypto::secret,
+    dynamodb::{Refusal, Transaction},
+    http::{
+        Json, Source,
+        fields::{Body, Fields},
+        problem::Problem,
     },
-    token::Claims,
-    username::WantedUsername,
-    value::Invalid,
+    session::{access_token::Claims, authentication::Staff},
+    usage,
+    user::opening::{self, Labels, Opened},
+    value::{
+        Email, Identifier, Invalid, PhoneNumber, ReferralCode, UserId, WantedUsername,
+        identifier::Kind,
+    },
 };
 
 use crate::{App, detail::Person, no_longer_staff};
@@ -169,7 +165,7 @@ impl NewUser {
             recent_sessions: Vec::new(),
             untold: None,
             is_staff: false,
-            joined_at: shared::clock::whole_second(now),
+            joined_at: shared::runtime::clock::whole_second(now),
             last_login_at: None,
         }
     }

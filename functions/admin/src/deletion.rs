@@ -3,17 +3,16 @@
 use axum::{extract::State, response::IntoResponse};
 use jiff::Timestamp;
 use shared::{
-    deletion::{self, Forfeit, Order},
-    http::{Json, PathParameter, Query, Source},
-    id::UserId,
-    problem::{Code, Problem},
-    table::{
-        account,
-        audit::{Action, Record},
-        deletion::Seen,
-        session, wallet,
+    account,
+    audit::{Action, Record},
+    deletion::{self, Forfeit, Order, work::Seen},
+    http::{
+        Json, PathParameter, Query, Source,
+        problem::{Code, Problem},
     },
-    token::Claims,
+    session::{self, access_token::Claims},
+    value::UserId,
+    wallet,
 };
 
 use crate::App;

@@ -7,21 +7,19 @@ use axum::{
 use jiff::Timestamp;
 use serde::Serialize;
 use shared::{
-    gate::Staff,
-    http::{Json, PathParameter, Source},
-    id::{DeviceId, SessionId, UserId},
-    money::Currency,
-    problem::Problem,
-    table::{
-        account::{self, Account},
+    account::{self, Account},
+    http::{Json, PathParameter, Source, problem::Problem},
+    kyc::{self, Submission},
+    profile::{self, Profile},
+    session::{
+        self, Session,
+        access_token::Claims,
+        authentication::Staff,
         device::{self, Device, DeviceType},
-        kyc::{self, Submission},
-        profile::{self, Profile},
-        session::{self, Session},
-        wallet::{self, Balance},
     },
-    token::Claims,
-    view::{self, User},
+    user::view::{self, User},
+    value::{Currency, DeviceId, SessionId, UserId},
+    wallet::{self, Balance},
 };
 
 use crate::{App, nobody};

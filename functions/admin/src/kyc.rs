@@ -9,27 +9,25 @@ use jiff::Timestamp;
 use serde::Serialize;
 use serde_json::json;
 use shared::{
-    canonical::Canonical,
-    cursor::{self, PageRequest, QueryBinding},
-    document::{ContentType, Document, DocumentType, Side},
-    etag::IfMatch,
-    fields::{self, Body, Fields, List},
-    gate::Staff,
-    http::{Json, ListQuery, PathParameter, Source},
-    id::{SubmissionId, UserId},
-    problem::{Code, Problem},
-    table::{
-        Transaction, account,
-        audit::{self, Action, Record},
-        kyc::{
-            self, KycStatus, Submission,
-            queue::{self, Position, Row},
-            review::{self, Decision},
-        },
+    account,
+    audit::{self, Action, Record},
+    crypto::canonical::Canonical,
+    dynamodb::Transaction,
+    http::{
+        Json, ListQuery, PathParameter, Source,
+        cursor::{self, PageRequest, QueryBinding},
+        etag::IfMatch,
+        fields::{self, Body, Fields, List},
+        problem::{Code, Problem},
     },
-    text,
-    token::Claims,
-    value::Invalid,
+    kyc::{
+        self, KycStatus, Submission,
+        document::{ContentType, Document, DocumentType, Side},
+        queue::{self, Position, Row},
+        review::{self, Decision},
+    },
+    session::{access_token::Claims, authentication::Staff},
+    value::{Invalid, SubmissionId, UserId, text},
 };
 
 use crate::App;

@@ -25,17 +25,20 @@ use axum::{
     routing::{delete, get, post},
 };
 use shared::{
-    clock::Clock,
-    config::Config,
-    documents::Documents,
-    gate::Gate,
-    http::{self, Source},
-    id::UserId,
-    keyring::{MacKeys, MacUse},
-    lambda::{Environment, StartError},
-    problem::{Code, Problem},
-    table::Store,
-    token::Claims,
+    crypto::keyring::{MacKeys, MacUse},
+    dynamodb::Store,
+    http::{
+        self, Source,
+        problem::{Code, Problem},
+    },
+    kyc::bucket::Documents,
+    runtime::{
+        clock::Clock,
+        config::Config,
+        lambda::{Environment, StartError},
+    },
+    session::{access_token::Claims, authentication::Gate},
+    value::UserId,
 };
 
 pub use sweep::Sweeper;

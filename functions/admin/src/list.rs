@@ -4,28 +4,21 @@ use axum::{extract::State, response::IntoResponse};
 use jiff::Timestamp;
 use serde::Serialize;
 use shared::{
-    canonical::Canonical,
-    cursor::{self, PageRequest, QueryBinding},
-    email::Email,
-    fields::{self, Body, Fields, List},
-    http::{Json, ListQuery, Source},
-    id::UserId,
-    identifier::Identifier,
-    phone::PhoneNumber,
-    problem::Problem,
-    rfc3339,
-    table::{
-        Key, Span,
-        account::{
-            self, AccountStatus, Claim,
-            list::{self, Row, Wanted},
-        },
-        kyc::KycStatus,
+    account::{
+        self, AccountStatus, Claim,
+        list::{self, Row, Wanted},
     },
-    text,
-    token::Claims,
-    username::Username,
-    value::Invalid,
+    crypto::canonical::Canonical,
+    dynamodb::{Key, Span},
+    http::{
+        Json, ListQuery, Source,
+        cursor::{self, PageRequest, QueryBinding},
+        fields::{self, Body, Fields, List},
+        problem::Problem,
+    },
+    kyc::KycStatus,
+    session::access_token::Claims,
+    value::{Email, Identifier, Invalid, PhoneNumber, UserId, Username, rfc3339, text},
 };
 
 use crate::App;

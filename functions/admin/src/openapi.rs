@@ -6,10 +6,10 @@ mod kyc;
 use http::{Method, StatusCode};
 use jiff::{Timestamp, civil::Date};
 use shared::{
-    id::UserId,
+    http::problem::Code,
     openapi::{OperationDoc, entry::Entry},
-    problem::Code,
-    table::wallet::Direction,
+    value::UserId,
+    wallet::Direction,
 };
 use utoipa::ToSchema;
 

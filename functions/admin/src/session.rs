@@ -3,14 +3,11 @@
 use axum::{extract::State, response::IntoResponse};
 use serde_json::json;
 use shared::{
-    http::{Json, PathParameter, Source},
-    problem::Problem,
-    table::{
-        Transaction, account,
-        audit::{self, Action},
-        session,
-    },
-    token::Claims,
+    account,
+    audit::{self, Action},
+    dynamodb::Transaction,
+    http::{Json, PathParameter, Source, problem::Problem},
+    session::{self, access_token::Claims},
 };
 
 use crate::{App, no_longer_staff, nobody, update::pause};

@@ -7,18 +7,18 @@ use jiff::Timestamp;
 use serde::Serialize;
 use serde_json::Value;
 use shared::{
-    clock::Clock,
     deletion::{self, Swept},
-    documents::Documents,
-    lambda::Environment,
-    metrics::{Metric, Metrics},
-    problem::Problem,
-    table::{
-        Store,
-        kyc::{
-            due::{self, Due, Work},
-            queue, review,
-        },
+    dynamodb::Store,
+    http::problem::Problem,
+    kyc::{
+        bucket::Documents,
+        cleanup::{self, Due, Work},
+        queue, review,
+    },
+    runtime::{
+        clock::Clock,
+        lambda::Environment,
+        metrics::{Metric, Metrics},
     },
 };
 
@@ -102,7 +102,7 @@ impl Sweeper {
     ) -> Result<(usize, usize), Problem> {
         let (mut done, mut failed, mut after) = (0, 0, None);
         for _ in 0..MAX_PAGES {
-            let (due, next) = due::due(&self.store, now, after, PAGE).await?;
+            let (due, next) = cleanup::due(&self.store, now, after, PAGE).await?;
             for some in due.chunks(AT_ONCE) {
                 if is_over() {
                     return Ok((done, failed));
@@ -132,13 +132,13 @@ impl Sweeper {
         let delete_but =
             async |kept: &[&str]| self.documents.delete_old_but(user_id, kept, now).await;
         let looking = async {
-            match due::work(store, due, now).await? {
+            match cleanup::work(store, due, now).await? {
                 Work::GiveUp(submission) => {
                     review::abandon(store, &submission, now, async || delete_but(&[]).await).await
                 }
                 Work::Clear(kept) => {
                     delete_but(&kept.iter().map(String::as_str).collect::<Vec<_>>()).await?;
-                    due::cleared(store, due).await?;
+                    cleanup::cleared(store, due).await?;
                     Ok(true)
                 }
                 Work::Nothing => Ok(false),
@@ -151,7 +151,7 @@ impl Sweeper {
     async fn put_off(&self, due: &Due, problem: &Problem, now: Timestamp) {
         let (user_id, cause) = (due.user_id, problem.cause_chain());
         tracing::error!(%user_id, cause, "a submission's files were not cleared away");
-        if let Err(problem) = due::put_off(&self.store, due, now).await {
+        if let Err(problem) = cleanup::put_off(&self.store, due, now).await {
             tracing::error!(%user_id, cause = problem.cause_chain(), "nor was it put off");
         }
     }

@@ -8,20 +8,15 @@ use std::time::Duration;
 use axum::{extract::State, response::Response};
 use jiff::Timestamp;
 use shared::{
-    clock::whole_second,
-    gate::Staff,
-    http::{Json, PathParameter, Source},
-    id::UserId,
-    identifier::Kind,
-    problem::Problem,
-    secret,
-    table::{
-        Refusal, Transaction,
-        account::{self, Account},
-        audit::{self, Action},
-        profile, session,
-    },
-    token::Claims,
+    account::{self, Account},
+    audit::{self, Action},
+    crypto::secret,
+    dynamodb::{Refusal, Transaction},
+    http::{Json, PathParameter, Source, problem::Problem},
+    profile,
+    runtime::clock::whole_second,
+    session::{self, access_token::Claims, authentication::Staff},
+    value::{UserId, identifier::Kind},
 };
 
 use crate::{

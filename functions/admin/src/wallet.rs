@@ -6,18 +6,20 @@ use axum::{
 };
 use http::StatusCode;
 use shared::{
-    fields::{Body, Fields},
-    http::{Json, PathParameter, RequiredIdempotencyKey, Source},
-    ledger::{self, Movement},
-    problem::Problem,
-    table::{
-        account,
-        audit::{self, Action},
-        posting::{self, Place, Posting},
-        usage,
+    account,
+    audit::{self, Action},
+    http::{
+        Json, PathParameter, RequiredIdempotencyKey, Source,
+        fields::{Body, Fields},
+        problem::Problem,
     },
-    token::Claims,
-    view::EntryView,
+    session::access_token::Claims,
+    usage,
+    user::view::EntryView,
+    wallet::{
+        ledger::{self, Movement},
+        posting::{self, Place, Posting},
+    },
 };
 
 use crate::App;

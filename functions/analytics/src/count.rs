@@ -5,14 +5,12 @@ use std::collections::{BTreeMap, BTreeSet};
 use futures_util::future::join_all;
 use jiff::Timestamp;
 use shared::{
-    id::UserId,
+    crypto::secret::Digest,
+    dynamodb::{Refusal, Transaction},
+    http::problem::Problem,
     otp::after,
-    problem::Problem,
-    secret::Digest,
-    table::{
-        Refusal, Transaction,
-        usage::{self, Granularity, REMEMBER_SECONDS, Station, Totals},
-    },
+    usage::{self, Granularity, REMEMBER_SECONDS, Station, Totals},
+    value::UserId,
 };
 
 use crate::{

@@ -2,14 +2,9 @@
 
 use jiff::Timestamp;
 use shared::{
-    canonical::Canonical,
-    fields::{Body, Fields},
-    id::UserId,
-    money::Amount,
-    rfc3339,
-    secret::Digest,
-    text,
-    value::Invalid,
+    crypto::{canonical::Canonical, secret::Digest},
+    http::fields::{Body, Fields},
+    value::{Amount, Invalid, UserId, rfc3339, text},
 };
 
 /// Events of one request.

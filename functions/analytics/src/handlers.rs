@@ -6,16 +6,11 @@ use axum::{extract::State, response::IntoResponse};
 use jiff::Timestamp;
 use serde::Serialize;
 use shared::{
-    gate::Service,
-    http::{Json, Query},
-    id::UserId,
-    money::{Amount, Currency},
-    problem::Problem,
-    table::{
-        account,
-        usage::{self, Period},
-    },
-    token::Claims,
+    account,
+    http::{Json, Query, problem::Problem},
+    session::{access_token::Claims, authentication::Service},
+    usage::{self, Period},
+    value::{Amount, Currency, UserId},
 };
 
 use crate::{

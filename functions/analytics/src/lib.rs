@@ -16,12 +16,14 @@ use axum::{
     routing::{get, post},
 };
 use shared::{
-    clock::Clock,
-    config::Config,
-    gate::Gate,
+    dynamodb::Store,
     http,
-    lambda::{Environment, StartError},
-    table::Store,
+    runtime::{
+        clock::Clock,
+        config::Config,
+        lambda::{Environment, StartError},
+    },
+    session::authentication::Gate,
 };
 
 /// What the handlers share.

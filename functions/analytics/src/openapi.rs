@@ -2,7 +2,7 @@
 
 use http::{Method, StatusCode};
 use jiff::{Timestamp, civil::Date};
-use shared::{id::UserId, openapi::OperationDoc};
+use shared::{openapi::OperationDoc, value::UserId};
 use utoipa::ToSchema;
 
 use crate::{

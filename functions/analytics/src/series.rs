@@ -2,10 +2,9 @@
 
 use jiff::{ToSpan, civil::Date};
 use shared::{
-    fields::{Body, Fields},
-    rfc3339::date,
-    table::usage::{Granularity, day_name, month_name},
-    value::Invalid,
+    http::fields::{Body, Fields},
+    usage::{Granularity, day_name, month_name},
+    value::{Invalid, rfc3339::date},
 };
 
 const MAX_DAYS: usize = 366;

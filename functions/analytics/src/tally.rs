@@ -4,8 +4,8 @@ use std::collections::{BTreeMap, btree_map::Entry};
 
 use jiff::tz::TimeZone;
 use shared::{
-    secret::Digest,
-    table::usage::{Period, Station, Totals, day_name, day_of, month_name},
+    crypto::secret::Digest,
+    usage::{Period, Station, Totals, day_name, day_of, month_name},
 };
 
 use crate::events::{Event, Kind};
@@ -98,7 +98,7 @@ impl Tally {
 mod tests {
     use jiff::{Timestamp, ToSpan};
     use proptest::prelude::*;
-    use shared::{id::UserId, money::Amount};
+    use shared::value::{Amount, UserId};
 
     use super::*;
 

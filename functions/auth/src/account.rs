@@ -2,17 +2,12 @@
 
 use jiff::Timestamp;
 use shared::{
-    deletion::{self, Deleted, Forfeit, Order},
-    gate,
-    http::Source,
-    problem::Problem,
-    table::{
-        account,
-        audit::{Action, Record},
-        deletion::Seen,
-        session, wallet,
-    },
-    token::Claims,
+    account,
+    audit::{Action, Record},
+    deletion::{self, Deleted, Forfeit, Order, work::Seen},
+    http::{Source, problem::Problem},
+    session::{self, access_token::Claims, authentication},
+    wallet,
 };
 
 use crate::App;
@@ -44,7 +39,7 @@ async fn look(
     let sessions = session::list(&app.store, id, true);
     let (entered, sessions) = tokio::join!(app.gate.enter(claims, reads), sessions);
     let (principal, (account, balance)) = entered?;
-    gate::require_fresh(claims, now)?;
+    authentication::require_fresh(claims, now)?;
     let (Some(account), Some(balance)) = (account, balance) else { return Ok(None) };
     if account.is_staff || principal.session().is_staff {
         return Err(deletion::refuse_own(&app.store, id, source, now).await);

@@ -1,14 +1,10 @@
 //! The requests' bodies.
 
 use shared::{
-    email::Email,
-    fields::{Body, Fields, text},
-    identifier::Identifier,
-    password::Password,
-    phone::PhoneNumber,
-    secret::Token,
-    username::WantedUsername,
-    value::Invalid,
+    crypto::secret::Token,
+    http::fields::{Body, Fields, text},
+    sign_in::password::Password,
+    value::{Email, Identifier, Invalid, PhoneNumber, WantedUsername},
 };
 
 /// Longer than any token or code that is made here.

@@ -4,25 +4,25 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 use shared::{
-    config::LoginPolicy,
-    gate,
-    http::Source,
-    id::UserId,
-    identifier::{Identifier, Kind},
-    index::Digests,
-    password::{self, Hasher, Match, Owner, Password, Weak},
-    problem::{Code, Problem},
-    purpose::Purpose,
-    secret::{self, Digest, base64url},
-    table::{
-        Refusal, Transaction,
-        account::{self, Account, AccountStatus, PasswordHash},
-        audit::{self, Action},
-        login::{self as attempts, Counted},
-        otp,
-        session::{self, Session},
+    account::{self, Account, AccountStatus, PasswordHash},
+    audit::{self, Action},
+    crypto::{
+        lookup::Digests,
+        secret::{self, Digest, base64url},
     },
-    token::Claims,
+    dynamodb::{Refusal, Transaction},
+    http::{
+        Source,
+        problem::{Code, Problem},
+    },
+    otp,
+    runtime::config::LoginPolicy,
+    session::{self, Session, access_token::Claims, authentication},
+    sign_in::{
+        attempts::{self, Counted},
+        password::{self, Hasher, Match, Owner, Password, Weak},
+    },
+    value::{Identifier, Purpose, UserId, identifier::Kind},
 };
 
 use crate::{
@@ -58,7 +58,7 @@ pub(crate) async fn reauthenticate(
     let counted = count(app, body.password.is_some(), &throttle, now);
     let (entered, counted) = tokio::join!(app.gate.enter(claims, reads), counted);
     let entered = entered.and_then(|(principal, (account, verified))| {
-        Ok((principal, account.ok_or_else(gate::session_ended)?, verified))
+        Ok((principal, account.ok_or_else(authentication::session_ended)?, verified))
     });
     let ((principal, account, verified), _) = compared(app, entered, counted).await?;
     let matched = login::compare(body.password.clone(), account.password_hash.clone()).await?;
@@ -86,7 +86,7 @@ pub(crate) async fn reauthenticate(
     match committed? {
         Ok(()) => Ok(session),
         Err(refusals) if refusals.iter().any(|refusal| refusal.label == Write::Session) => {
-            Err(gate::session_ended())
+            Err(authentication::session_ended())
         }
         Err(_) => Err(login::invalid_credentials()),
     }
@@ -189,7 +189,7 @@ async fn own(app: &App, claims: &Claims) -> Result<(Account, Vec<Session>), Prob
     let sessions = session::list(&app.store, claims.user_id, true);
     let (entered, sessions) = tokio::join!(account, sessions);
     let (_, account) = entered?;
-    Ok((account.ok_or_else(gate::session_ended)?, sessions?))
+    Ok((account.ok_or_else(authentication::session_ended)?, sessions?))
 }
 
 /// One transaction sets the password and ends all sessions but the caller's own. Whoever signs in

@@ -3,18 +3,19 @@
 use jiff::Timestamp;
 use serde::Serialize;
 use shared::{
-    clock::whole_second,
-    fields::{Body, Fields, text},
-    gate,
-    id::{DeviceId, SessionId},
-    problem::{Code, Problem},
-    secret,
-    table::{
-        device::{self, Device, DeviceType, Seen},
-        session::{self, Session},
+    crypto::secret,
+    http::{
+        fields::{Body, Fields, text},
+        problem::{Code, Problem},
     },
-    token::Claims,
-    value::Invalid,
+    runtime::clock::whole_second,
+    session::{
+        self, Session,
+        access_token::Claims,
+        authentication,
+        device::{self, Device, DeviceType, Seen},
+    },
+    value::{DeviceId, Invalid, SessionId},
 };
 
 use crate::App;
@@ -170,7 +171,7 @@ pub(crate) async fn sessions(
     let mut sessions = session::list(&app.store, claims.user_id, true).await?;
     sessions.retain(|session| session.is_alive(now));
     if !sessions.iter().any(|session| session.session_id == claims.session_id) {
-        return Err(gate::session_ended());
+        return Err(authentication::session_ended());
     }
     sessions.reverse();
     Ok(sessions)
@@ -215,7 +216,7 @@ pub(crate) async fn end_session(
     }
     match session::end_alive(&app.store, claims.user_id, session_id, now).await? {
         true => Ok(()),
-        false if session_id == claims.session_id => Err(gate::session_ended()),
+        false if session_id == claims.session_id => Err(authentication::session_ended()),
         false => Err(not_found()),
     }
 }

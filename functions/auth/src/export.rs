@@ -8,24 +8,24 @@ use std::collections::BTreeMap;
 use jiff::Timestamp;
 use serde::Serialize;
 use shared::{
-    document::{ContentType, DocumentType, Side},
-    gate,
-    http::Source,
-    id::{AuditId, SessionId},
-    money::{Amount, Currency},
-    problem::Problem,
-    table::{
-        account::{self, Account, AccountStatus},
-        audit::{self, Action, Record},
-        device::{self, Device},
-        kyc::{self, KycStatus, Submission},
-        profile::{self, Profile},
-        session::{self, Session},
-        usage::{self, History, Period, Station, Totals},
-        wallet::{self, Balance, Entry},
+    account::{self, Account, AccountStatus},
+    audit::{self, Action, Record},
+    http::{Source, problem::Problem},
+    kyc::{
+        self, KycStatus, Submission,
+        document::{ContentType, DocumentType, Side},
     },
-    token::Claims,
-    view::{EntryView, Money, Points, ProfileView},
+    profile::{self, Profile},
+    session::{
+        self, Session,
+        access_token::Claims,
+        authentication,
+        device::{self, Device},
+    },
+    usage::{self, History, Period, Station, Totals},
+    user::view::{EntryView, Money, Points, ProfileView},
+    value::{Amount, AuditId, Currency, SessionId},
+    wallet::{self, Balance, Entry},
 };
 
 use crate::{App, device::DeviceView};
@@ -68,9 +68,9 @@ pub(crate) async fn read(
         (wallet::balance_key(id).consistent(), usage::totals_key(id).consistent()),
     );
     let (_, ((account, profile), kyc, (balance, totals))) = app.gate.enter(claims, reads).await?;
-    gate::require_fresh(claims, now)?;
-    let account = account.ok_or_else(gate::session_ended)?;
-    let balance = balance.ok_or_else(gate::session_ended)?;
+    authentication::require_fresh(claims, now)?;
+    let account = account.ok_or_else(authentication::session_ended)?;
+    let balance = balance.ok_or_else(authentication::session_ended)?;
     let record = Record::own(id, Action::AccountExported, source);
     let (recorded, sessions, devices, entries, history, audit) = tokio::join!(
         audit::put(&app.store, &record, now),
@@ -160,11 +160,11 @@ pub(crate) struct Export<'a> {
 #[derive(Serialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema), schema(as = ExportedAccount))]
 struct AccountHeld<'a> {
-    id: shared::id::UserId,
-    username: &'a shared::username::Username,
-    email: Option<&'a shared::email::Email>,
+    id: shared::value::UserId,
+    username: &'a shared::value::Username,
+    email: Option<&'a shared::value::Email>,
     email_verified: bool,
-    phone_number: Option<&'a shared::phone::PhoneNumber>,
+    phone_number: Option<&'a shared::value::PhoneNumber>,
     phone_verified: bool,
     /// An identifier that was replaced and is still to be told of it.
     replaced_identifier: Option<&'a str>,

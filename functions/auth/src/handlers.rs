@@ -9,15 +9,16 @@ use jiff::Timestamp;
 use serde::Serialize;
 use serde_json::json;
 use shared::{
+    crypto::secret::base64url,
     deletion::Forfeit,
-    http::{Json, MaybeIdempotencyKey, PathParameter, Query, Source},
-    id::{SessionId, UserId},
-    metrics::Metric,
-    problem::Problem,
-    secret::base64url,
-    table::{self, kyc, profile, session::Session, wallet},
-    token::Claims,
-    view,
+    dynamodb,
+    http::{Json, MaybeIdempotencyKey, PathParameter, Query, Source, problem::Problem},
+    kyc, profile,
+    runtime::metrics::Metric,
+    session::{Session, access_token::Claims},
+    user::view,
+    value::{SessionId, UserId},
+    wallet,
 };
 
 use crate::{
@@ -117,7 +118,7 @@ pub(crate) async fn me(State(app): State<App>, claims: Claims) -> Result<Respons
     let id = claims.user_id;
     for consistent in [false, true] {
         let reads = (
-            table::account::key(id).read_consistently(consistent),
+            shared::account::key(id).read_consistently(consistent),
             profile::key(id).read_consistently(consistent),
             kyc::key(id).read_consistently(consistent),
             wallet::balance_key(id).read_consistently(consistent),

@@ -2,19 +2,17 @@
 
 use jiff::Timestamp;
 use shared::{
-    gate,
-    http::Source,
-    id::UserId,
-    identifier::Identifier,
-    notify::{Message, Outcome, Share},
-    problem::{Code, Problem},
-    purpose::Purpose,
-    table::{
-        Refusal, Transaction, account,
-        audit::{self, Action},
-        otp,
+    account,
+    audit::{self, Action},
+    dynamodb::{Refusal, Transaction},
+    http::{
+        Source,
+        problem::{Code, Problem},
     },
-    token::Claims,
+    message::notify::{Message, Outcome, Share},
+    otp,
+    session::{access_token::Claims, authentication},
+    value::{Identifier, Purpose, UserId},
 };
 
 use crate::{App, body::ChangeIdentifier};
@@ -44,8 +42,8 @@ pub(crate) async fn change(
         token.as_ref().map(|token| otp::token_key(token).consistent()),
     );
     let (_, (account, claim, verified)) = app.gate.enter(claims, reads).await?;
-    gate::require_fresh(claims, now)?;
-    let account = account.ok_or_else(gate::session_ended)?;
+    authentication::require_fresh(claims, now)?;
+    let account = account.ok_or_else(authentication::session_ended)?;
     if let Some(untold) = &account.untold {
         make_up(app, account.user_id, untold, now).await?;
     }
@@ -109,7 +107,7 @@ fn judge(refusals: &[Refusal<Write>]) -> Problem {
     let refused = |label| refusals.iter().any(|refusal| refusal.label == label);
     let is_gone = |refusal: &Refusal<_>| refusal.label == Write::Account && refusal.item.is_none();
     match () {
-        () if refusals.iter().any(is_gone) => gate::session_ended(),
+        () if refusals.iter().any(is_gone) => authentication::session_ended(),
         () if refused(Write::Token) => invalid_token(),
         () if refused(Write::Claim) => taken(),
         () => Problem::unavailable("the account changed with its identifier"),

@@ -27,19 +27,18 @@ use axum::{
     routing::{delete, get, post},
 };
 use shared::{
-    clock::Clock,
-    config::Config,
-    documents::Documents,
-    gate::Gate,
+    crypto::{keyring::PublicKeys, lookup::Index},
+    dynamodb::Store,
     http,
-    index::Index,
-    keyring::PublicKeys,
-    lambda::{Environment, StartError},
-    mail::Mail,
-    metrics::Metrics,
-    notify::Notifier,
-    sms::Sms,
-    table::Store,
+    kyc::bucket::Documents,
+    message::{email::Mail, notify::Notifier, sms::Sms},
+    runtime::{
+        clock::Clock,
+        config::Config,
+        lambda::{Environment, StartError},
+        metrics::Metrics,
+    },
+    session::authentication::Gate,
 };
 
 use crate::tokens::Mint;

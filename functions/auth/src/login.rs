@@ -11,20 +11,20 @@
 
 use jiff::Timestamp;
 use shared::{
-    config::LoginPolicy,
-    http::Source,
-    id::UserId,
-    identifier::Identifier,
-    password::{Hasher, Match, Password},
-    problem::{Code, Problem},
-    purpose::Purpose,
-    secret::{self, Digest, Token, base64url},
-    table::{
-        account::{self, Account, AccountStatus, PasswordHash},
-        login::{self as attempts, Counted},
-        otp,
-        session::{self, Session},
+    account::{self, Account, AccountStatus, PasswordHash},
+    crypto::secret::{self, Digest, Token, base64url},
+    http::{
+        Source,
+        problem::{Code, Problem},
     },
+    otp,
+    runtime::config::LoginPolicy,
+    session::{self, Session},
+    sign_in::{
+        attempts::{self, Counted},
+        password::{Hasher, Match, Password},
+    },
+    value::{Identifier, Purpose, UserId},
 };
 
 use crate::{

@@ -4,7 +4,8 @@ mod account;
 
 use http::{Method, StatusCode};
 use shared::{
-    id::SessionId, openapi::OperationDoc, problem::Code, table::device::DeviceType, view::User,
+    http::problem::Code, openapi::OperationDoc, session::device::DeviceType, user::view::User,
+    value::SessionId,
 };
 use utoipa::ToSchema;
 

@@ -3,10 +3,9 @@
 
 use jiff::Timestamp;
 use shared::{
-    http::Source,
-    id::UserId,
-    problem::Problem,
-    table::audit::{self, Action, Record},
+    audit::{self, Action, Record},
+    http::{Source, problem::Problem},
+    value::UserId,
 };
 
 use crate::App;

@@ -5,26 +5,21 @@
 
 use jiff::{Timestamp, civil::Date};
 use shared::{
-    http::Source,
-    id::{SessionId, UserId},
-    identifier::Identifier,
-    password::Owner,
-    problem::{Code, Problem},
-    purpose::Purpose,
-    referral::ReferralCode,
-    secret::{self, Digest, Token},
-    table::{
-        Refusal, Transaction,
-        account::{self, Account, AccountStatus, Claim, PasswordHash},
-        audit::{self, Action},
-        login as attempts,
-        opening::{self, Labels},
-        otp,
-        session::{self, Session},
-        usage,
-        wallet::{self, Balance},
+    account::{self, Account, AccountStatus, Claim, PasswordHash},
+    audit::{self, Action},
+    crypto::secret::{self, Digest, Token},
+    dynamodb::{Refusal, Transaction},
+    http::{
+        Source,
+        problem::{Code, Problem},
     },
-    username::Username,
+    otp,
+    session::{self, Session},
+    sign_in::{attempts, password::Owner},
+    usage,
+    user::opening::{self, Labels},
+    value::{Identifier, Purpose, ReferralCode, SessionId, UserId, Username},
+    wallet::{self, Balance},
 };
 
 use crate::{App, body::Register, credential};

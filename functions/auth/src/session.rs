@@ -2,18 +2,15 @@
 
 use jiff::Timestamp;
 use shared::{
-    gate,
-    http::{IdempotencyKey, Source},
-    metrics::Metric,
-    problem::{Code, Problem},
-    refresh::RefreshToken,
-    secret::Digest,
-    table::{
-        Transaction,
-        audit::{self, Action},
-        session::{self, Refreshed, Session},
+    audit::{self, Action},
+    crypto::secret::Digest,
+    dynamodb::Transaction,
+    http::{
+        IdempotencyKey, Source,
+        problem::{Code, Problem},
     },
-    token::Claims,
+    runtime::metrics::Metric,
+    session::{self, RefreshToken, Refreshed, Session, access_token::Claims, authentication},
 };
 
 use crate::App;
@@ -96,7 +93,7 @@ pub(crate) async fn end(
     }
     match session::end_alive(&app.store, token.user_id, token.session_id, now).await? {
         true => Ok(()),
-        false => Err(gate::session_ended()),
+        false => Err(authentication::session_ended()),
     }
 }
 

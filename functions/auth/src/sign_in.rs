@@ -4,18 +4,14 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use shared::{
-    http::Source,
-    id::SessionId,
-    problem::Problem,
-    purpose::Purpose,
-    secret,
-    table::{
-        Transaction,
-        account::{self, Account, AccountStatus, PasswordHash},
-        audit::{self, Action},
-        otp,
-        session::{self, Session},
-    },
+    account::{self, Account, AccountStatus, PasswordHash},
+    audit::{self, Action},
+    crypto::secret,
+    dynamodb::Transaction,
+    http::{Source, problem::Problem},
+    otp,
+    session::{self, Session},
+    value::{Purpose, SessionId},
 };
 
 use crate::{
@@ -171,7 +167,7 @@ fn displaced(
 
 #[cfg(test)]
 mod tests {
-    use shared::id::UserId;
+    use shared::value::UserId;
 
     use super::*;
 

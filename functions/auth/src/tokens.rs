@@ -5,14 +5,18 @@ use std::sync::Arc;
 use jiff::Timestamp;
 use serde::Serialize;
 use shared::{
-    config::Config,
-    keyring::{MacKeys, MacUse, SigningKeys},
-    lambda::StartError,
-    problem::Problem,
-    refresh::{RefreshToken, Unverified},
-    secret,
-    table::{Store, key::Slot, session::Session},
-    token::{self, Claims},
+    crypto::{
+        key_items::Slot,
+        keyring::{MacKeys, MacUse, SigningKeys},
+        secret,
+    },
+    dynamodb::Store,
+    http::problem::Problem,
+    runtime::{config::Config, lambda::StartError},
+    session::{
+        RefreshToken, Session, Unverified,
+        access_token::{self, Claims},
+    },
 };
 
 /// The four fields that every answer with tokens has.
@@ -85,7 +89,7 @@ impl Mint {
             access_token,
             refresh_token: refresh_token.seal(&key),
             token_type: "Bearer",
-            expires_in: token::LIFETIME_SECONDS,
+            expires_in: access_token::LIFETIME_SECONDS,
         })
     }
 

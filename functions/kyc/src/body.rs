@@ -1,11 +1,11 @@
 //! What the operations are asked for.
 
 use shared::{
-    canonical::Canonical,
-    document::{ContentType, DocumentNumber, DocumentType, FileDigest, MAX_FILE_BYTES, Promise},
-    fields::{Body, Edit, Fields},
-    index::DocumentDigests,
-    secret::Digest,
+    crypto::{canonical::Canonical, lookup::DocumentDigests, secret::Digest},
+    http::fields::{Body, Edit, Fields},
+    kyc::document::{
+        ContentType, DocumentNumber, DocumentType, FileDigest, MAX_FILE_BYTES, Promise,
+    },
     value::Invalid,
 };
 

@@ -2,9 +2,9 @@
 
 use jiff::{Timestamp, civil::Date, tz::TimeZone};
 use shared::{
+    http::problem::{Code, Problem},
+    kyc::{KycStatus, Submission},
     otp::after,
-    problem::{Code, Problem},
-    table::kyc::{KycStatus, Submission},
 };
 
 /// Submissions and changes of their files or numbers in a UTC day, with those whose number is

@@ -6,10 +6,12 @@ use futures_util::future::join_all;
 use jiff::Timestamp;
 use serde::Serialize;
 use shared::{
-    document::{ContentType, Document, Side},
-    documents::{Arrived, Documents, Presigned},
-    problem::{Code, FieldError, Problem},
-    table::kyc::{KycStatus, Submission},
+    http::problem::{Code, FieldError, Problem},
+    kyc::{
+        KycStatus, Submission,
+        bucket::{Arrived, Documents, Presigned},
+        document::{ContentType, Document, Side},
+    },
 };
 
 use crate::pdf;

@@ -8,13 +8,11 @@ use http::StatusCode;
 use jiff::Timestamp;
 use serde::Serialize;
 use shared::{
-    document::DocumentType,
-    http::{Json, MaybeIdempotencyKey},
-    id::SubmissionId,
-    problem::Problem,
-    table::kyc::{self, KycStatus, Submission},
-    token::Claims,
-    view::KycView,
+    http::{Json, MaybeIdempotencyKey, problem::Problem},
+    kyc::{self, KycStatus, Submission, document::DocumentType},
+    session::access_token::Claims,
+    user::view::KycView,
+    value::SubmissionId,
 };
 
 use crate::{

@@ -18,14 +18,16 @@ use axum::{
     routing::{get, post},
 };
 use shared::{
-    clock::Clock,
-    config::Config,
-    documents::Documents,
-    gate::Gate,
+    crypto::lookup::DocumentIndex,
+    dynamodb::Store,
     http,
-    index::DocumentIndex,
-    lambda::{Environment, StartError},
-    table::Store,
+    kyc::bucket::Documents,
+    runtime::{
+        clock::Clock,
+        config::Config,
+        lambda::{Environment, StartError},
+    },
+    session::authentication::Gate,
 };
 
 /// What the handlers share.

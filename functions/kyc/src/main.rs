@@ -2,5 +2,5 @@
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), lambda_http::Error> {
-    shared::lambda::serve(kyc::router).await
+    shared::runtime::lambda::serve(kyc::router).await
 }

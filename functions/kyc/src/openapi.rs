@@ -2,10 +2,10 @@
 
 use http::{Method, StatusCode};
 use shared::{
-    document::{ContentType, DocumentType},
+    http::problem::Code,
+    kyc::document::{ContentType, DocumentType},
     openapi::OperationDoc,
-    problem::Code,
-    view::KycView,
+    user::view::KycView,
 };
 use utoipa::ToSchema;
 

@@ -2,15 +2,20 @@
 
 use jiff::Timestamp;
 use shared::{
-    clock::whole_second,
-    document::{Document, Promise, SETTLED_SECONDS, Side},
-    fields::Edit,
-    id::{SubmissionId, UploadId, UserId},
-    index::DocumentDigests,
+    crypto::{lookup::DocumentDigests, secret::Digest},
+    http::{
+        fields::Edit,
+        problem::{Code, Problem},
+    },
+    kyc::{
+        KycStatus, Submission,
+        document::{Document, Promise, SETTLED_SECONDS, Side},
+        number_claim::PROVISIONAL_SECONDS,
+        submit::Saving,
+    },
     otp::after,
-    problem::{Code, Problem},
-    secret::Digest,
-    table::kyc::{KycStatus, Submission, claim::PROVISIONAL_SECONDS, submit::Saving},
+    runtime::clock::whole_second,
+    value::{SubmissionId, UploadId, UserId},
 };
 
 use crate::{
@@ -212,7 +217,7 @@ impl Numbers {
 
 #[cfg(test)]
 pub(crate) mod tests {
-    use shared::document::{ContentType, DocumentNumber, DocumentType, FileDigest};
+    use shared::kyc::document::{ContentType, DocumentNumber, DocumentType, FileDigest};
 
     use super::*;
 

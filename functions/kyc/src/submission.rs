@@ -2,16 +2,17 @@
 
 use jiff::Timestamp;
 use shared::{
-    gate,
-    http::IdempotencyKey,
-    id::{SubmissionId, UploadId},
-    problem::{Code, Problem},
-    secret,
-    table::kyc::{
+    crypto::secret,
+    http::{
+        IdempotencyKey,
+        problem::{Code, Problem},
+    },
+    kyc::{
         self, KycStatus, Submission,
         submit::{self, Request, Saved, Saving},
     },
-    token::Claims,
+    session::{access_token::Claims, authentication},
+    value::{SubmissionId, UploadId},
 };
 
 use crate::{
@@ -127,7 +128,7 @@ pub(crate) async fn hand_in(
         match submit::save(&app.store, &saving, now).await? {
             Saved::Done => return Ok(submission),
             Saved::Overtaken => {}
-            Saved::NoAccount => return Err(gate::session_ended()),
+            Saved::NoAccount => return Err(authentication::session_ended()),
             Saved::InUse => {
                 return read_in_vain(app, claims, before, now).await.and(Err(in_use()));
             }
@@ -147,7 +148,7 @@ async fn read_in_vain(
         let counted = count::checked_in_vain(before, now);
         match submit::count(&app.store, &counted).await? {
             Saved::Done => return Ok(()),
-            Saved::NoAccount => return Err(gate::session_ended()),
+            Saved::NoAccount => return Err(authentication::session_ended()),
             Saved::Overtaken | Saved::InUse => {}
         }
         let found = read(app, claims).await?;
@@ -184,7 +185,7 @@ async fn save(
     match saved {
         Saved::Done => Ok(true),
         Saved::Overtaken | Saved::InUse => Ok(false),
-        Saved::NoAccount => Err(gate::session_ended()),
+        Saved::NoAccount => Err(authentication::session_ended()),
     }
 }
 

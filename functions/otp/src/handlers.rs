@@ -8,13 +8,14 @@ use axum::{
 };
 use serde::Serialize;
 use shared::{
-    fields::{Body, Fields},
-    http::{Json, MaybeIdempotencyKey, Source},
-    identifier::Identifier,
+    crypto::secret::Code,
+    http::{
+        Json, MaybeIdempotencyKey, Source,
+        fields::{Body, Fields},
+        problem::Problem,
+    },
     otp,
-    problem::Problem,
-    purpose::Purpose,
-    secret::Code,
+    value::{Identifier, Purpose},
 };
 use tokio::time::Instant;
 

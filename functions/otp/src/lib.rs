@@ -12,17 +12,19 @@ use std::sync::Arc;
 
 use axum::{Router, extract::FromRef, routing::post};
 use shared::{
-    clock::Clock,
-    config::Config,
+    crypto::{
+        keyring::{MacKeys, MacUse},
+        lookup::Index,
+    },
+    dynamodb::Store,
     http,
-    index::Index,
-    keyring::{MacKeys, MacUse},
-    lambda::{Environment, StartError},
-    mail::Mail,
-    metrics::Metrics,
-    notify::Notifier,
-    sms::Sms,
-    table::Store,
+    message::{email::Mail, notify::Notifier, sms::Sms},
+    runtime::{
+        clock::Clock,
+        config::Config,
+        lambda::{Environment, StartError},
+        metrics::Metrics,
+    },
 };
 
 /// What the handlers share.

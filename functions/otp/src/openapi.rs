@@ -1,7 +1,7 @@
 //! The operations as the OpenAPI document shows them.
 
 use http::{Method, StatusCode};
-use shared::{openapi::OperationDoc, problem::Code, purpose::Purpose};
+use shared::{http::problem::Code, openapi::OperationDoc, value::Purpose};
 use utoipa::ToSchema;
 
 use crate::handlers::{RequestBody, Requested, Verified, VerifyBody};

@@ -6,20 +6,20 @@
 
 use jiff::Timestamp;
 use shared::{
-    http::{IdempotencyKey, Source},
-    identifier::Identifier,
-    metrics::Metric,
-    notify::{self, Message, Share},
-    otp::{self, Challenge, SendRefusal},
-    problem::{Code as ProblemCode, Problem},
-    purpose::Purpose,
-    secret::{self, Code, Digest, base64url},
-    table::{
-        Refusal, Transaction,
-        account::{self, Claim},
-        limit::{self, SourceSends},
-        otp as table,
+    account::{self, Claim},
+    crypto::secret::{self, Code, Digest, base64url},
+    dynamodb::{Refusal, Transaction},
+    http::{
+        IdempotencyKey, Source,
+        problem::{Code as ProblemCode, Problem},
     },
+    message::notify::{self, Message, Share},
+    otp::{
+        self, self as table, Challenge, SendRefusal,
+        limits::{self, SourceSends},
+    },
+    runtime::metrics::Metric,
+    value::{Identifier, Purpose},
 };
 
 use crate::{App, handlers::RequestBody};
@@ -185,9 +185,9 @@ fn transaction(
     let mut transaction = Transaction::default();
     table::challenge(&mut transaction, Write::Challenge, digest, *purpose, challenge, config)?;
     match full {
-        None => limit::count_source(&mut transaction, Write::Source, challenge, config),
+        None => limits::count_source(&mut transaction, Write::Source, challenge, config),
         Some(full) => {
-            limit::count_source_cleared(&mut transaction, Write::Source, challenge, full);
+            limits::count_source_cleared(&mut transaction, Write::Source, challenge, full);
         }
     }
     if let Some(key) = key {
@@ -253,7 +253,7 @@ async fn undo(app: &App, send: &Send<'_>, source: bool) {
         table::withdraw(&app.store, digest, *purpose, challenge, config),
         async {
             match source {
-                true => limit::release_source(&app.store, challenge).await,
+                true => limits::release_source(&app.store, challenge).await,
                 false => Ok(()),
             }
         },

@@ -1,14 +1,10 @@
 //! `POST /auth/otp/verify`: count the try, compare, exchange.
 
 use shared::{
-    metrics::Metric,
-    otp,
-    problem::{Code as ProblemCode, Problem},
-    secret::{self, Token, base64url},
-    table::{
-        limit,
-        otp::{self as table, Try, Verified},
-    },
+    crypto::secret::{self, Token, base64url},
+    http::problem::{Code as ProblemCode, Problem},
+    otp::{self, self as table, Try, Verified, limits},
+    runtime::metrics::Metric,
 };
 
 use crate::{App, handlers::VerifyBody, request::locked};
@@ -34,7 +30,7 @@ pub(crate) async fn verify(app: &App, body: &VerifyBody) -> Result<Token, Proble
     let verified = Verified { identifier, purpose: body.purpose, expires_at };
     let (exchanged, released) = tokio::join!(
         table::exchange(&app.store, &challenge, &token, &verified),
-        limit::release_source(&app.store, &challenge),
+        limits::release_source(&app.store, &challenge),
     );
     if let Err(problem) = released {
         tracing::warn!(cause = problem.cause_chain(), "a source did not get its place back");

@@ -6,14 +6,15 @@ use axum::{
 };
 use http::header;
 use shared::{
-    clock::whole_second,
-    etag::{ETag, IfMatch},
-    http::Json,
-    problem::{Code, Problem},
-    profile::Edits,
-    table::profile::{self, Profile, Saved},
-    token::Claims,
-    view::ProfileView,
+    http::{
+        Json,
+        etag::{ETag, IfMatch},
+        problem::{Code, Problem},
+    },
+    profile::{self, Edits, Profile, Saved},
+    runtime::clock::whole_second,
+    session::access_token::Claims,
+    user::view::ProfileView,
 };
 
 use crate::App;

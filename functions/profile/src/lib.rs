@@ -8,12 +8,14 @@ use std::sync::Arc;
 
 use axum::{Router, extract::FromRef, routing::get};
 use shared::{
-    clock::Clock,
-    config::Config,
-    gate::Gate,
+    dynamodb::Store,
     http,
-    lambda::{Environment, StartError},
-    table::Store,
+    runtime::{
+        clock::Clock,
+        config::Config,
+        lambda::{Environment, StartError},
+    },
+    session::authentication::Gate,
 };
 
 /// What the handlers share.

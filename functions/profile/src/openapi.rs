@@ -2,7 +2,7 @@
 
 use http::{Method, StatusCode};
 use jiff::civil::Date;
-use shared::{openapi::OperationDoc, problem::Code, profile::Edits, view::ProfileView};
+use shared::{http::problem::Code, openapi::OperationDoc, profile::Edits, user::view::ProfileView};
 use utoipa::ToSchema;
 
 const PATH: &str = "/users/profile";

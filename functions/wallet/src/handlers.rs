@@ -8,22 +8,22 @@ use http::StatusCode;
 use jiff::Timestamp;
 use serde::Serialize;
 use shared::{
-    canonical::Canonical,
-    cursor::{self, PageRequest, QueryBinding},
-    fields::{Body, Fields, List},
-    gate::Service,
-    http::{Json, ListQuery, RequiredIdempotencyKey},
-    id::{EntryId, UserId},
-    ledger::{self, Movement},
-    problem::Problem,
-    table::{
-        posting::{self, Place, Posting},
-        usage,
-        wallet::{self, Asset, Balance},
+    crypto::canonical::Canonical,
+    http::{
+        Json, ListQuery, RequiredIdempotencyKey,
+        cursor::{self, PageRequest, QueryBinding},
+        fields::{Body, Fields, List},
+        problem::Problem,
     },
-    token::Claims,
-    value::Invalid,
-    view::{EntryView, Money, Points},
+    session::{access_token::Claims, authentication::Service},
+    usage,
+    user::view::{EntryView, Money, Points},
+    value::{EntryId, Invalid, UserId},
+    wallet::{
+        self, Asset, Balance,
+        ledger::{self, Movement},
+        posting::{self, Place, Posting},
+    },
 };
 
 use crate::App;

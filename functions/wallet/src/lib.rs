@@ -12,13 +12,15 @@ use axum::{
     routing::{get, post},
 };
 use shared::{
-    clock::Clock,
-    config::Config,
-    gate::Gate,
+    crypto::keyring::{MacKeys, MacUse},
+    dynamodb::Store,
     http,
-    keyring::{MacKeys, MacUse},
-    lambda::{Environment, StartError},
-    table::Store,
+    runtime::{
+        clock::Clock,
+        config::Config,
+        lambda::{Environment, StartError},
+    },
+    session::authentication::Gate,
 };
 
 /// What the handlers share.

@@ -2,10 +2,10 @@
 
 use http::{Method, StatusCode};
 use shared::{
-    id::UserId,
+    http::problem::Code,
     openapi::{OperationDoc, entry::Entry},
-    problem::Code,
-    table::wallet::Direction,
+    value::UserId,
+    wallet::Direction,
 };
 use utoipa::ToSchema;
 

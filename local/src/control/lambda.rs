@@ -15,7 +15,7 @@ use axum::{
 use lambda_runtime::Diagnostic;
 use serde::de::IgnoredAny;
 use serde_json::{Value, json};
-use shared::{clock::whole_second, operation::Function};
+use shared::{http::operation::Function, runtime::clock::whole_second};
 
 use super::{Control, Control_, only};
 use crate::{

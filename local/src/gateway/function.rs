@@ -6,8 +6,8 @@ use axum::Router;
 use jiff::Timestamp;
 use lambda_http::{Context, LambdaEvent, request::LambdaRequest};
 use shared::{
-    lambda::{self, Environment},
-    operation::Function,
+    http::operation::Function,
+    runtime::lambda::{self, Environment},
 };
 
 use crate::{aws::REGION, random, stack::StartError};

@@ -5,8 +5,8 @@ use std::{sync::Arc, time::Duration};
 use lambda_runtime::Diagnostic;
 use serde_json::Value;
 use shared::{
-    lambda,
-    operation::{ALL, Function, Operation},
+    http::operation::{ALL, Function, Operation},
+    runtime::lambda,
 };
 use tokio::{sync::Semaphore, time::timeout};
 

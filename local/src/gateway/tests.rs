@@ -5,7 +5,7 @@ use axum::{Router, body::Bytes as Body_, http::HeaderMap, routing::get};
 use http_body_util::BodyExt;
 use lambda_http::request::RequestContext;
 use serde_json::Value;
-use shared::config::Config;
+use shared::runtime::config::Config;
 
 use super::{
     iam::tests::{BODY, signed_for},

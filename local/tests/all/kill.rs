@@ -164,7 +164,7 @@ async fn a_kill_amid_registrations_loses_no_acknowledged_user_and_leaves_no_half
         .credentials_provider(aws_credential_types::Credentials::new(
             "local", "local", None, None, "t",
         ))
-        .http_client(shared::aws::http_client())
+        .http_client(shared::runtime::aws::http_client())
         .endpoint_url(&process.dynamodb)
         .build();
     let users = census(&aws_sdk_dynamodb::Client::from_conf(config)).await;

@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 use utoipa::ToSchema;
 
-use crate::{id::EntryId, table::wallet::Direction};
+use crate::{value::EntryId, wallet::Direction};
 
 /// A ledger entry, of money or of points.
 #[derive(Debug, ToSchema)]

@@ -5,8 +5,7 @@ use std::collections::BTreeSet;
 use http::StatusCode;
 use serde_json::{Value, json};
 
-use super::TOKEN_CODES;
-use crate::problem::Code;
+use crate::{http::problem::Code, openapi::TOKEN_CODES};
 
 /// The failures that many operations share, by their name among the components.
 const SHARED: &[(&str, u16, &[Code])] = &[
@@ -198,7 +197,7 @@ fn field_error() -> Value {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::problem::{FieldError, Problem};
+    use crate::http::problem::{FieldError, Problem};
 
     #[tokio::test]
     async fn the_schema_has_the_members_that_a_problem_is_rendered_with() {

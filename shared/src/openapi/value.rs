@@ -11,7 +11,7 @@ use utoipa::{
     },
 };
 
-use crate::{email::Email, id, phone::PhoneNumber, username::Username};
+use crate::value::{Email, PhoneNumber, Username, id};
 
 macro_rules! texts {
     ($($type:path as $name:literal, $format:literal, $example:literal, $description:literal;)+) => {$(

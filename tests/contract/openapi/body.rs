@@ -3,10 +3,9 @@
 use local::settings::Settings;
 use serde_json::{Map, Value, json};
 use shared::{
-    config::Config,
-    fields::Context,
+    http::{fields::Context, problem::FieldError},
     openapi::{BodyDoc, OperationDoc},
-    problem::FieldError,
+    runtime::config::Config,
 };
 use tests::openapi::{component, operations, validate};
 

@@ -1,8 +1,8 @@
 //! How every documented query is read.
 
 use shared::{
+    http::problem::{Code, Problem},
     openapi::{OperationDoc, QueryDoc},
-    problem::{Code, Problem},
 };
 use tests::openapi::operations;
 

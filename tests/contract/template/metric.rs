@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use serde_yaml_ng::Value;
-use shared::{metrics::Metric, purpose::Purpose};
+use shared::{runtime::metrics::Metric, value::Purpose};
 
 use super::{list, reference, resources, tagged, template, text};
 use crate::project::{read, section, table_rows};

@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, sync::Arc};
 use aws_credential_types::Credentials;
 use aws_sdk_dynamodb::config::{BehaviorVersion, Region};
 use local::{Options, Stack, settings::Settings};
-use shared::config::Config;
+use shared::runtime::config::Config;
 
 /// Where the tables are of a stack that is not the test's own.
 const DYNAMODB_URL: &str = "AWS_ENDPOINT_URL_DYNAMODB";
@@ -103,7 +103,7 @@ impl App {
             .region(Region::new("us-east-1"))
             .credentials_provider(Credentials::new("local", "local", None, None, "tests"))
             .endpoint_url(url(DYNAMODB_URL).unwrap())
-            .http_client(shared::aws::http_client());
+            .http_client(shared::runtime::aws::http_client());
         aws_sdk_dynamodb::Client::from_conf(config.build())
     }
 

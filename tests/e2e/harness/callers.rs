@@ -1,7 +1,7 @@
 //! Operations as the table and the OpenAPI document have them, and people who may call them.
 
 use serde_json::{Map, Value};
-use shared::operation::{Caller, Operation};
+use shared::http::operation::{Caller, Operation};
 use tests::{openapi::operations, path_of};
 
 use super::{App, Request, User, random_source, random_username};

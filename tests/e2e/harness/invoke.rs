@@ -2,7 +2,7 @@
 
 use http::{HeaderMap, HeaderName};
 use serde_json::Value;
-use shared::operation::Function;
+use shared::http::operation::Function;
 
 use super::{Answer, App};
 

@@ -4,17 +4,17 @@ use aws_sdk_dynamodb::types::AttributeValue;
 use http::HeaderMap;
 use serde_json::{Value, json};
 use shared::{
-    documents::Documents,
-    etag::{ETag, IfMatch},
-    id::UserId,
-    problem::Problem,
-    table::{
-        Store,
-        kyc::{
-            self, Submission,
-            review::{self, Decision},
-        },
+    dynamodb::Store,
+    http::{
+        etag::{ETag, IfMatch},
+        problem::Problem,
     },
+    kyc::{
+        self, Submission,
+        bucket::Documents,
+        review::{self, Decision},
+    },
+    value::UserId,
 };
 
 use super::{Answer, App, Request, User};

@@ -1,7 +1,7 @@
 //! Numbers, addresses, and people who use them.
 
 use serde_json::{Value, json};
-use shared::secret::random;
+use shared::crypto::secret::random;
 
 use super::{Answer, App, PASSWORD};
 

@@ -8,8 +8,8 @@ use std::collections::VecDeque;
 
 use jiff::{SignedDuration, Timestamp};
 use shared::{
-    refresh::{ABSOLUTE, IDLE, SessionState, Verdict, judge},
-    secret::Digest,
+    crypto::secret::Digest,
+    session::rotation::{ABSOLUTE, IDLE, SessionState, Verdict, judge},
 };
 
 /// The most requests, and the most answers, that are on their way at once.

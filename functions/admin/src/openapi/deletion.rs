@@ -3,9 +3,9 @@
 use http::{Method, StatusCode};
 use shared::{
     deletion::{Deleted, Forfeit},
-    id::UserId,
+    http::problem::Code,
     openapi::OperationDoc,
-    problem::Code,
+    value::UserId,
 };
 use utoipa::ToSchema;
 

@@ -1,7 +1,7 @@
 //! The review of identities.
 
 use http::{Method, StatusCode};
-use shared::{openapi::OperationDoc, problem::Code};
+use shared::{http::problem::Code, openapi::OperationDoc};
 use utoipa::ToSchema;
 
 use super::{Done, about_user};

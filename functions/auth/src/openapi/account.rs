@@ -3,8 +3,8 @@
 use http::{Method, StatusCode};
 use shared::{
     deletion::{Deleted, Forfeit},
+    http::problem::Code,
     openapi::OperationDoc,
-    problem::Code,
 };
 use utoipa::ToSchema;
 

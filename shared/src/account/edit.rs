@@ -1,0 +1,89 @@
+//! What staff change of an account.
+
+use aws_sdk_dynamodb::types::AttributeValue;
+
+use crate::{
+    account::{Account, key, username_claim},
+    dynamodb::{Change, Item, Transaction, n, s},
+};
+
+/// Makes an account what `after` says: its username, status, staff right, verified flags and
+/// epoch, and, where that is said, whether its profile is complete. Only while all but the last,
+/// its identifiers and its number of sign-ins are what `before` says: so the sessions that were
+/// listed beside it are all that there are. Claims and sessions are the caller's to change.
+pub fn edit<L>(
+    transaction: &mut Transaction<L>,
+    label: L,
+    before: &Account,
+    after: &Account,
+    is_profile_complete: Option<bool>,
+) {
+    let set_complete =
+        if is_profile_complete.is_some() { ", is_profile_complete = :complete" } else { "" };
+    let update = format!(
+        "SET username = :new_username, username_key = :username_key, #status = :new_status, \
+         is_staff = :new_staff, email_verified = :new_email_verified, \
+         phone_verified = :new_phone_verified, epoch = :new_epoch{set_complete}"
+    );
+    let mut condition = "epoch = :epoch AND sign_ins = :sign_ins AND username = :username \
+                         AND #status = :status AND is_staff = :staff \
+                         AND email_verified = :email_verified \
+                         AND phone_verified = :phone_verified"
+        .to_owned();
+    let identifiers = [
+        ("email", before.email.as_ref().map(|email| email.as_str())),
+        ("phone_number", before.phone_number.as_ref().map(|phone| phone.as_str())),
+    ];
+    for (name, value) in identifiers {
+        condition.push_str(&match value {
+            Some(_) => format!(" AND {name} = :{name}"),
+            None => format!(" AND attribute_not_exists({name})"),
+        });
+    }
+    let flag = AttributeValue::Bool;
+    // `status` is a reserved word.
+    let mut change = Change::new(key(before.user_id), update)
+        .only_if(condition)
+        .name("#status", "status")
+        .with(":username", s(before.username.as_str()))
+        .with(":new_username", s(after.username.as_str()))
+        .with(":username_key", s(after.username.key()))
+        .with(":status", s(before.status.as_str()))
+        .with(":new_status", s(after.status.as_str()))
+        .with(":staff", flag(before.is_staff))
+        .with(":new_staff", flag(after.is_staff))
+        .with(":email_verified", flag(before.email_verified))
+        .with(":new_email_verified", flag(after.email_verified))
+        .with(":phone_verified", flag(before.phone_verified))
+        .with(":new_phone_verified", flag(after.phone_verified))
+        .with(":epoch", n(before.epoch))
+        .with(":new_epoch", n(after.epoch))
+        .with(":sign_ins", n(before.sign_ins));
+    for (name, value) in identifiers {
+        if let Some(value) = value {
+            change = change.with(&format!(":{name}"), s(value));
+        }
+    }
+    if let Some(is_complete) = is_profile_complete {
+        change = change.with(":complete", flag(is_complete));
+    }
+    transaction.change(label, change);
+}
+
+/// Raises the epoch of an account, if nobody has signed in and nothing has ended its sessions
+/// since it was read: a sign-in that is under way loses.
+pub fn set_epoch<L>(transaction: &mut Transaction<L>, label: L, before: &Account) {
+    let change = Change::new(key(before.user_id), "SET epoch = :next")
+        .only_if("epoch = :epoch AND sign_ins = :sign_ins")
+        .with(":epoch", n(before.epoch))
+        .with(":next", n(before.epoch + 1))
+        .with(":sign_ins", n(before.sign_ins));
+    transaction.change(label, change);
+}
+
+/// Frees a username that is the account's.
+pub fn release_username<L>(transaction: &mut Transaction<L>, label: L, account: &Account) {
+    let values = Item::from([(":user".to_owned(), s(account.user_id.to_string()))]);
+    let key = username_claim(&account.username);
+    transaction.delete(label, key, Some("user_id = :user"), values);
+}

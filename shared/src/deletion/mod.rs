@@ -1,0 +1,6 @@
+//! The end of an account: one transaction, then a cleanup that can be repeated.
+
+mod delete;
+pub mod work;
+
+pub use delete::*;

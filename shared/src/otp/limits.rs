@@ -1,0 +1,284 @@
+//! The `otp` table: what one source address and the whole deployment may send.
+
+use std::collections::BTreeSet;
+
+use aws_sdk_dynamodb::types::AttributeValue;
+use jiff::{Timestamp, tz::TimeZone};
+
+use crate::{
+    dynamodb::{Change, Item, Key, Outcome, Store, Table, Transaction, n, s},
+    http::problem::Problem,
+    otp::{Challenge, HOUR_SECONDS},
+    runtime::config::OtpConfig,
+};
+
+const KEEP_SECONDS: i64 = 2 * HOUR_SECONDS;
+
+fn source_key(challenge: &Challenge) -> Key<()> {
+    Key::new(Table::Otp, &[("pk", &format!("SOURCE#{}", challenge.source.text()))])
+}
+
+/// What stands for a send in its source's set: when it was, and which.
+fn entry(challenge: &Challenge) -> String {
+    format!("{}:{}", challenge.sent_at.as_second(), challenge.id)
+}
+
+fn sent_at(entry: &str) -> i64 {
+    entry.split(':').next().and_then(|seconds| seconds.parse().ok()).unwrap_or(0)
+}
+
+/// Counts a send against its source address, if fewer than the limit are open.
+pub fn count_source<L>(
+    transaction: &mut Transaction<L>,
+    label: L,
+    challenge: &Challenge,
+    config: &OtpConfig,
+) {
+    let update = "ADD sends :entry SET expires_at = :ttl, item_type = :type, schema_version = :one";
+    let change = Change::new(source_key(challenge), update)
+        .only_if("attribute_not_exists(sends) OR size(sends) < :max")
+        .with(":entry", AttributeValue::Ss(vec![entry(challenge)]))
+        .with(":max", n(config.source_max_per_hour))
+        .with(":ttl", n(challenge.sent_at.as_second() + KEEP_SECONDS))
+        .with(":type", s("otp_source"))
+        .with(":one", n(1));
+    transaction.change(label, change);
+}
+
+/// The sends in an item that refused one.
+#[derive(Debug, Clone)]
+pub struct SourceSends(Vec<String>);
+
+impl SourceSends {
+    /// Reads them.
+    pub fn of(item: Option<&Item>) -> Self {
+        let sends = item.and_then(|item| item.get("sends")?.as_ss().ok()).cloned();
+        Self(sends.unwrap_or_default())
+    }
+
+    /// Seconds until one of them is an hour old; `None` when one already is, so that there is
+    /// room once they are cleared away.
+    pub fn full_for(&self, config: &OtpConfig, now: Timestamp) -> Option<i64> {
+        let hour_ago = now.as_second() - HOUR_SECONDS;
+        let open: Vec<i64> =
+            self.0.iter().map(|entry| sent_at(entry)).filter(|at| *at > hour_ago).collect();
+        let oldest = open.iter().min()?;
+        (open.len() >= config.source_max_per_hour as usize).then_some(oldest - hour_ago)
+    }
+}
+
+/// The same as [`count_source`] where `full` holds sends older than an hour: they are cleared
+/// away in the same write, if nobody else did so before.
+pub fn count_source_cleared<L>(
+    transaction: &mut Transaction<L>,
+    label: L,
+    challenge: &Challenge,
+    full: &SourceSends,
+) {
+    let hour_ago = challenge.sent_at.as_second() - HOUR_SECONDS;
+    let mut left: BTreeSet<String> =
+        full.0.iter().filter(|entry| sent_at(entry) > hour_ago).cloned().collect();
+    left.insert(entry(challenge));
+    let change = Change::new(source_key(challenge), "SET sends = :left, expires_at = :ttl")
+        .only_if("sends = :full")
+        .with(":left", AttributeValue::Ss(left.into_iter().collect()))
+        .with(":full", AttributeValue::Ss(full.0.clone()))
+        .with(":ttl", n(challenge.sent_at.as_second() + KEEP_SECONDS));
+    transaction.change(label, change);
+}
+
+/// Gives a source its place back: the send was verified, or never made.
+pub async fn release_source(store: &Store, challenge: &Challenge) -> Result<(), Problem> {
+    let change = Change::new(source_key(challenge), "DELETE sends :entry")
+        .only_if("attribute_exists(sends)")
+        .with(":entry", AttributeValue::Ss(vec![entry(challenge)]));
+    store.update(change).await.map(drop)
+}
+
+/// One SMS in the deployment's ceiling.
+#[derive(Debug, Clone)]
+pub struct SmsPlace {
+    /// When it is sent.
+    pub at: Timestamp,
+    /// Whether it counts against the share of sign-ups, too.
+    pub is_sign_up: bool,
+    /// Whether it is sent at all. One that is not adds nothing, and is refused when others are.
+    pub is_sent: bool,
+    /// Fresh: a repeated write is recognised by it.
+    pub nonce: String,
+}
+
+impl SmsPlace {
+    fn key(&self) -> Key<()> {
+        let day = self.at.to_zoned(TimeZone::UTC).date();
+        Key::new(Table::Otp, &[("pk", &format!("CEILING#{day}"))])
+    }
+
+    fn hour(&self) -> i64 {
+        self.at.as_second().rem_euclid(24 * HOUR_SECONDS) / HOUR_SECONDS
+    }
+
+    /// The counters it stands in, each with its limit.
+    fn counters(&self, config: &OtpConfig) -> Vec<(String, u32)> {
+        let hour = format!("hour_{:02}", self.hour());
+        let share = |max: u32| {
+            let share = u64::from(max) * u64::from(config.sms_sign_up_percent) / 100;
+            u32::try_from(share).unwrap_or(max)
+        };
+        let mut counters = vec![
+            (hour.clone(), config.sms_max_per_hour),
+            ("utc_day".to_owned(), config.sms_max_per_day),
+        ];
+        if self.is_sign_up {
+            counters.push((format!("{hour}_sign_up"), share(config.sms_max_per_hour)));
+            counters.push(("utc_day_sign_up".to_owned(), share(config.sms_max_per_day)));
+        }
+        counters
+    }
+
+    /// Seconds until the counter begins anew.
+    fn wait_seconds(&self, counter: &str) -> i64 {
+        let period = if counter.starts_with("utc_day") { 24 * HOUR_SECONDS } else { HOUR_SECONDS };
+        period - self.at.as_second().rem_euclid(period)
+    }
+}
+
+/// Takes a place in the ceiling: one conditional update of the day's item, exact however many
+/// come at once. Answers how much of the day's ceiling is used then, percent; `Err` holds the
+/// seconds until there may be room.
+///
+/// A write whose answer was lost and that others followed may count twice: the ceiling is then
+/// reached one SMS early, never late.
+pub async fn take_sms_place(
+    store: &Store,
+    place: &SmsPlace,
+    config: &OtpConfig,
+) -> Result<Result<u64, i64>, Problem> {
+    let counters = place.counters(config);
+    if let Some((closed, _)) = counters.iter().find(|(_, max)| *max == 0) {
+        return Ok(Err(place.wait_seconds(closed)));
+    }
+    let adds: Vec<_> = counters.iter().map(|(name, _)| format!("{name} :count")).collect();
+    let update = format!(
+        "ADD {} SET nonce = :nonce, expires_at = :ttl, item_type = :type, schema_version = :one",
+        adds.join(", ")
+    );
+    let mut conditions = vec!["(attribute_not_exists(nonce) OR nonce <> :nonce)".to_owned()];
+    let below = |(name, _): &(String, u32)| {
+        format!("(attribute_not_exists({name}) OR {name} < :max_{name})")
+    };
+    conditions.extend(counters.iter().map(below));
+    let mut change = Change::new(place.key(), update)
+        .only_if(conditions.join(" AND "))
+        .with(":count", n(i64::from(place.is_sent)))
+        .with(":nonce", s(&*place.nonce))
+        .with(":ttl", n(place.at.as_second() + 48 * HOUR_SECONDS))
+        .with(":type", s("sms_ceiling"))
+        .with(":one", n(1));
+    for (name, max) in &counters {
+        change = change.with(&format!(":max_{name}"), n(*max));
+    }
+    match store.update(change).await? {
+        Outcome::Done(item) => Ok(Ok(used_of_day(&item, config))),
+        Outcome::Refused(item) => {
+            let item = item.unwrap_or_default();
+            Ok(refusal(place, &counters, &item).map(|()| used_of_day(&item, config)))
+        }
+    }
+}
+
+fn counted(item: &Item, name: &str) -> u32 {
+    let count = || item.get(name)?.as_n().ok()?.parse().ok();
+    count().unwrap_or(0)
+}
+
+fn used_of_day(item: &Item, config: &OtpConfig) -> u64 {
+    u64::from(counted(item, "utc_day")) * 100 / u64::from(config.sms_max_per_day.max(1))
+}
+
+fn refusal(place: &SmsPlace, counters: &[(String, u32)], item: &Item) -> Result<(), i64> {
+    if item.get("nonce") == Some(&s(&*place.nonce)) {
+        return Ok(());
+    }
+    let full = counters.iter().filter(|(name, max)| counted(item, name) >= *max);
+    Err(full.map(|(name, _)| place.wait_seconds(name)).max().unwrap_or(1))
+}
+
+/// Gives a place back that was taken for an SMS which SNS refused. Sent once: a repeated return
+/// would open the ceiling, a lost one only reaches it one SMS early.
+pub async fn return_sms_place(
+    store: &Store,
+    place: &SmsPlace,
+    config: &OtpConfig,
+) -> Result<(), Problem> {
+    if !place.is_sent {
+        return Ok(());
+    }
+    let counters = place.counters(config);
+    let adds: Vec<_> = counters.iter().map(|(name, _)| format!("{name} :back")).collect();
+    let taken: Vec<_> = counters.iter().map(|(name, _)| format!("{name} > :zero")).collect();
+    let change = Change::new(place.key(), format!("ADD {}", adds.join(", ")))
+        .only_if(taken.join(" AND "))
+        .with(":back", n(-1))
+        .with(":zero", n(0));
+    store.update_once(change).await.map(drop)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::runtime::config::Config;
+
+    fn at(text: &str) -> Timestamp {
+        text.parse().unwrap()
+    }
+
+    fn config() -> OtpConfig {
+        Config::of_defaults().otp
+    }
+
+    fn place(is_sign_up: bool) -> SmsPlace {
+        let at = at("2026-11-23T13:59:58Z");
+        SmsPlace { at, is_sign_up, is_sent: true, nonce: "mine".into() }
+    }
+
+    #[test]
+    fn sign_ups_stand_in_their_share_as_well() {
+        let named = |place: SmsPlace| place.counters(&config());
+        let all = [("hour_13".to_owned(), 500), ("utc_day".to_owned(), 3_000)];
+        assert_eq!(named(place(false)), all);
+        let share = [("hour_13_sign_up".to_owned(), 350), ("utc_day_sign_up".to_owned(), 2_100)];
+        assert_eq!(named(place(true)), [all, share].concat());
+    }
+
+    #[test]
+    fn a_full_counter_says_when_it_begins_anew() {
+        let place = place(true);
+        let counters = place.counters(&config());
+        let refused = |name: &str, count: i64| {
+            refusal(&place, &counters, &Item::from([(name.to_owned(), n(count))]))
+        };
+        assert_eq!(refused("hour_13", 500), Err(2));
+        assert_eq!(refused("hour_13_sign_up", 350), Err(2));
+        assert_eq!(refused("utc_day", 3_000), Err(10 * HOUR_SECONDS + 2));
+    }
+
+    #[test]
+    fn a_repeated_write_is_recognised_by_its_nonce() {
+        let item = Item::from([("utc_day".to_owned(), n(3_000)), ("nonce".to_owned(), s("mine"))]);
+        assert_eq!(refusal(&place(false), &place(false).counters(&config()), &item), Ok(()));
+    }
+
+    #[test]
+    fn only_sends_of_the_last_hour_fill_a_source() {
+        let now = at("2026-11-23T13:00:00Z");
+        let entry = |age: i64| format!("{}:id{age}", now.as_second() - age);
+        let config = OtpConfig { source_max_per_hour: 2, ..config() };
+        let full = |ages: &[i64]| {
+            SourceSends(ages.iter().map(|age| entry(*age)).collect()).full_for(&config, now)
+        };
+        assert_eq!(full(&[10, 600]), Some(3_000));
+        assert_eq!(full(&[10, 3_600]), None);
+        assert_eq!(full(&[]), None);
+    }
+}

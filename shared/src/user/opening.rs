@@ -1,0 +1,93 @@
+//! What every new account is made of, whoever makes it: account, claims, profile, and a wallet
+//! with the points that it begins with.
+
+use jiff::{Timestamp, civil::Date};
+
+use crate::{
+    account::{self, Account},
+    crypto::secret,
+    dynamodb::Transaction,
+    http::problem::Problem,
+    profile::{self, Profile},
+    runtime::clock::whole_second,
+    usage,
+    value::{Identifier, Points},
+    wallet::{self, Balance, Entry},
+};
+
+const SIGN_UP_POINTS: i64 = 50;
+const INVITEE_POINTS: i64 = 50;
+
+/// The caller's labels of the writes that may be refused, and of the others.
+#[derive(Debug, Clone, Copy)]
+pub struct Labels<L> {
+    /// The claim of the username.
+    pub username: L,
+    /// The claim of the verified identifier.
+    pub identifier: L,
+    /// The claim of the referral code.
+    pub referral_code: L,
+    /// All else: refused only where the account's id is taken.
+    pub other: L,
+}
+
+/// A profile and a wallet as they are opened.
+#[derive(Debug, Clone)]
+pub struct Opened {
+    /// The profile.
+    pub profile: Profile,
+    /// The wallet.
+    pub balance: Balance,
+}
+
+/// Adds a new account with `identifier`, its verified one, and all that belongs to it. One that
+/// was invited begins with more points. They count on `day`, that of `now` in the deployment.
+pub fn open<L: Copy>(
+    transaction: &mut Transaction<L>,
+    labels: Labels<L>,
+    account: &Account,
+    identifier: &Identifier,
+    is_invited: bool,
+    now: Timestamp,
+    day: Date,
+) -> Result<Opened, Problem> {
+    let (id, other) = (account.user_id, labels.other);
+    account::create(transaction, other, account)?;
+    let claims = [
+        (labels.username, account::username_claim(&account.username)),
+        (labels.identifier, account::identifier_claim(identifier)),
+        (labels.referral_code, account::referral_claim(&account.referral_code)),
+    ];
+    for (label, claim) in claims {
+        account::claim_for(transaction, label, claim, id)?;
+    }
+    let profile = Profile::empty(id, whole_second(now));
+    profile::create(transaction, other, &profile)?;
+    let mut balance = Balance::empty(id, now);
+    let mut entries = vec![credit(&mut balance, SIGN_UP_POINTS, "sign_up", "Welcome", now)?];
+    if is_invited {
+        let reason = "Invited by a friend";
+        entries.push(credit(&mut balance, INVITEE_POINTS, "referral", reason, now)?);
+    }
+    wallet::open(transaction, other, &balance, &entries)?;
+    usage::count_points(transaction, other, id, points(balance.points_credited)?, false, day);
+    Ok(Opened { profile, balance })
+}
+
+/// Credits points of the service's own accord.
+pub fn credit(
+    balance: &mut Balance,
+    amount: i64,
+    reference: &str,
+    reason: &str,
+    now: Timestamp,
+) -> Result<Entry, Problem> {
+    let entry_id = balance.next_entry_id(now, secret::random());
+    let entry = balance.credit_points(entry_id, points(amount)?, reference, reason, now);
+    entry.ok_or_else(|| Problem::internal("a wallet holds all the points that it can"))
+}
+
+/// So many points.
+pub fn points(points: i64) -> Result<Points, Problem> {
+    Points::new(points).ok_or_else(|| Problem::internal("points out of range"))
+}

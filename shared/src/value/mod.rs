@@ -1,0 +1,23 @@
+//! One parsed type for each kind of value. A value that exists is valid.
+
+pub mod email;
+pub mod id;
+pub mod identifier;
+mod invalid;
+pub mod money;
+pub mod phone;
+pub mod purpose;
+pub mod referral_code;
+pub mod rfc3339;
+pub mod text;
+pub mod username;
+
+pub use email::Email;
+pub use id::{AuditId, DeviceId, EntryId, SessionId, SubmissionId, UploadId, UserId};
+pub use identifier::Identifier;
+pub use invalid::Invalid;
+pub use money::{Amount, Currency, Points};
+pub use phone::{PhoneNumber, Region};
+pub use purpose::Purpose;
+pub use referral_code::ReferralCode;
+pub use username::Username;
