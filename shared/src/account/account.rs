@@ -67,8 +67,8 @@ pub struct Account {
     pub epoch: u32,
     /// How many sign-ins there were. Of two sign-ins at the same time, only one can be the next.
     pub sign_ins: u32,
-    /// The sessions that began in the last minute. A list of sessions may not contain them yet, if it
-    /// is read at the same time as the account, or not consistently.
+    /// The sessions that began in the last minute. A list of sessions may not contain them yet, if
+    /// it is read at the same time as the account, or not consistently.
     #[serde(default)]
     pub recent_sessions: Vec<SessionId>,
     /// Whether its sessions are staff sessions.

@@ -1,7 +1,8 @@
 //! Writes of an account's identifiers and password.
 //!
-//! A claim says which account an identifier belongs to. It is read before the account is written, so
-//! it may be out of date by then. Conditions on an identifier therefore check the account itself.
+//! A claim says which account an identifier belongs to. It is read before the account is written,
+//! so it may be out of date by then. Conditions on an identifier therefore check the account
+//! itself.
 
 use aws_sdk_dynamodb::types::AttributeValue;
 
@@ -105,8 +106,8 @@ pub async fn set_told(
 /// caller ends the sessions.
 ///
 /// Conditions: the account is active, it still has the presented identifier, if there is one, and
-/// since the account was read there was no sign-in and its sessions were not ended. The sessions that
-/// were listed together with the account are therefore complete.
+/// since the account was read there was no sign-in and its sessions were not ended. The sessions
+/// that were listed together with the account are therefore complete.
 pub fn set_password<L>(
     transaction: &mut Transaction<L>,
     label: L,

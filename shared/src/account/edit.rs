@@ -7,8 +7,8 @@ use crate::{
     dynamodb::{Change, Item, Transaction, n, s},
 };
 
-/// Updates the username, status, staff right, verified flags and epoch from `before` to `after`, and
-/// `is_profile_complete` if it is given. The caller changes the claims and the sessions.
+/// Updates the username, status, staff right, verified flags and epoch from `before` to `after`,
+/// and `is_profile_complete` if it is given. The caller changes the claims and the sessions.
 ///
 /// Conditions: these values (except `is_profile_complete`), the identifiers and the number of
 /// sign-ins are still those of `before`. The sessions that were listed together with `before` are

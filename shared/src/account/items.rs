@@ -1,8 +1,8 @@
 //! The items of the `users` table: accounts, and the claims that make identifiers, usernames and
 //! referral codes unique.
 //!
-//! A claim is an item whose key is the claimed name. The transaction that needs the name creates the
-//! claim, on the condition that there is none yet. Only verified identifiers have claims.
+//! A claim is an item whose key is the claimed name. The transaction that needs the name creates
+//! the claim, on the condition that there is none yet. Only verified identifiers have claims.
 
 use aws_sdk_dynamodb::types::AttributeValue;
 use jiff::Timestamp;
@@ -30,9 +30,9 @@ pub const LIST_SHARDS: u8 = 4;
 /// all.
 const MAX_RECENT_SESSIONS: usize = 40;
 
-/// The attributes that must not change between reading an account and deleting it. A sign-in changes
-/// `sign_ins`. Ending all sessions changes `epoch`. The others say which names the account owns, and
-/// whether it may be deleted.
+/// The attributes that must not change between reading an account and deleting it. A sign-in
+/// changes `sign_ins`. Ending all sessions changes `epoch`. The others say which names the account
+/// owns, and whether it may be deleted.
 const UNCHANGED_UNTIL_DELETED: [&str; 8] = [
     "epoch",
     "sign_ins",
@@ -113,7 +113,8 @@ pub fn release_claim<L>(
     transaction.delete(label, key, Some("user_id = :user"), values);
 }
 
-/// The condition that the account has the identifier `:presented`, verified. `:true` must be `true`.
+/// The condition that the account has the identifier `:presented`, verified. `:true` must be
+/// `true`.
 pub(super) fn has_verified_condition(presented: &Identifier) -> &'static str {
     match presented.kind() {
         Kind::Phone => "phone_number = :presented AND phone_verified = :true",
@@ -124,8 +125,8 @@ pub(super) fn has_verified_condition(presented: &Identifier) -> &'static str {
 /// Records a sign-in: the session that begins, and the sessions that end for it.
 ///
 /// Conditions: the account is active, the presented identifier is still its own, and since the
-/// account was read there was no other sign-in and its sessions were not ended. `upgraded` replaces a
-/// password hash with outdated parameters.
+/// account was read there was no other sign-in and its sessions were not ended. `upgraded` replaces
+/// a password hash with outdated parameters.
 pub fn sign_in<L>(
     transaction: &mut Transaction<L>,
     label: L,
@@ -162,8 +163,8 @@ pub fn sign_in<L>(
     transaction.change(label, change);
 }
 
-/// Deletes an account and releases every name that it owns, if it has not changed since it was read:
-/// no sign-in, no end of its sessions, the same names and rights.
+/// Deletes an account and releases every name that it owns, if it has not changed since it was
+/// read: no sign-in, no end of its sessions, the same names and rights.
 pub fn delete<L: Copy>(
     transaction: &mut Transaction<L>,
     label: L,
@@ -233,7 +234,8 @@ pub fn set_kyc_status<L>(
     transaction.change(label, change);
 }
 
-/// Sets whether the list of accounts shows the profile as complete. Requires that the account exists.
+/// Sets whether the list of accounts shows the profile as complete. Requires that the account
+/// exists.
 pub fn set_profile_complete<L>(
     transaction: &mut Transaction<L>,
     label: L,

@@ -86,8 +86,8 @@ pub fn row_key(user_id: UserId) -> Key<Row> {
     Key::new(Table::Users, &[("pk", &format!("USER#{user_id}"))])
 }
 
-/// A page of the wanted accounts that are older than the account `before`, newest first. Also returns
-/// the id to continue before if there may be more.
+/// A page of the wanted accounts that are older than the account `before`, newest first. Also
+/// returns the id to continue before if there may be more.
 pub async fn page(
     store: &Store,
     wanted: &Wanted,

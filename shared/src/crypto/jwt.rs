@@ -1,7 +1,7 @@
 //! Ed25519 signatures for `jsonwebtoken`, with ring.
 //!
-//! The crate's own providers also support RSA and the NIST curves. This provider supports EdDSA only,
-//! so a token cannot choose another algorithm (RFC 8725, section 3.1).
+//! The crate's own providers also support RSA and the NIST curves. This provider supports EdDSA
+//! only, so a token cannot choose another algorithm (RFC 8725, section 3.1).
 
 use std::sync::Once;
 

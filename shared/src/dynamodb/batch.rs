@@ -1,5 +1,5 @@
-//! Deleting many items at once. Only for items that no decision depends on any more: batches have no
-//! conditions.
+//! Deleting many items at once. Only for items that no decision depends on any more: batches have
+//! no conditions.
 
 use std::time::Duration;
 

@@ -1,5 +1,5 @@
-//! Lists, newest first, of rows whose sort key is a UUIDv7. The rows are under one partition key, or
-//! under several that are queried at the same time and merged.
+//! Lists, newest first, of rows whose sort key is a UUIDv7. The rows are under one partition key,
+//! or under several that are queried at the same time and merged.
 
 use std::collections::HashMap;
 

@@ -60,7 +60,8 @@ impl Change {
 /// The outcome of a conditional write.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Outcome {
-    /// The write was carried out. After an update this is the new item, after a deletion the old one.
+    /// The write was carried out. After an update this is the new item, after a deletion the old
+    /// one.
     Done(Item),
     /// The condition failed. This is the current item, if there is one.
     Refused(Option<Item>),
@@ -112,7 +113,8 @@ impl Store {
     /// One `DeleteItem`, with a condition and the values that it uses.
     ///
     /// If the response is lost, the deletion is sent again. If there is no item then, the first
-    /// attempt has deleted it. That is a success with an empty item, because the old item is unknown.
+    /// attempt has deleted it. That is a success with an empty item, because the old item is
+    /// unknown.
     pub(crate) async fn delete<T>(
         &self,
         key: Key<T>,

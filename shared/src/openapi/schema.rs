@@ -98,8 +98,8 @@ fn collect<T: ToSchema>() -> BTreeMap<String, Value> {
     schemas.map(|(name, schema)| (name, serde_json::to_value(schema).unwrap_or_default())).collect()
 }
 
-/// A query parameter for each property of an object. A query has no null: a property that may be null
-/// becomes an optional parameter.
+/// A query parameter for each property of an object. A query has no null: a property that may be
+/// null becomes an optional parameter.
 pub(super) fn query_parameters(object: &Value) -> Vec<Value> {
     let Some(properties) = object["properties"].as_object() else { return Vec::new() };
     let required = object["required"].as_array().map(Vec::as_slice).unwrap_or_default();

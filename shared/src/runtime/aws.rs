@@ -1,7 +1,7 @@
 //! The configuration of the AWS SDK, the same for every client.
 //!
-//! Endpoints, region and credentials come from the standard `AWS_*` variables, so this code does not
-//! depend on whether it talks to AWS.
+//! Endpoints, region and credentials come from the standard `AWS_*` variables, so this code does
+//! not depend on whether it talks to AWS.
 
 use aws_config::{BehaviorVersion, SdkConfig};
 use aws_smithy_http_client::{

@@ -26,8 +26,8 @@ impl Clock {
     }
 }
 
-/// `at` without its fraction of a second. Items store whole seconds, and a response with a new value
-/// must be the same before and after the value is stored.
+/// `at` without its fraction of a second. Items store whole seconds, and a response with a new
+/// value must be the same before and after the value is stored.
 pub fn whole_second(at: Timestamp) -> Timestamp {
     Timestamp::from_second(at.as_second()).unwrap_or(at)
 }

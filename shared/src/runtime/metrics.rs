@@ -1,8 +1,8 @@
 //! Metrics, as log lines in CloudWatch's embedded metric format.
 //!
 //! A line needs no call to AWS. It contains a number and at most a country or a purpose, so it
-//! identifies no person. A test checks that the alarms and the dashboard in `template.yaml` use the same
-//! metrics.
+//! identifies no person. A test checks that the alarms and the dashboard in `template.yaml` use the
+//! same metrics.
 //!
 //! The format is described in CloudWatch Logs, "Embedded metric format specification".
 
