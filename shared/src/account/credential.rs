@@ -1,33 +1,19 @@
-//! What a person signs in with: their identifiers and the password.
+//! Writes of an account's identifiers and password.
 //!
 //! A claim says which account an identifier belongs to. It is read before the account is written,
-//! and may be a moment old, so what an identifier allows is held by the account's own item.
+//! so it may be out of date by then. Conditions on an identifier therefore check the account
+//! itself.
 
 use aws_sdk_dynamodb::types::AttributeValue;
 
 use crate::{
-    account::{Account, PasswordHash, key},
+    account::{Account, PasswordHash, items::has_verified_condition, key},
     dynamodb::{Change, Item, Outcome, Store, Transaction, n, s},
     http::problem::Problem,
     value::{Identifier, UserId, identifier::Kind},
 };
 
-/// The condition that `:presented` is the account's identifier of its kind, and verified: `:true`.
-pub(super) fn is_own(presented: &Identifier) -> &'static str {
-    match presented.kind() {
-        Kind::Phone => "phone_number = :presented AND phone_verified = :true",
-        Kind::Email => "email = :presented AND email_verified = :true",
-    }
-}
-
-impl Account {
-    /// Whether the identifier is the account's own, and verified.
-    pub fn has_verified(&self, identifier: &Identifier) -> bool {
-        self.verified_of_kind(identifier.kind()).as_ref() == Some(identifier)
-    }
-}
-
-/// Lets a transaction through only while the identifier is the account's own, and verified.
+/// Requires that the account has the identifier, verified.
 pub fn must_have_verified<L>(
     transaction: &mut Transaction<L>,
     label: L,
@@ -38,19 +24,21 @@ pub fn must_have_verified<L>(
         (":presented".to_owned(), s(presented.as_str())),
         (":true".to_owned(), AttributeValue::Bool(true)),
     ]);
-    transaction.check(label, key(user_id), is_own(presented), &[], values);
+    transaction.check(label, key(user_id), has_verified_condition(presented), &[], values);
 }
 
-/// Sets the verified identifier of its kind, if the account is still active and what it has of that
-/// kind, and whether that is verified, is what was read, and no other is still to be told. A verified
-/// one that it takes the place of is noted as untold. The claims are the caller's to change.
+/// Sets the identifier of its kind, verified. The caller changes the claims.
+///
+/// Conditions: the account is active, its identifier of this kind and the verified flag are as they
+/// were read, and no replaced identifier has a pending notice. If the old identifier was verified,
+/// the update adds a pending notice for it.
 pub fn set_identifier<L>(
     transaction: &mut Transaction<L>,
     label: L,
     account: &Account,
     identifier: &Identifier,
 ) {
-    let (name, verified, before, was_verified) = match identifier.kind() {
+    let (name, verified_name, before, was_verified) = match identifier.kind() {
         Kind::Phone => {
             let before = account.phone_number.as_ref().map(|phone| phone.as_str());
             ("phone_number", "phone_verified", before, account.phone_verified)
@@ -64,11 +52,11 @@ pub fn set_identifier<L>(
         Some(_) => format!("{name} = :before"),
         None => format!("attribute_not_exists({name})"),
     };
-    let set_untold = if was_verified { ", untold = :before, tellings = :one" } else { "" };
-    let update = format!("SET {name} = :new, {verified} = :true{set_untold}");
+    let set_notice = if was_verified { ", untold = :before, tellings = :one" } else { "" };
+    let update = format!("SET {name} = :new, {verified_name} = :true{set_notice}");
     let mut change = Change::new(key(account.user_id), update)
         .only_if(format!(
-            "#status = :active AND {unchanged} AND {verified} = :verified \
+            "#status = :active AND {unchanged} AND {verified_name} = :verified \
              AND attribute_not_exists(untold)"
         ))
         .name("#status", "status")
@@ -85,35 +73,41 @@ pub fn set_identifier<L>(
     transaction.change(label, change);
 }
 
-/// How often a replaced identifier is told at most.
-const MAX_TELLINGS: u8 = 4;
+/// How often a notice to a replaced identifier is sent at most.
+const MAX_NOTICE_ATTEMPTS: u8 = 4;
 
-/// Counts one more telling of an identifier that is noted as untold: whether it may be told.
+/// Counts one more attempt to send a pending notice. Returns whether the notice may be sent.
 pub async fn take_telling(
     store: &Store,
     user_id: UserId,
-    untold: &Identifier,
+    identifier: &Identifier,
 ) -> Result<bool, Problem> {
     let change = Change::new(key(user_id), "SET tellings = tellings + :one")
         .only_if("untold = :untold AND tellings < :max")
-        .with(":untold", s(untold.as_str()))
+        .with(":untold", s(identifier.as_str()))
         .with(":one", n(1))
-        .with(":max", n(MAX_TELLINGS));
+        .with(":max", n(MAX_NOTICE_ATTEMPTS));
     Ok(matches!(store.update(change).await?, Outcome::Done(_)))
 }
 
-/// Forgets that an identifier is untold.
-pub async fn set_told(store: &Store, user_id: UserId, told: &Identifier) -> Result<(), Problem> {
+/// Removes the pending notice of an identifier.
+pub async fn set_told(
+    store: &Store,
+    user_id: UserId,
+    identifier: &Identifier,
+) -> Result<(), Problem> {
     let change = Change::new(key(user_id), "REMOVE untold, tellings")
         .only_if("untold = :untold")
-        .with(":untold", s(told.as_str()));
+        .with(":untold", s(identifier.as_str()));
     store.update(change).await.map(drop)
 }
 
-/// Sets a password, if the account is still active, nobody has signed in and nothing has ended its
-/// sessions since it was read, and the identifier that was presented for it, if one was, is still
-/// its own. Raises the epoch: a sign-in that is under way loses. The sessions that were listed
-/// beside the account are all that there are; they are the caller's to end.
+/// Sets a password and raises the epoch, so that a sign-in that runs at the same time fails. The
+/// caller ends the sessions.
+///
+/// Conditions: the account is active, it still has the presented identifier, if there is one, and
+/// since the account was read there was no sign-in and its sessions were not ended. The sessions
+/// that were listed together with the account are therefore complete.
 pub fn set_password<L>(
     transaction: &mut Transaction<L>,
     label: L,
@@ -124,7 +118,7 @@ pub fn set_password<L>(
     let mut condition = "#status = :active AND epoch = :epoch AND sign_ins = :sign_ins".to_owned();
     if let Some(presented) = presented {
         condition.push_str(" AND ");
-        condition.push_str(is_own(presented));
+        condition.push_str(has_verified_condition(presented));
     }
     let mut change = Change::new(key(account.user_id), "SET password_hash = :hash, epoch = :next")
         .only_if(condition)

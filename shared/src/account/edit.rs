@@ -1,4 +1,4 @@
-//! What staff change of an account.
+//! Changes that staff make to an account.
 
 use aws_sdk_dynamodb::types::AttributeValue;
 
@@ -7,10 +7,12 @@ use crate::{
     dynamodb::{Change, Item, Transaction, n, s},
 };
 
-/// Makes an account what `after` says: its username, status, staff right, verified flags and
-/// epoch, and, where that is said, whether its profile is complete. Only while all but the last,
-/// its identifiers and its number of sign-ins are what `before` says: so the sessions that were
-/// listed beside it are all that there are. Claims and sessions are the caller's to change.
+/// Updates the username, status, staff right, verified flags and epoch from `before` to `after`,
+/// and `is_profile_complete` if it is given. The caller changes the claims and the sessions.
+///
+/// Conditions: these values (except `is_profile_complete`), the identifiers and the number of
+/// sign-ins are still those of `before`. The sessions that were listed together with `before` are
+/// therefore complete.
 pub fn edit<L>(
     transaction: &mut Transaction<L>,
     label: L,
@@ -70,8 +72,9 @@ pub fn edit<L>(
     transaction.change(label, change);
 }
 
-/// Raises the epoch of an account, if nobody has signed in and nothing has ended its sessions
-/// since it was read: a sign-in that is under way loses.
+/// Raises the epoch of an account, so that a sign-in that runs at the same time fails.
+///
+/// Conditions: since the account was read there was no sign-in and its sessions were not ended.
 pub fn set_epoch<L>(transaction: &mut Transaction<L>, label: L, before: &Account) {
     let change = Change::new(key(before.user_id), "SET epoch = :next")
         .only_if("epoch = :epoch AND sign_ins = :sign_ins")
@@ -81,7 +84,7 @@ pub fn set_epoch<L>(transaction: &mut Transaction<L>, label: L, before: &Account
     transaction.change(label, change);
 }
 
-/// Frees a username that is the account's.
+/// Releases the claim of the account's username.
 pub fn release_username<L>(transaction: &mut Transaction<L>, label: L, account: &Account) {
     let values = Item::from([(":user".to_owned(), s(account.user_id.to_string()))]);
     let key = username_claim(&account.username);

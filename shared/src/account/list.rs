@@ -1,27 +1,26 @@
-//! The list of accounts, newest first, spread over shards.
+//! The list of accounts, newest first. Its index is spread over several partitions.
 
-use aws_sdk_dynamodb::types::AttributeValue;
 use jiff::Timestamp;
-use serde::{Deserialize, Serialize};
+use serde::Deserialize;
 
 use crate::{
     account::{AccountStatus, LIST_SHARDS},
     dynamodb::{
         Key, Span, Store, Table, from_item,
         merged_query::{Filter, Source},
-        seconds,
+        s, seconds,
     },
     http::problem::Problem,
     kyc::KycStatus,
     value::{Email, PhoneNumber, UserId, Username},
 };
 
-/// What the list shows of an account.
+/// An account as the list shows it.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
 pub struct Row {
     /// Its id.
     pub user_id: UserId,
-    /// The name as it was typed.
+    /// The username as it was typed.
     pub username: Username,
     /// The e-mail address.
     pub email: Option<Email>,
@@ -29,35 +28,35 @@ pub struct Row {
     pub phone_number: Option<PhoneNumber>,
     /// Whether it may sign in.
     pub status: AccountStatus,
-    /// Where the check of the person's identity stands.
+    /// The status of the identity check.
     pub kyc_status: KycStatus,
     /// Whether name, birth date and address are set.
     pub is_profile_complete: bool,
     /// Whether its sessions are staff sessions.
     pub is_staff: bool,
-    /// When it was made.
+    /// When it was created.
     #[serde(with = "seconds::required")]
     pub joined_at: Timestamp,
-    /// When somebody last signed in.
+    /// When the user last signed in.
     #[serde(with = "seconds::optional", default)]
     pub last_login_at: Option<Timestamp>,
 }
 
-/// Which accounts are wanted: those that meet all of it.
+/// The conditions that listed accounts meet, all of them.
 #[derive(Debug, Clone, Default)]
 pub struct Wanted {
     /// The status.
     pub status: Option<AccountStatus>,
-    /// Where the check of the identity stands.
+    /// The status of the identity check.
     pub kyc_status: Option<KycStatus>,
-    /// What the username begins with, in lower case.
+    /// The prefix of the username, in lower case.
     pub username_prefix: Option<String>,
-    /// When the account was made.
+    /// When the account was created.
     pub joined: Span,
 }
 
 impl Wanted {
-    /// Whether an account is wanted.
+    /// Whether an account meets the conditions.
     pub fn has(&self, row: &Row) -> bool {
         let Self { status, kyc_status, username_prefix, joined } = self;
         let prefix = username_prefix.as_deref().unwrap_or_default();
@@ -67,39 +66,35 @@ impl Wanted {
             && joined.holds(row.joined_at)
     }
 
-    fn filter(&self) -> Result<Filter, Problem> {
+    fn filter(&self) -> Filter {
         let mut filter = Filter::default();
         if let Some(status) = self.status {
-            filter.equals("status", word(status)?);
+            filter.equals("status", s(status.as_str()));
         }
         if let Some(status) = self.kyc_status {
-            filter.equals("kyc_status", word(status)?);
+            filter.equals("kyc_status", s(status.as_str()));
         }
         if let Some(prefix) = &self.username_prefix {
             filter.begins_with("username_key", prefix);
         }
-        Ok(filter)
+        filter
     }
 }
 
-fn word(status: impl Serialize) -> Result<AttributeValue, Problem> {
-    serde_dynamo::to_attribute_value(status).map_err(Problem::internal)
-}
-
-/// Where the row of one account is.
+/// The key of the row of one account.
 pub fn row_key(user_id: UserId) -> Key<Row> {
     Key::new(Table::Users, &[("pk", &format!("USER#{user_id}"))])
 }
 
-/// A page of the accounts that are wanted and were made before the account `before`, newest first,
-/// and the id to go on before.
+/// A page of the wanted accounts that are older than the account `before`, newest first. Also
+/// returns the id to continue before if there may be more.
 pub async fn page(
     store: &Store,
     wanted: &Wanted,
     before: Option<UserId>,
     limit: usize,
 ) -> Result<(Vec<Row>, Option<UserId>), Problem> {
-    let filter = wanted.filter()?;
+    let filter = wanted.filter();
     let shards = (0..LIST_SHARDS).map(|shard| Source {
         table: Table::Users,
         index: Some("by_joined"),

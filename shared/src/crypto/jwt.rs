@@ -1,7 +1,7 @@
-//! Ed25519 for `jsonwebtoken`, over ring.
+//! Ed25519 signatures for `jsonwebtoken`, with ring.
 //!
-//! The crate's own provider brings RSA and the NIST curves along; with this one every algorithm
-//! but EdDSA is an error by construction (RFC 8725, section 3.1).
+//! The crate's own providers also support RSA and the NIST curves. This provider supports EdDSA
+//! only, so a token cannot choose another algorithm (RFC 8725, section 3.1).
 
 use std::sync::Once;
 
@@ -20,10 +20,10 @@ static PROVIDER: CryptoProvider = CryptoProvider {
     key_utils: KeyUtils::new_unimplemented(),
 };
 
-/// Makes this the process's provider. Every way to sign or verify goes through here first.
+/// Installs the provider for the whole process. Must be called before signing or verifying.
 pub(crate) fn install() {
     static ONCE: Once = Once::new();
-    // Another provider that was there first would have been installed by the program itself.
+    // This fails only if another provider is installed, and the program installs no other.
     ONCE.call_once(|| {
         let _ = PROVIDER.install_default();
     });

@@ -1,4 +1,5 @@
-//! Deleting many items: those by which nothing is decided any more.
+//! Deleting many items at once. Only for items that no decision depends on any more: batches have
+//! no conditions.
 
 use std::time::Duration;
 
@@ -6,35 +7,30 @@ use aws_sdk_dynamodb::types::{DeleteRequest, WriteRequest};
 use futures_util::future::join_all;
 
 use crate::{
-    dynamodb::{Item, Store, Table, error, s},
+    dynamodb::{Item, Store, Table, error},
     http::problem::Problem,
 };
 
-/// What one `BatchWriteItem` takes.
+/// The limit of `BatchWriteItem`.
 const MAX_BATCH_ITEMS: usize = 25;
-/// Batches that are under way at a time.
-const MAX_BATCHES: usize = 8;
-/// How often a batch is sent, with what was left unprocessed.
-const ATTEMPTS: u32 = 6;
+/// How many batches are sent at the same time.
+const MAX_CONCURRENT_BATCHES: usize = 8;
+/// How often a batch is sent, each time with the items that were left unprocessed.
+const MAX_ATTEMPTS: u32 = 6;
 
 impl Store {
-    /// Deletes every item under a partition key, those among them that were written just before.
-    /// After a failure the same call finishes.
+    /// Deletes every item under a partition key, also items that were written just before. After a
+    /// failure the same call can be made again.
     pub(crate) async fn delete_partition(
         &self,
         table: Table,
-        (pk, of): (&str, &str),
+        (pk, value): (&str, &str),
         sk: &str,
     ) -> Result<(), Problem> {
         let keys = self
-            .client
-            .query()
-            .table_name(self.name(table))
-            .key_condition_expression("#pk = :pk")
+            .partition_query(table, (pk, value))
             .projection_expression("#pk, #sk")
-            .expression_attribute_names("#pk", pk)
             .expression_attribute_names("#sk", sk)
-            .expression_attribute_values(":pk", s(of))
             .consistent_read(true);
         let mut start = None;
         loop {
@@ -48,10 +44,10 @@ impl Store {
         }
     }
 
-    /// Deletes the items at these keys. What is not there is deleted already.
+    /// Deletes the items with these keys. Keys without an item are ignored.
     pub(crate) async fn delete_keys(&self, table: Table, keys: &[Item]) -> Result<(), Problem> {
-        for some in keys.chunks(MAX_BATCH_ITEMS * MAX_BATCHES) {
-            let batches = some.chunks(MAX_BATCH_ITEMS).map(|batch| self.delete_batch(table, batch));
+        for keys in keys.chunks(MAX_BATCH_ITEMS * MAX_CONCURRENT_BATCHES) {
+            let batches = keys.chunks(MAX_BATCH_ITEMS).map(|batch| self.delete_batch(table, batch));
             join_all(batches).await.into_iter().collect::<Result<(), _>>()?;
         }
         Ok(())
@@ -63,16 +59,17 @@ impl Store {
             let delete = delete.map_err(Problem::internal)?;
             Ok(WriteRequest::builder().delete_request(delete).build())
         });
-        let mut left = deletions.collect::<Result<Vec<_>, Problem>>()?;
-        for attempt in 0..ATTEMPTS {
+        let mut unprocessed = deletions.collect::<Result<Vec<_>, Problem>>()?;
+        for attempt in 0..MAX_ATTEMPTS {
             if attempt > 0 {
                 tokio::time::sleep(Duration::from_millis(25 << attempt)).await;
             }
-            let call = self.client.batch_write_item().request_items(self.name(table), left);
+            let call = self.client.batch_write_item().request_items(self.name(table), unprocessed);
             let output = call.send().await;
             let output = output.map_err(|error| error::problem("BatchWriteItem", error))?;
-            left = output.unprocessed_items.unwrap_or_default().into_values().flatten().collect();
-            if left.is_empty() {
+            let items = output.unprocessed_items.unwrap_or_default();
+            unprocessed = items.into_values().flatten().collect();
+            if unprocessed.is_empty() {
                 return Ok(());
             }
         }

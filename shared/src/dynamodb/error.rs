@@ -1,4 +1,4 @@
-//! What a failed call means: try again inside, 503, or a fault of ours.
+//! What a failed call means: the SDK retries it, or it becomes a 503 or an internal error.
 
 use aws_sdk_dynamodb::{
     error::{ProvideErrorMetadata, SdkError},
@@ -14,14 +14,14 @@ use aws_smithy_runtime_api::client::{
 
 use crate::http::problem::Problem;
 
-/// Lets the SDK try again, with its own pauses, what only collided with another transaction.
+/// Makes the SDK retry calls that failed only because of another transaction.
 ///
-/// The SDK leaves `TransactionCanceledException` to the caller, since most reasons are final.
-/// `ClientRequestToken` stays the same over the attempts.
+/// The SDK itself does not retry a `TransactionCanceledException`, because most of its reasons are
+/// final. Every attempt has the same `ClientRequestToken`.
 #[derive(Debug)]
-pub(crate) struct Conflicts;
+pub(crate) struct ConflictClassifier;
 
-impl ClassifyRetry for Conflicts {
+impl ClassifyRetry for ConflictClassifier {
     fn classify_retry(&self, context: &InterceptorContext) -> RetryAction {
         let Some(Err(error)) = context.output_or_error() else {
             return RetryAction::NoActionIndicated;
@@ -29,8 +29,8 @@ impl ClassifyRetry for Conflicts {
         let Some(error) = error.as_operation_error() else {
             return RetryAction::NoActionIndicated;
         };
-        let collided = match error.downcast_ref::<TransactWriteItemsError>() {
-            Some(error) => collision_only(error),
+        let is_conflict = match error.downcast_ref::<TransactWriteItemsError>() {
+            Some(error) => is_retryable_cancellation(error),
             None => {
                 let code = error
                     .downcast_ref::<UpdateItemError>()
@@ -40,7 +40,7 @@ impl ClassifyRetry for Conflicts {
                 code == Some("TransactionConflictException")
             }
         };
-        if collided { RetryAction::transient_error() } else { RetryAction::NoActionIndicated }
+        if is_conflict { RetryAction::transient_error() } else { RetryAction::NoActionIndicated }
     }
 
     fn name(&self) -> &'static str {
@@ -48,8 +48,8 @@ impl ClassifyRetry for Conflicts {
     }
 }
 
-/// Whether a transaction was cancelled by nothing but traffic.
-fn collision_only(error: &TransactWriteItemsError) -> bool {
+/// Whether conflicts and throttling are the only reasons why a transaction was cancelled.
+fn is_retryable_cancellation(error: &TransactWriteItemsError) -> bool {
     let TransactWriteItemsError::TransactionCanceledException(cancelled) = error else {
         return false;
     };
@@ -62,10 +62,10 @@ fn collision_only(error: &TransactWriteItemsError) -> bool {
     })
 }
 
-/// Whether the same call may well succeed when it is sent again: the table is busy, or nothing
-/// is known of what became of the call.
-pub(crate) fn is_passing<E: ProvideErrorMetadata>(error: &SdkError<E>) -> bool {
-    let busy = matches!(
+/// Whether the same call may succeed when it is sent again: the table is busy, or it is unknown
+/// whether the call was carried out.
+pub(crate) fn is_transient<E: ProvideErrorMetadata>(error: &SdkError<E>) -> bool {
+    let is_busy = matches!(
         error.as_service_error().and_then(ProvideErrorMetadata::code),
         Some(
             "ProvisionedThroughputExceededException"
@@ -77,28 +77,26 @@ pub(crate) fn is_passing<E: ProvideErrorMetadata>(error: &SdkError<E>) -> bool {
                 | "InternalServerError"
         )
     );
-    let unanswered = matches!(
+    let has_no_response = matches!(
         error,
         SdkError::TimeoutError(_) | SdkError::DispatchFailure(_) | SdkError::ResponseError(_)
     );
-    let failed = error.raw_response().is_some_and(|response| response.status().as_u16() >= 500);
-    busy || unanswered || failed
+    let is_server_error =
+        error.raw_response().is_some_and(|response| response.status().as_u16() >= 500);
+    is_busy || has_no_response || is_server_error
 }
 
-/// The answer to a call that failed for good, with what the operator needs to know.
+/// The problem for a failed call: 503 if the call may succeed later, else an internal error.
 pub(crate) fn problem<E>(operation: &'static str, error: SdkError<E>) -> Problem
 where
     E: ProvideErrorMetadata + std::error::Error + Send + Sync + 'static,
 {
     // The message of a service error may quote values; its code never does.
-    let told = match error.as_service_error().and_then(ProvideErrorMetadata::code) {
+    let cause = match error.as_service_error().and_then(ProvideErrorMetadata::code) {
         Some(code) => format!("{operation}: {code}"),
         None => format!("{operation}: {error}"),
     };
-    match is_passing(&error) {
-        true => Problem::unavailable(told),
-        false => Problem::internal(told),
-    }
+    if is_transient(&error) { Problem::unavailable(cause) } else { Problem::internal(cause) }
 }
 
 #[cfg(test)]
@@ -116,9 +114,10 @@ mod tests {
     }
 
     #[test]
-    fn only_traffic_is_tried_again() {
-        assert!(collision_only(&cancelled(&["None", "TransactionConflict"])));
-        assert!(!collision_only(&cancelled(&["ConditionalCheckFailed", "TransactionConflict"])));
-        assert!(!collision_only(&cancelled(&["ValidationError", "None"])));
+    fn only_conflicts_and_throttling_are_retried() {
+        assert!(is_retryable_cancellation(&cancelled(&["None", "TransactionConflict"])));
+        let refused = cancelled(&["ConditionalCheckFailed", "TransactionConflict"]);
+        assert!(!is_retryable_cancellation(&refused));
+        assert!(!is_retryable_cancellation(&cancelled(&["ValidationError", "None"])));
     }
 }

@@ -1,22 +1,22 @@
-//! What became of a message.
+//! The outcome of sending a message.
 
 use aws_smithy_runtime_api::client::result::SdkError;
 
-/// The outcome of asking a service once to deliver a message.
+/// The outcome of one request to SNS or SES to deliver a message.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Delivery {
-    /// It was taken.
+    /// The service accepted the message.
     Accepted,
-    /// It was refused, for the reason that the service's error code names.
+    /// The service refused the message, with this error code.
     Refused(String),
-    /// No answer came: it may have been taken.
+    /// There was no response: the message may have been accepted.
     Unknown,
 }
 
 impl Delivery {
-    /// What an error says of the message. An error that the service answered is a refusal, whatever
-    /// its status; an answer that could not be read is none.
-    pub(crate) fn judge<E, R>(error: &SdkError<E, R>, code: Option<&str>) -> Self {
+    /// The outcome of a failed request. A service error is a refusal, whatever its status. An
+    /// unreadable response counts as no response.
+    pub(crate) fn from_error<E, R>(error: &SdkError<E, R>, code: Option<&str>) -> Self {
         match error {
             SdkError::TimeoutError(_)
             | SdkError::DispatchFailure(_)

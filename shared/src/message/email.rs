@@ -19,7 +19,7 @@ pub struct Mail {
 }
 
 impl Mail {
-    /// A sender that asks SES once, like [`crate::message::sms::Sms`].
+    /// A sender that never retries: a repeated request could send a second e-mail.
     pub fn new(sdk: &SdkConfig, sender: &str) -> Self {
         let timeouts = TimeoutConfig::builder()
             .connect_timeout(Duration::from_secs(1))
@@ -32,7 +32,7 @@ impl Mail {
         Self { client: Client::from_conf(config), sender: sender.to_owned() }
     }
 
-    /// Asks SES to deliver a plain text.
+    /// Sends a plain text.
     pub async fn send(&self, to: &Email, subject: &str, text: &str) -> Result<Delivery, Problem> {
         let content = |data: &str| Content::builder().data(data).charset("UTF-8").build();
         let body = Body::builder().text(content(text).map_err(Problem::internal)?).build();
@@ -46,7 +46,7 @@ impl Mail {
             .content(EmailContent::builder().simple(message).build());
         Ok(match call.send().await {
             Ok(_) => Delivery::Accepted,
-            Err(error) => Delivery::judge(&error, error.code()),
+            Err(error) => Delivery::from_error(&error, error.code()),
         })
     }
 }

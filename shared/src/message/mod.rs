@@ -1,4 +1,4 @@
-//! SMS and e-mail.
+//! Sending SMS and e-mail.
 
 #[cfg(any(feature = "sms", feature = "mail"))]
 pub mod delivery;

@@ -17,7 +17,7 @@ pub struct Sms {
 }
 
 impl Sms {
-    /// A sender that asks SNS once: a repeated request could be a second SMS.
+    /// A sender that never retries: a repeated request could send a second SMS.
     pub fn new(sdk: &SdkConfig) -> Self {
         let timeouts = TimeoutConfig::builder()
             .connect_timeout(Duration::from_secs(1))
@@ -30,7 +30,7 @@ impl Sms {
         Self { client: Client::from_conf(config) }
     }
 
-    /// Asks SNS to deliver `text`, transactional, under the configured sender and price.
+    /// Sends `text` as a transactional SMS, with the configured sender id and maximum price.
     pub async fn send(
         &self,
         to: &PhoneNumber,
@@ -53,7 +53,7 @@ impl Sms {
         }
         Ok(match call.send().await {
             Ok(_) => Delivery::Accepted,
-            Err(error) => Delivery::judge(&error, error.code()),
+            Err(error) => Delivery::from_error(&error, error.code()),
         })
     }
 }

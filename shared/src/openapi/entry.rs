@@ -1,4 +1,4 @@
-//! The schema of a ledger entry, which several functions answer.
+//! The schema of a ledger entry, which several functions return.
 
 use jiff::Timestamp;
 use utoipa::ToSchema;

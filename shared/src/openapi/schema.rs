@@ -1,30 +1,30 @@
-//! The schemas that an operation refers to.
+//! The schemas of one operation.
 
 use std::collections::BTreeMap;
 
 use serde_json::{Value, json};
 use utoipa::ToSchema;
 
-/// Schemas by name, as they stand among the document's components.
+/// Schemas by name, as in the components of the document.
 #[derive(Debug, Clone, Default)]
 pub struct Schemas(BTreeMap<String, Value>);
 
 impl Schemas {
-    /// All of them.
+    /// All schemas.
     pub fn iter(&self) -> impl Iterator<Item = (&String, &Value)> {
         self.0.iter()
     }
 
-    /// Adds those of a request body; answers its name.
+    /// Adds the schemas of a request body, and returns the name of the body's schema.
     pub(super) fn request<T: ToSchema>(&mut self) -> String {
         self.0.extend(collect::<T>());
         T::name().into_owned()
     }
 
-    /// Adds those of an answer; answers its name.
+    /// Adds the schemas of a response body, and returns the name of the body's schema.
     ///
-    /// In an answer a member that has no value is null, not absent. One that may be absent says
-    /// `nullable = false` where it is declared.
+    /// Responses contain every member: one without a value is null. A member that may be absent is
+    /// declared with `nullable = false`.
     pub(super) fn answer<T: ToSchema>(&mut self) -> String {
         let mut added = collect::<T>();
         added.values_mut().for_each(require_nullable);
@@ -32,14 +32,14 @@ impl Schemas {
         T::name().into_owned()
     }
 
-    /// An example of the schema `name`, put together from those of its properties.
+    /// An example of the schema `name`, composed of the examples of its properties.
     pub(super) fn example(&self, name: &str) -> Value {
         self.0.get(name).map(|schema| self.example_of(schema)).unwrap_or_default()
     }
 
     fn example_of(&self, schema: &Value) -> Value {
-        let given = [&schema["example"], &schema["examples"][0], &schema["enum"][0]];
-        if let Some(example) = given.into_iter().find(|example| !example.is_null()) {
+        let declared = [&schema["example"], &schema["examples"][0], &schema["enum"][0]];
+        if let Some(example) = declared.into_iter().find(|example| !example.is_null()) {
             return example.clone();
         }
         let choices = schema["oneOf"].as_array().map(Vec::as_slice).unwrap_or_default();
@@ -55,17 +55,17 @@ impl Schemas {
         })
     }
 
-    /// Adds to the schema `name` that one of `fields` at least must be there.
+    /// Requires at least one of `fields` in the schema `name`.
     pub(super) fn require_one_of(&mut self, name: &str, fields: &[&str]) {
         self.require("anyOf", name, fields);
     }
 
-    /// Adds to the schema `name` that one of `fields` must be there, and no other of them.
+    /// Requires exactly one of `fields` in the schema `name`.
     pub(super) fn require_exactly_one_of(&mut self, name: &str, fields: &[&str]) {
         self.require("oneOf", name, fields);
     }
 
-    /// Adds to the schema `name` that `field` must be there exactly where `decider` has `value`.
+    /// Requires `field` in the schema `name` if `decider` has `value`, and forbids it otherwise.
     pub(super) fn require_with(&mut self, name: &str, decider: &str, value: &str, field: &str) {
         let Some(schema) = self.0.get_mut(name) else { return };
         schema["if"] =
@@ -75,18 +75,19 @@ impl Schemas {
         schema["else"] = json!({ "properties": { field: { "type": "null" } } });
     }
 
-    fn require(&mut self, how_many: &str, name: &str, fields: &[&str]) {
+    fn require(&mut self, keyword: &str, name: &str, fields: &[&str]) {
         let Some(schema) = self.0.get_mut(name) else { return };
         let present = |field: &&str| {
             let is_flag = types(&schema["properties"][*field]).any(|name| name == "boolean");
-            let value = match is_flag {
-                true => json!({ "const": true }),
-                false => json!({ "not": { "type": "null" } }),
+            let value = if is_flag {
+                json!({ "const": true })
+            } else {
+                json!({ "not": { "type": "null" } })
             };
             json!({ "required": [field], "properties": { *field: value } })
         };
-        let any: Vec<_> = fields.iter().map(present).collect();
-        schema[how_many] = any.into();
+        let alternatives: Vec<_> = fields.iter().map(present).collect();
+        schema[keyword] = alternatives.into();
     }
 }
 
@@ -97,8 +98,8 @@ fn collect<T: ToSchema>() -> BTreeMap<String, Value> {
     schemas.map(|(name, schema)| (name, serde_json::to_value(schema).unwrap_or_default())).collect()
 }
 
-/// A parameter for each property of an object. There is no null in a query: what may be null may
-/// be left out.
+/// A query parameter for each property of an object. A query has no null: a property that may be
+/// null becomes an optional parameter.
 pub(super) fn query_parameters(object: &Value) -> Vec<Value> {
     let Some(properties) = object["properties"].as_object() else { return Vec::new() };
     let required = object["required"].as_array().map(Vec::as_slice).unwrap_or_default();
@@ -148,7 +149,7 @@ mod tests {
     use super::*;
 
     #[derive(ToSchema)]
-    #[allow(dead_code, reason = "only its schema is looked at")]
+    #[allow(dead_code, reason = "only its schema is used")]
     struct Sample {
         name: String,
         nick: Option<String>,
@@ -158,7 +159,7 @@ mod tests {
     }
 
     #[test]
-    fn in_an_answer_null_is_there_and_only_what_is_not_nullable_may_be_absent() {
+    fn a_response_requires_nullable_members_and_a_request_does_not() {
         let mut schemas = Schemas::default();
         let name = schemas.answer::<Sample>();
         assert_eq!(schemas.0[&name]["required"], json!(["all", "name", "nick"]));
@@ -167,7 +168,7 @@ mod tests {
     }
 
     #[test]
-    fn a_query_has_no_null() {
+    fn query_parameters_are_not_nullable() {
         let schema = serde_json::to_value(<Sample as utoipa::PartialSchema>::schema()).unwrap();
         let parameters = query_parameters(&schema);
         let all = parameters.iter().find(|parameter| parameter["name"] == "all").unwrap();
@@ -177,12 +178,12 @@ mod tests {
     }
 
     #[test]
-    fn one_of_several_fields_must_be_there_and_a_flag_be_true() {
+    fn an_alternative_requires_a_value_and_a_flag_requires_true() {
         let mut schemas = Schemas::default();
         let name = schemas.request::<Sample>();
         schemas.require_one_of(&name, &["nick", "all"]);
-        let any = &schemas.0[&name]["anyOf"];
-        assert_eq!(any[0]["properties"]["nick"], json!({ "not": { "type": "null" } }));
-        assert_eq!(any[1]["properties"]["all"], json!({ "const": true }));
+        let alternatives = &schemas.0[&name]["anyOf"];
+        assert_eq!(alternatives[0]["properties"]["nick"], json!({ "not": { "type": "null" } }));
+        assert_eq!(alternatives[1]["properties"]["all"], json!({ "const": true }));
     }
 }

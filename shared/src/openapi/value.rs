@@ -1,5 +1,5 @@
-//! The schemas of value types. What is said here is for clients; the types' own documentation is
-//! for those who read the code.
+//! The schemas of value types. The descriptions here are for clients; the doc comments of the types
+//! are for readers of the code.
 
 use std::borrow::Cow;
 
@@ -43,7 +43,7 @@ texts! {
     id::DeviceId as "DeviceId", "uuid", "01998f6e-5c1b-7d34-9a44-0f4f2f1c8b14", "The id of a registered device.";
     id::SubmissionId as "SubmissionId", "uuid", "01998f6e-5c1b-7d34-9a44-0f4f2f1c8b15", "The id of a KYC submission.";
     id::AuditId as "AuditId", "uuid", "01998f6e-5c1b-7d34-9a44-0f4f2f1c8b16", "The id of an audit entry.";
-    Username as "Username", "", "sita.rai", "A username, as it was typed; unique without case.";
+    Username as "Username", "", "sita.rai", "A username as it was typed. Usernames are unique regardless of case.";
     Email as "Email", "email", "sita@example.com", "An e-mail address, in lower case.";
     PhoneNumber as "PhoneNumber", "", "+9779841234567", "A phone number in E.164.";
 }

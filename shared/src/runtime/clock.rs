@@ -1,33 +1,33 @@
-//! The time as a parameter.
+//! The clock: the time is a parameter everywhere.
 
 use std::{fmt, sync::Arc};
 
 use jiff::Timestamp;
 
-/// Where a function reads the time. Rules never hold one: they take a [`Timestamp`].
+/// The source of the current time. Rules do not use it: they take a [`Timestamp`].
 #[derive(Clone)]
 pub struct Clock(Arc<dyn Fn() -> Timestamp + Send + Sync>);
 
 impl Clock {
-    /// The machine's own clock: what every deployed function runs on.
-    #[allow(clippy::disallowed_methods, reason = "the one place that reads the system's time")]
+    /// The system clock, which every deployed function uses.
+    #[allow(clippy::disallowed_methods, reason = "the only place that reads the system time")]
     pub fn system() -> Self {
         Self::from_fn(Timestamp::now)
     }
 
-    /// A clock that asks `now` for the time.
+    /// A clock that calls `now` for the time.
     pub fn from_fn(now: impl Fn() -> Timestamp + Send + Sync + 'static) -> Self {
         Self(Arc::new(now))
     }
 
-    /// The present moment.
+    /// The current time.
     pub fn now(&self) -> Timestamp {
         (self.0)()
     }
 }
 
-/// The second that `at` is in. Items keep whole seconds: what is answered before it was stored
-/// must read the same afterwards.
+/// `at` without its fraction of a second. Items store whole seconds, and a response with a new
+/// value must be the same before and after the value is stored.
 pub fn whole_second(at: Timestamp) -> Timestamp {
     Timestamp::from_second(at.as_second()).unwrap_or(at)
 }

@@ -1,10 +1,10 @@
-//! Metrics: lines of CloudWatch's embedded metric format, which Lambda's log carries to CloudWatch.
+//! Metrics, as log lines in CloudWatch's embedded metric format.
 //!
-//! A line costs no call and is lost with nothing but the log itself. It holds a number and at most
-//! a country or a purpose: nobody is told from it. The alarms and the dashboard of `template.yaml` name the same
-//! metrics; a test holds them together.
+//! A line needs no call to AWS. It contains a number and at most a country or a purpose, so it
+//! identifies no person. A test checks that the alarms and the dashboard in `template.yaml` use the
+//! same metrics.
 //!
-//! The format: CloudWatch Logs, "Embedded metric format specification".
+//! The format is described in CloudWatch Logs, "Embedded metric format specification".
 
 use std::{fmt, sync::Arc};
 
@@ -13,14 +13,15 @@ use serde_json::{Map, Value, json};
 
 use crate::value::{Purpose, Region};
 
+// `by` a dimension: only with the dimension. `and by` a dimension: also without it.
 macro_rules! metrics {
     ($($(#[$doc:meta])* $name:ident, $unit:ident $(by $only:ident)? $(and by $also:ident)?;)*) => {
-        /// A metric. Its name in CloudWatch is the variant's.
+        /// A metric. Its name in CloudWatch is the name of the variant.
         #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
         pub enum Metric { $($(#[$doc])* $name,)* }
 
         impl Metric {
-            /// Every metric there is.
+            /// Every metric.
             pub const ALL: &[Self] = &[$(Self::$name,)*];
 
             /// Its name.
@@ -33,7 +34,7 @@ macro_rules! metrics {
                 match self { $(Self::$name => stringify!($unit),)* }
             }
 
-            /// The dimension that it is told apart by, if there is one.
+            /// The dimension that splits it, if there is one.
             pub fn dimension(self) -> Option<&'static str> {
                 match self {
                     $(Self::$name => None
@@ -42,7 +43,7 @@ macro_rules! metrics {
                 }
             }
 
-            /// Whether it is there without a dimension, as alarms watch it.
+            /// Whether it is also written without a dimension, which is what alarms watch.
             pub fn is_plain(self) -> bool {
                 let only: Option<&str> = match self {
                     $(Self::$name => None$(.or(Some(stringify!($only))))?,)*
@@ -54,35 +55,35 @@ macro_rules! metrics {
 }
 
 metrics! {
-    /// A code was asked for, and the request was counted.
+    /// A code was requested, and the request was counted.
     OtpRequested, Count and by Purpose;
     /// A code was right.
     OtpVerified, Count and by Purpose;
-    /// An account was made by its holder.
+    /// A user registered an account.
     Registered, Count;
-    /// Somebody signed in.
+    /// A user signed in.
     SignedIn, Count;
-    /// Wrong credentials, or too many of them.
+    /// A sign-in failed: wrong credentials, or too many attempts.
     SignInFailed, Count;
-    /// SNS took an SMS, or may have.
+    /// SNS accepted an SMS, or may have accepted it.
     SmsSent, Count by Country;
-    /// An SMS was not sent: the country is not served, the ceiling is reached, or SNS refused it.
+    /// An SMS was not sent: its country is not served, a cap was reached, or SNS refused it.
     SmsRefused, Count by Country;
-    /// An SMS was refused by the ceiling: the hour's, the day's, or what sign-ups may use of them.
+    /// A cap refused an SMS: the cap per hour, the cap per day, or the share of sign-ups in them.
     SmsCeilingReached, Count;
-    /// How much of the day's ceiling of SMS is used.
+    /// The used part of the cap of SMS per day.
     SmsUsedOfDay, Percent;
-    /// A refresh token came back after its successor was used.
+    /// A refresh token was used again after its successor had been used.
     RefreshTheft, Count;
-    /// Submissions that wait for a review, counted up to 200.
+    /// The number of submissions that wait for a review, at most 200.
     KycPending, Count;
-    /// Deletions that the sweep finished.
+    /// Account deletions that the cleanup job finished.
     DeletionsFinished, Count;
-    /// Things that the sweep could not finish, and tries again.
+    /// Work that the cleanup job could not finish and will retry.
     SweepFailed, Count;
 }
 
-/// Where metrics go.
+/// The writer of metrics.
 #[derive(Clone)]
 pub struct Metrics {
     namespace: Option<Arc<str>>,
@@ -96,36 +97,35 @@ impl fmt::Debug for Metrics {
 }
 
 impl Metrics {
-    /// Metrics of a namespace, each handed to `write` as a line. Without a namespace none is
-    /// written.
+    /// Passes each metric to `write` as one line. Without a namespace no metric is written.
     pub fn new(namespace: Option<&str>, write: impl Fn(&str) + Send + Sync + 'static) -> Self {
         Self { namespace: namespace.map(Arc::from), write: Arc::new(write) }
     }
 
-    /// One more.
+    /// Adds one.
     pub fn count(&self, metric: Metric, now: Timestamp) {
         self.write(metric, 1, None, now);
     }
 
-    /// One more, of a country.
+    /// Adds one for a country.
     pub fn count_in(&self, metric: Metric, country: Option<Region>, now: Timestamp) {
         let country = country.map_or_else(|| "unknown".to_owned(), |region| region.to_string());
         self.write(metric, 1, Some(&country), now);
     }
 
-    /// One more, of codes for a purpose.
+    /// Adds one for the purpose of a code.
     pub fn count_for(&self, metric: Metric, purpose: Purpose, now: Timestamp) {
         self.write(metric, 1, Some(purpose.as_str()), now);
     }
 
-    /// So many, or so much.
+    /// Records a value.
     pub fn record(&self, metric: Metric, value: u64, now: Timestamp) {
         self.write(metric, value, None, now);
     }
 
-    fn write(&self, metric: Metric, value: u64, told_apart_by: Option<&str>, now: Timestamp) {
+    fn write(&self, metric: Metric, value: u64, dimension_value: Option<&str>, now: Timestamp) {
         if let Some(namespace) = &self.namespace {
-            (self.write)(&line(namespace, metric, value, told_apart_by, now));
+            (self.write)(&line(namespace, metric, value, dimension_value, now));
         }
     }
 }
@@ -134,13 +134,17 @@ fn line(
     namespace: &str,
     metric: Metric,
     value: u64,
-    told_apart_by: Option<&str>,
+    dimension_value: Option<&str>,
     now: Timestamp,
 ) -> String {
-    let dimension = metric.dimension().zip(told_apart_by);
-    let plain = (metric.is_plain() || dimension.is_none()).then(Vec::new);
-    let sets = plain.into_iter().chain(dimension.map(|(name, _)| vec![name]));
-    let sets: Vec<_> = sets.collect();
+    let dimension = metric.dimension().zip(dimension_value);
+    let mut dimension_sets = Vec::new();
+    if metric.is_plain() || dimension.is_none() {
+        dimension_sets.push(Vec::new());
+    }
+    if let Some((name, _)) = dimension {
+        dimension_sets.push(vec![name]);
+    }
     let mut line = Map::new();
     line.insert(
         "_aws".to_owned(),
@@ -148,7 +152,7 @@ fn line(
             "Timestamp": now.as_millisecond(),
             "CloudWatchMetrics": [{
                 "Namespace": namespace,
-                "Dimensions": sets,
+                "Dimensions": dimension_sets,
                 "Metrics": [{ "Name": metric.name(), "Unit": metric.unit() }],
             }],
         }),

@@ -1,5 +1,5 @@
-//! What every new account is made of, whoever makes it: account, claims, profile, and a wallet
-//! with the points that it begins with.
+//! Opening an account, for registration and for staff: the account, its claims, a profile, and a
+//! wallet with the first points.
 
 use jiff::{Timestamp, civil::Date};
 
@@ -18,7 +18,7 @@ use crate::{
 const SIGN_UP_POINTS: i64 = 50;
 const INVITEE_POINTS: i64 = 50;
 
-/// The caller's labels of the writes that may be refused, and of the others.
+/// The labels of the writes, chosen by the caller.
 #[derive(Debug, Clone, Copy)]
 pub struct Labels<L> {
     /// The claim of the username.
@@ -27,11 +27,11 @@ pub struct Labels<L> {
     pub identifier: L,
     /// The claim of the referral code.
     pub referral_code: L,
-    /// All else: refused only where the account's id is taken.
+    /// All other writes. They are refused only if the account's id exists already.
     pub other: L,
 }
 
-/// A profile and a wallet as they are opened.
+/// The profile and the wallet of a new account.
 #[derive(Debug, Clone)]
 pub struct Opened {
     /// The profile.
@@ -74,7 +74,7 @@ pub fn open<L: Copy>(
     Ok(Opened { profile, balance })
 }
 
-/// Credits points of the service's own accord.
+/// Credits points that the service itself grants.
 pub fn credit(
     balance: &mut Balance,
     amount: i64,
@@ -84,10 +84,10 @@ pub fn credit(
 ) -> Result<Entry, Problem> {
     let entry_id = balance.next_entry_id(now, secret::random());
     let entry = balance.credit_points(entry_id, points(amount)?, reference, reason, now);
-    entry.ok_or_else(|| Problem::internal("a wallet holds all the points that it can"))
+    entry.ok_or_else(|| Problem::internal("the wallet cannot hold more points"))
 }
 
-/// So many points.
+/// A number of points.
 pub fn points(points: i64) -> Result<Points, Problem> {
     Points::new(points).ok_or_else(|| Problem::internal("points out of range"))
 }

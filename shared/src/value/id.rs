@@ -1,4 +1,4 @@
-//! Typed ids: UUIDv7 (RFC 9562), so that they sort by the time they were made.
+//! Typed ids: UUIDv7 (RFC 9562), which sort by their time of creation.
 
 use std::fmt;
 
@@ -10,28 +10,28 @@ use crate::{http::cursor::Position, value::Invalid};
 
 const INVALID: Invalid = Invalid { code: "invalid_id", detail: "This is not an id." };
 
-/// Defines an id type; one type cannot be taken for another.
+/// Defines id types that cannot be confused with each other.
 macro_rules! ids {
     ($($(#[$doc:meta])* $name:ident;)+) => {$(
         $(#[$doc])*
         ///
-        /// A UUIDv7; ordered by the millisecond in which it was made.
+        /// A UUIDv7, ordered by its millisecond of creation.
         #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
         pub struct $name(Uuid);
 
         impl $name {
-            /// A new id, made at `now`. `random` must be fresh from a CSPRNG.
+            /// A new id. `random` must be new bytes from a CSPRNG.
             pub fn new(now: Timestamp, random: [u8; 10]) -> Self {
                 Self(v7(now, random))
             }
 
-            /// Reads the hyphenated form of 36 characters. Upper case is read too, as RFC 9562
-            /// asks: it is how iOS prints a UUID.
+            /// Parses the form of 36 characters with hyphens. Upper case is accepted too, as RFC
+            /// 9562 requires: iOS prints a UUID in upper case.
             pub fn parse(text: &str) -> Result<Self, Invalid> {
                 parse(text).map(Self).ok_or(INVALID)
             }
 
-            /// The id of these bytes; `None` if they are no UUIDv7.
+            /// The id with these bytes. `None` if they are not a UUIDv7.
             pub fn from_bytes(bytes: [u8; 16]) -> Option<Self> {
                 checked(Uuid::from_bytes(bytes)).map(Self)
             }
@@ -41,7 +41,7 @@ macro_rules! ids {
                 self.0.as_bytes()
             }
 
-            /// When it was made, to the millisecond.
+            /// When it was created, to the millisecond.
             pub fn created_at(&self) -> Timestamp {
                 created_at(self.0)
             }
@@ -58,7 +58,7 @@ macro_rules! ids {
         }
 
         impl fmt::Display for $name {
-            /// The canonical form: lower case, hyphenated.
+            /// The canonical form: lower case, with hyphens.
             fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
                 fmt::Display::fmt(&self.0.as_hyphenated(), f)
             }
@@ -88,9 +88,9 @@ macro_rules! ids {
 ids! {
     /// An account.
     UserId;
-    /// A sign-in on one device, from its credential to its end.
+    /// A session: from a sign-in on one device to its end.
     SessionId;
-    /// An entry of a wallet's ledger.
+    /// An entry in a wallet's ledger.
     EntryId;
     /// A registered device.
     DeviceId;
@@ -98,30 +98,31 @@ ids! {
     ProfileId;
     /// A KYC submission.
     SubmissionId;
-    /// The files of one KYC submission, or of one replacement of them.
+    /// One upload of files for a KYC submission.
     UploadId;
-    /// An entry of the audit log.
+    /// An entry in the audit log.
     AuditId;
 }
 
-/// The text that ids made at `at` or later begin with or come after, and earlier ones come before.
-pub(crate) fn first_text(at: Timestamp) -> String {
+/// The prefix that every id of the millisecond `at` begins with. Earlier ids sort before it, ids of
+/// `at` and later sort after it.
+pub(crate) fn lower_bound(at: Timestamp) -> String {
     let mut text = v7(at, [0; 10]).as_hyphenated().to_string();
     text.truncate(TIME_CHARS);
     text
 }
 
-/// What of an id's text is its time: 48 bits, and a hyphen.
+/// The length of the time in an id's text: 48 bits in hexadecimal digits, and a hyphen.
 const TIME_CHARS: usize = 13;
 
 fn v7(now: Timestamp, random: [u8; 10]) -> Uuid {
-    // The format has no time before 1970; nothing here is older.
+    // A UUIDv7 has no time before 1970. No id here is older.
     let millis = u64::try_from(now.as_millisecond()).unwrap_or(0);
     Builder::from_unix_timestamp_millis(millis, &random).into_uuid()
 }
 
 fn parse(text: &str) -> Option<Uuid> {
-    // The crate also reads braces, `urn:uuid:` and no hyphens: other texts for the same id.
+    // The crate also accepts other forms of the same id: braces, `urn:uuid:` and no hyphens.
     if text.len() != 36 {
         return None;
     }
@@ -129,14 +130,14 @@ fn parse(text: &str) -> Option<Uuid> {
 }
 
 fn checked(uuid: Uuid) -> Option<Uuid> {
-    let ours = uuid.get_version_num() == 7 && uuid.get_variant() == Variant::RFC4122;
-    ours.then_some(uuid)
+    let is_v7 = uuid.get_version_num() == 7 && uuid.get_variant() == Variant::RFC4122;
+    is_v7.then_some(uuid)
 }
 
 fn created_at(uuid: Uuid) -> Timestamp {
     let [a, b, c, d, e, f, ..] = *uuid.as_bytes();
     let millis = u64::from_be_bytes([0, 0, a, b, c, d, e, f]);
-    // 48 bits of milliseconds reach past jiff's year 9999.
+    // 48 bits of milliseconds reach beyond the year 9999, the last one of jiff.
     i64::try_from(millis)
         .ok()
         .and_then(|ms| Timestamp::from_millisecond(ms).ok())
@@ -152,7 +153,7 @@ mod tests {
     }
 
     #[test]
-    fn the_rfc_s_own_example() {
+    fn the_example_of_rfc_9562_is_reproduced() {
         // RFC 9562, A.6.
         let random = [0x0c, 0xc3, 0x18, 0xc4, 0xdc, 0x0c, 0x0c, 0x07, 0x39, 0x8f];
         let id = UserId::new(at(0x017F_22E2_79B0), random);
@@ -161,7 +162,7 @@ mod tests {
     }
 
     #[test]
-    fn one_id_has_two_readings_and_one_writing() {
+    fn upper_case_is_parsed_and_lower_case_is_printed() {
         let text = "017f22e2-79b0-7cc3-98c4-dc0c0c07398f";
         let id = UserId::parse(text).unwrap();
         assert_eq!(UserId::parse(&text.to_uppercase()), Ok(id));
@@ -171,7 +172,7 @@ mod tests {
     }
 
     #[test]
-    fn other_forms_and_other_versions_are_refused() {
+    fn other_forms_and_versions_are_rejected() {
         for bad in [
             "",
             "017f22e279b07cc398c4dc0c0c07398f",
@@ -188,11 +189,11 @@ mod tests {
     }
 
     #[test]
-    fn a_time_parts_the_ids_before_it_from_those_after_it() {
+    fn the_lower_bound_separates_earlier_ids_from_later_ids() {
         let now = at(1_800_000_000_001);
-        let first = first_text(now);
-        assert!(EntryId::new(at(1_800_000_000_000), [0xff; 10]).to_string() < first);
-        assert!(first < EntryId::new(now, [0; 10]).to_string());
+        let bound = lower_bound(now);
+        assert!(EntryId::new(at(1_800_000_000_000), [0xff; 10]).to_string() < bound);
+        assert!(bound < EntryId::new(now, [0; 10]).to_string());
     }
 
     #[test]

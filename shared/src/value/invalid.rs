@@ -1,12 +1,12 @@
-//! Why a value was refused.
+//! The error for a value that is not valid.
 
-/// Why a text is not the value it should be: one field's line in a problem answer.
+/// Why a text is not valid. It becomes the error of one field in a problem response.
 ///
-/// Neither part ever contains the text itself, so it can be logged.
+/// It never contains the text itself, so it can be logged.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Invalid {
-    /// A stable snake_case word for a program.
+    /// A stable code for programs, in snake_case.
     pub code: &'static str,
-    /// A sentence for a person.
+    /// A sentence for people.
     pub detail: &'static str,
 }

@@ -1,17 +1,17 @@
-//! What a one-time code is for.
+//! The purpose of a one-time code.
 
 use serde::{Deserialize, Serialize};
 
 use crate::value::Invalid;
 
-/// What a one-time code, and the verification token that it is exchanged for, may be used for.
+/// The purpose of a one-time code, and of the verification token that it is exchanged for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "SCREAMING_SNAKE_CASE")]
 pub enum Purpose {
     /// Signing in.
     Login,
-    /// Making an account.
+    /// Registering an account.
     Register,
     /// Setting a new password without the old one.
     ResetPassword,
@@ -20,7 +20,7 @@ pub enum Purpose {
 }
 
 impl Purpose {
-    /// All four.
+    /// All purposes.
     pub const ALL: [Self; 4] =
         [Self::Login, Self::Register, Self::ResetPassword, Self::ChangeIdentifier];
 
@@ -34,7 +34,7 @@ impl Purpose {
         }
     }
 
-    /// Reads its name.
+    /// Parses its name.
     ///
     /// # Errors
     /// `invalid_purpose` for anything else.
@@ -45,7 +45,7 @@ impl Purpose {
         })
     }
 
-    /// Whether a code is sent only to those who have an account.
+    /// Whether a code is sent only if there is an account.
     pub fn needs_account(self) -> bool {
         matches!(self, Self::Login | Self::ResetPassword)
     }

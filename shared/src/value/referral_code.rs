@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::value::{Invalid, text};
 
-/// Eight characters of Crockford's base 32: 40 bits, no letter that is taken for a digit.
+/// Eight characters of Crockford's base 32: 40 bits, and no letters that look like digits.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct ReferralCode(String);
