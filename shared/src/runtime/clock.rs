@@ -2,7 +2,7 @@
 
 use std::{fmt, sync::Arc};
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 
 /// Where a function reads the time. Rules never hold one: they take a [`Timestamp`].
 #[derive(Clone)]
@@ -24,6 +24,11 @@ impl Clock {
     pub fn now(&self) -> Timestamp {
         (self.0)()
     }
+}
+
+/// `seconds` after `now`.
+pub fn after(now: Timestamp, seconds: i64) -> Timestamp {
+    now.saturating_add(SignedDuration::from_secs(seconds)).unwrap_or(Timestamp::MAX)
 }
 
 /// The second that `at` is in. Items keep whole seconds: what is answered before it was stored

@@ -3,9 +3,14 @@
 pub mod access_token;
 pub mod authentication;
 pub mod device;
+mod ending;
 mod items;
 mod refresh_token;
 pub mod rotation;
+#[allow(clippy::module_inception, reason = "it holds the type of this name")]
+mod session;
 
+pub use ending::*;
 pub use items::*;
 pub use refresh_token::{RefreshToken, Unverified};
+pub use session::*;
