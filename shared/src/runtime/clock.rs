@@ -26,15 +26,15 @@ impl Clock {
     }
 }
 
-/// `seconds` after `now`.
-pub fn after(now: Timestamp, seconds: i64) -> Timestamp {
-    now.saturating_add(SignedDuration::from_secs(seconds)).unwrap_or(Timestamp::MAX)
-}
-
 /// The second that `at` is in. Items keep whole seconds: what is answered before it was stored
 /// must read the same afterwards.
 pub fn whole_second(at: Timestamp) -> Timestamp {
     Timestamp::from_second(at.as_second()).unwrap_or(at)
+}
+
+/// `seconds` after `now`.
+pub fn after(now: Timestamp, seconds: i64) -> Timestamp {
+    now.saturating_add(SignedDuration::from_secs(seconds)).unwrap_or(Timestamp::MAX)
 }
 
 impl fmt::Debug for Clock {
