@@ -7,7 +7,6 @@ mod ending;
 mod items;
 mod refresh_token;
 pub mod rotation;
-#[allow(clippy::module_inception, reason = "it holds the type of this name")]
 mod session;
 
 pub use ending::*;
