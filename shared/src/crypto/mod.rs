@@ -5,3 +5,4 @@ pub mod key_items;
 pub mod keyring;
 pub mod lookup;
 pub mod secret;
+pub mod slot;

@@ -5,8 +5,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     crypto::{
-        key_items::Slot,
         secret::{Code, Digest, MacKey},
+        slot::Slot,
     },
     dynamodb::{digest, seconds},
     runtime::{clock::after, config::OtpConfig},

@@ -4,7 +4,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    crypto::{key_items::Slot, secret::Digest},
+    crypto::{secret::Digest, slot::Slot},
     dynamodb::{digest, seconds},
     session::rotation::{self, SessionState},
     value::{SessionId, UserId},
