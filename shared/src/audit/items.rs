@@ -1,6 +1,7 @@
-//! The `audit` table: who did what to whom, for a year. Only ever appended to.
+//! The `audit` table: who did what to which account. Entries are never changed; the TTL deletes
+//! them after a year.
 //!
-//! An entry holds ids, words and a truncated address: nothing secret, nothing personal.
+//! An entry holds ids, fixed words and a truncated IP address: no secrets and no personal data.
 
 use std::collections::BTreeMap;
 
@@ -11,58 +12,58 @@ use crate::{
     crypto::secret,
     dynamodb::{Store, Table, Transaction, from_item, item, seconds},
     http::{Source, problem::Problem},
-    otp::after,
+    runtime::clock::after,
     value::{AuditId, UserId},
 };
 
 const KEEP_SECONDS: i64 = 365 * 24 * 60 * 60;
 
-/// What was done.
+/// The action that an audit entry records.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema), schema(as = AuditAction))]
 #[serde(rename_all = "snake_case")]
 pub enum Action {
-    /// An account was made.
+    /// A user registered.
     Registered,
-    /// Somebody signed in.
+    /// A user signed in.
     SignedIn,
-    /// A right credential was refused by policy: `reason` says which.
+    /// A sign-in with a correct credential was refused; `reason` says why.
     SignInRefused,
-    /// Somebody presented a credential again within a session.
+    /// A user presented a credential again in a session.
     Reauthenticated,
-    /// Somebody added or changed a phone number or an e-mail address.
+    /// A user added or replaced a phone number or an e-mail address.
     IdentifierChanged,
-    /// Somebody set a new password, knowing the old.
+    /// A user changed the password with the old password.
     PasswordChanged,
-    /// Somebody set a new password, proving an identifier.
+    /// A user set a new password with a verified identifier.
     PasswordReset,
-    /// A refresh token came back that had been succeeded; the session was ended.
+    /// A refresh token was used a second time, and the session was ended.
     RefreshTokenReused,
-    /// Somebody asked for everything that is held about them.
+    /// A user asked for everything that is held about them.
     AccountExported,
-    /// An account was deleted, by its holder or by staff.
+    /// An account was deleted, by its owner or by staff.
     AccountDeleted,
-    /// Somebody who is not staff asked for what only staff may.
+    /// A user who is not staff called an operation for staff.
     StaffRefused,
-    /// A member of staff asked to do to themselves what only another may.
+    /// A staff member tried to change their own account where only another staff member may.
     OwnAccountRefused,
-    /// Staff made an account.
+    /// Staff created an account.
     UserCreated,
     /// Staff changed an account.
     UserUpdated,
     /// Staff ended a user's sessions.
     SessionsEnded,
-    /// Staff looked at identity documents.
+    /// Staff viewed identity documents.
     DocumentsViewed,
-    /// Staff judged an identity.
+    /// Staff approved or rejected an identity.
     KycReviewed,
-    /// Staff freed the number of a rejected document.
+    /// Staff released the number of a rejected document.
     DocumentNumberFreed,
-    /// Staff corrected a balance.
+    /// Staff adjusted a balance.
     WalletAdjusted,
 }
 
-/// What is to be noted.
+/// An entry that is to be added.
 #[derive(Debug, Clone)]
 pub struct Record {
     subject: UserId,
@@ -73,56 +74,56 @@ pub struct Record {
 }
 
 impl Record {
-    /// What somebody did to their own account. It names no actor, and so costs no place in the
-    /// index by actor.
+    /// A record of what a user did to their own account. It has no actor, so it is not in the index
+    /// by actor.
     pub fn own(subject: UserId, action: Action, source: Source) -> Self {
         Self { subject, actor: None, action, source, details: BTreeMap::new() }
     }
 
-    /// What `actor` did to another's account.
+    /// A record of what `actor` did to the account of `subject`.
     pub fn by(actor: UserId, subject: UserId, action: Action, source: Source) -> Self {
         let actor = Some(actor).filter(|actor| *actor != subject);
         Self { actor, ..Self::own(subject, action, source) }
     }
 
-    /// Who did it, where it was not the subject.
+    /// The actor, if it is not the subject.
     pub fn actor(&self) -> Option<UserId> {
         self.actor
     }
 
-    /// More about it: a word, an id, a masked value. Nothing secret, nothing personal.
+    /// Adds a detail: a word, an id or a masked value. No secrets and no personal data.
     pub fn with(mut self, name: &'static str, value: impl Into<String>) -> Self {
         self.details.insert(name, value.into());
         self
     }
 }
 
-/// An entry.
+/// An audit entry.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Entry {
-    /// Whose account it is about.
+    /// The account that the action concerns.
     pub subject: UserId,
-    /// Its id, which orders entries.
+    /// The entry's id. Ids sort by time.
     pub entry_id: AuditId,
-    /// What was done.
+    /// The action.
     pub action: Action,
-    /// Who did it, where it was not the subject.
+    /// The user who acted, if it is not the subject.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub actor: Option<UserId>,
-    /// From which network.
+    /// The network of the caller's IP address.
     pub source: String,
-    /// More about it, by name.
+    /// Details by name.
     #[serde(skip_serializing_if = "BTreeMap::is_empty", default)]
     pub details: BTreeMap<String, String>,
-    /// When.
+    /// The time of the action.
     #[serde(with = "seconds::required")]
     pub at: Timestamp,
-    /// When it may be forgotten. Also the TTL.
+    /// When the entry may be deleted. Also the TTL.
     #[serde(with = "seconds::required")]
     pub expires_at: Timestamp,
 }
 
-/// Adds an entry; answers its id.
+/// Adds an entry to a transaction and returns its id.
 pub fn add<L>(
     transaction: &mut Transaction<L>,
     label: L,
@@ -144,15 +145,15 @@ pub fn add<L>(
     Ok(entry.entry_id)
 }
 
-/// Adds an entry about what changed nothing else: a refusal, a look. Answers its id.
+/// Writes an entry on its own, for an action that changed nothing else. Returns its id.
 pub async fn put(store: &Store, record: &Record, now: Timestamp) -> Result<AuditId, Problem> {
-    let mut alone = Transaction::default();
-    let entry_id = add(&mut alone, (), record, now)?;
-    // A new id is taken by nobody.
-    store.commit(alone).await.map(|_| entry_id)
+    let mut transaction = Transaction::default();
+    let entry_id = add(&mut transaction, (), record, now)?;
+    // Its only condition is that the id is new, which is true.
+    store.commit(transaction).await.map(|_| entry_id)
 }
 
-/// Adds an entry about what somebody did to their own account.
+/// Adds an entry about what a user did to their own account to a transaction.
 pub fn append<L>(
     transaction: &mut Transaction<L>,
     label: L,
@@ -164,15 +165,16 @@ pub fn append<L>(
     add(transaction, label, &Record::own(subject, action, source), now).map(drop)
 }
 
-/// The newest entries about a user, at most `limit`, and whether these are all.
+/// The newest entries about a user, at most `limit`, and whether there are no more.
 pub async fn newest(
     store: &Store,
     subject: UserId,
     limit: usize,
 ) -> Result<(Vec<Entry>, bool), Problem> {
     let subject = subject.to_string();
-    let found =
-        store.newest_rows(Table::Audit, ("subject", &subject), ("entry_id", ""), limit).await?;
-    let entries = found.0.into_iter().map(from_item).collect::<Result<_, _>>()?;
-    Ok((entries, found.1))
+    let partition = ("subject", subject.as_str());
+    let (items, is_complete) =
+        store.newest_rows(Table::Audit, partition, ("entry_id", ""), limit).await?;
+    let entries = items.into_iter().map(from_item).collect::<Result<_, _>>()?;
+    Ok((entries, is_complete))
 }

@@ -1,4 +1,4 @@
-//! The audit trail: entries that are appended, and their search.
+//! The audit trail: adding entries and searching them.
 
 mod items;
 pub mod search;

@@ -1,4 +1,4 @@
-//! Looking for entries, newest first.
+//! The search of audit entries, newest first.
 
 use crate::{
     audit::{Action, Entry},
@@ -11,37 +11,41 @@ use crate::{
     value::{AuditId, UserId},
 };
 
-/// Whose entries.
+/// The accounts whose entries are searched.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Whose {
-    /// Those about an account.
+    /// The entries about an account.
     About(UserId),
-    /// Those of what somebody did, to themselves or to others.
+    /// The entries of a user's actions, on their own account or on others.
     By(UserId),
-    /// Those of what somebody did to an account.
+    /// The entries about an account (first) of a user's actions (second).
     AboutAndBy(UserId, UserId),
 }
 
-/// Which entries are wanted: those that meet all of it.
+/// The criteria of a search. An entry must meet all of them.
 #[derive(Debug, Clone, Copy)]
 pub struct Wanted {
-    /// Whose.
+    /// The accounts.
     pub whose: Whose,
-    /// What was done.
+    /// The action; `None` for all.
     pub action: Option<Action>,
-    /// When.
+    /// The time span.
     pub span: Span,
 }
 
 impl Wanted {
-    /// What somebody did to themselves names no actor, and so is not in the index by actor.
+    /// The queries of the search. An entry about the actor's own account has no `actor`, so it is
+    /// not in the index by actor: it is found by its subject.
     fn sources(&self) -> Result<Vec<Source>, Problem> {
         Ok(match self.whose {
             Whose::About(subject) => vec![self.about(subject, |_| {})?],
             Whose::AboutAndBy(subject, actor) => {
-                vec![self.about(subject, |filter| match subject == actor {
-                    true => filter.absent("actor"),
-                    false => filter.equals("actor", s(actor.to_string())),
+                vec![self.about(subject, |filter| {
+                    if subject == actor {
+                        filter.absent("actor");
+                    } else {
+                        filter.equals("actor", s(actor.to_string()));
+                    }
                 })?]
             }
             Whose::By(actor) => vec![
@@ -55,13 +59,18 @@ impl Wanted {
         })
     }
 
-    fn about(&self, subject: UserId, and: impl FnOnce(&mut Filter)) -> Result<Source, Problem> {
+    /// The query for entries about `subject`. `restrict` adds conditions to its filter.
+    fn about(
+        &self,
+        subject: UserId,
+        restrict: impl FnOnce(&mut Filter),
+    ) -> Result<Source, Problem> {
         let mut filter = Filter::default();
         if let Some(action) = self.action {
             let action = serde_dynamo::to_attribute_value(action).map_err(Problem::internal)?;
             filter.equals("action", action);
         }
-        and(&mut filter);
+        restrict(&mut filter);
         Ok(Source {
             table: Table::Audit,
             index: None,
@@ -72,8 +81,8 @@ impl Wanted {
     }
 }
 
-/// A page of the entries that are wanted and were made before the entry `before`, newest first,
-/// and the id to go on before.
+/// A page of the entries that meet the criteria and are older than the entry `before`, newest
+/// first. Also the id for the next page, if there may be more.
 pub async fn page(
     store: &Store,
     wanted: &Wanted,

@@ -10,8 +10,7 @@ use crate::{
     http::problem::Problem,
 };
 
-/// A 30-day period; key 0 of a use that never rotates stands for all time.
-pub type Slot = u32;
+pub use crate::crypto::slot::Slot;
 
 /// What a row of keys is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

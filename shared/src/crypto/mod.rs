@@ -6,3 +6,4 @@ pub mod key_items;
 pub mod keyring;
 pub mod lookup;
 pub mod secret;
+pub mod slot;

@@ -1,10 +1,10 @@
-//! The deletion of an account, by its holder or by staff, and the sweep that finishes what was cut
-//! off.
+//! The deletion of an account by its owner or by staff, and the cleanup job that completes
+//! interrupted deletions.
 //!
-//! One transaction ends the account; see [`crate::deletion::work`]. The clean-up after it takes
-//! away all else that is kept of the person. Each of its steps can be taken again, so the request
-//! takes them first, the sweep takes them where the request failed, and takes them a last time an
-//! hour later, for uploads that were under way.
+//! One transaction deletes the account; see [`crate::deletion::work`]. The cleanup after it deletes
+//! all other data of the person. It can be repeated: the request runs it first, and the cleanup job
+//! runs it again if that failed. The job also runs it once more an hour later, because uploads that
+//! had started before the deletion can end after it.
 
 use std::time::Duration;
 
@@ -28,21 +28,22 @@ use crate::{
     value::{AuditId, Invalid, UserId},
 };
 
-/// Transactions that are tried when the account or its wallet changes meanwhile.
-const ATTEMPTS: u32 = 12;
-/// How long the clean-up may keep the answer back; the sweep has all the time.
-const CLEAN_UP: Duration = Duration::from_secs(8);
-/// Deletions that a sweep asks for at once, how often, and those among them at a time.
-const PAGE: i32 = 25;
+/// The most transactions that are tried while the account or its wallet changes.
+const MAX_ATTEMPTS: u32 = 12;
+/// The time limit of the cleanup in a request. The cleanup job completes the rest.
+const REQUEST_TIME_LIMIT: Duration = Duration::from_secs(8);
+/// The deletions that the cleanup job reads at once.
+const PAGE_SIZE: i32 = 25;
 const MAX_PAGES: usize = 200;
-const SWEPT_AT_ONCE: usize = 5;
-/// How long one of a sweep's deletions may take. What was done of it until then is done.
-const SWEPT_IN: Duration = Duration::from_secs(20);
+/// The deletions that the cleanup job works on at the same time.
+const CONCURRENCY: usize = 5;
+/// The time limit of one deletion in the cleanup job. Steps that were completed stay completed.
+const JOB_TIME_LIMIT: Duration = Duration::from_secs(20);
 
-/// What the query of a deletion says.
+/// The query parameters of a deletion.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Forfeit(
-    /// Whether money in the wallet is given up.
+    /// Whether the user gives up the money in the wallet.
     pub bool,
 );
 
@@ -57,77 +58,78 @@ impl Body for Forfeit {
     }
 }
 
-/// An account was deleted.
+/// The response to the deletion of an account.
 #[derive(Debug, Serialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema), schema(as = DeletedAccount))]
 pub struct Deleted {
-    /// A sentence for a person.
+    /// A sentence for people.
     message: &'static str,
     /// The audit entry of the deletion.
     receipt_id: AuditId,
 }
 
-/// A deletion that is asked for.
+/// A requested deletion.
 #[derive(Debug)]
 pub struct Order<'a> {
-    /// The tables.
+    /// The database.
     pub store: &'a Store,
-    /// The bucket.
+    /// The bucket of identity documents.
     pub documents: &'a Documents,
-    /// What is noted of it; it says who asks.
+    /// The audit record, which names the requester.
     pub record: Record,
-    /// Whether money in the wallet is given up.
+    /// Whether the user gives up the money in the wallet.
     pub forfeit: Forfeit,
 }
 
-/// Deletes the account that `look` reads, which also says whether the caller may, and cleans up.
-/// Overtaken by another change, it looks again.
+/// Deletes the account that `load` reads, and cleans up. `load` also checks that the caller may
+/// delete the account. After a conflict with another write the account is loaded again.
 ///
 /// # Errors
-/// Those of `look`, `wallet_not_empty`, 503.
+/// Those of `load`, `wallet_not_empty`, 503.
 pub async fn delete<F>(
     order: &Order<'_>,
-    look: impl Fn() -> F,
+    load: impl Fn() -> F,
     now: Timestamp,
 ) -> Result<Deleted, Problem>
 where
     F: Future<Output = Result<Option<Seen>, Problem>>,
 {
-    for attempt in 0..ATTEMPTS {
+    for attempt in 0..MAX_ATTEMPTS {
         if attempt > 0 {
             let [jitter] = secret::random::<1>();
             tokio::time::sleep(Duration::from_millis(u64::from(jitter) / 8)).await;
         }
-        let Some(seen) = look().await? else { continue };
+        let Some(seen) = load().await? else { continue };
         if seen.balance.balance_minor > 0 && !order.forfeit.0 {
             let detail = "Spend the money, or give it up with forfeit_balance=true.";
             return Err(Problem::new(Code::WalletNotEmpty, detail));
         }
-        if let Some(deletion) = work::begin(order.store, &seen, &order.record, now).await? {
-            finish(order, &deletion, now).await;
+        if let Some(deletion) = work::delete_account(order.store, &seen, &order.record, now).await?
+        {
+            clean_up_in_request(order, &deletion, now).await;
             let message = "The account was deleted.";
             return Ok(Deleted { message, receipt_id: deletion.receipt_id });
         }
     }
-    Err(Problem::unavailable("an account changed too often to be deleted"))
+    Err(Problem::unavailable("the deletion of an account met too many conflicts"))
 }
 
-/// Cleans up. The account is gone, so whatever fails here, the answer is that it is: the sweep does
-/// the rest.
-async fn finish(order: &Order<'_>, deletion: &Deletion, now: Timestamp) {
-    let cleaning = clean_up(order.store, order.documents, deletion, now);
-    let cleaned = tokio::time::timeout(CLEAN_UP, cleaning).await;
-    let cause = match cleaned {
+/// Cleans up. A failure does not fail the request, because the account is deleted already: the
+/// cleanup job completes the rest.
+async fn clean_up_in_request(order: &Order<'_>, deletion: &Deletion, now: Timestamp) {
+    let cleanup = clean_up(order.store, order.documents, deletion, now);
+    let cause = match tokio::time::timeout(REQUEST_TIME_LIMIT, cleanup).await {
         Ok(Ok(())) => return,
         Ok(Err(problem)) => problem.cause_chain(),
-        Err(_) => Some("it took too long".to_owned()),
+        Err(_) => Some("the cleanup took too long".to_owned()),
     };
-    tracing::warn!(receipt_id = %deletion.receipt_id, cause, "a deletion is left to the sweep");
+    let receipt_id = deletion.receipt_id;
+    tracing::warn!(%receipt_id, cause, "the cleanup job has to complete a deletion");
 }
 
-/// Takes away what is kept of a person besides the account: sessions that the transaction had no
-/// room for, devices and their tokens, usage, the identity's check with its documents. One step that
-/// fails does not stop the others.
+/// Deletes all data of a person except the account: sessions beyond the limit of the transaction,
+/// devices and the claims of their tokens, usage, the KYC submission and its files. All steps run,
+/// even if one fails.
 async fn clean_up(
     store: &Store,
     documents: &Documents,
@@ -143,75 +145,77 @@ async fn clean_up(
         documents.delete_all(user_id),
     );
     [sessions, devices, usage, kyc, documents].into_iter().collect::<Result<(), _>>()?;
-    work::passed(store, deletion, now).await
+    work::complete(store, deletion, now).await
 }
 
-/// What a sweep has done.
+/// The result of a run of the cleanup job.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
 pub struct Swept {
-    /// Deletions of which nothing is left to do, or not before their last look.
+    /// Deletions that were cleaned up.
     pub deletions: usize,
-    /// Deletions that failed, and are tried again later.
+    /// Deletions whose cleanup failed and is tried again later.
     pub failed: usize,
 }
 
-/// Finishes the deletions that are due, oldest first, until none is left or `is_over` says so. One
-/// that fails is logged and put off. Two sweeps at once do the same, and no harm.
+/// Cleans up the deletions that are due, oldest first, until none is left or `is_over` returns
+/// true. A failed one is logged and postponed. Two concurrent runs do the same work and do not
+/// disturb each other.
 ///
 /// # Errors
-/// 503 when it is not known which are due.
+/// 503 when the due deletions cannot be read.
 pub async fn sweep(
     store: &Store,
     documents: &Documents,
     now: Timestamp,
     is_over: impl Fn() -> bool,
 ) -> Result<Swept, Problem> {
-    let (mut swept, mut start) = (Swept::default(), None);
+    let (mut counts, mut start) = (Swept::default(), None);
     for _ in 0..MAX_PAGES {
-        let (due, next) = work::due(store, now, start, PAGE).await?;
-        for some in due.chunks(SWEPT_AT_ONCE) {
+        let (due, next) = work::due(store, now, start, PAGE_SIZE).await?;
+        for chunk in due.chunks(CONCURRENCY) {
             if is_over() {
-                return Ok(swept);
+                return Ok(counts);
             }
-            let cleaned = some.iter().map(async |deletion| {
-                let cleaned = clean_up_in_time(store, documents, deletion, now).await;
-                let Err(problem) = &cleaned else { return true };
-                put_off(store, deletion, problem, now).await;
+            let cleanups = chunk.iter().map(async |deletion| {
+                let result = clean_up_in_job(store, documents, deletion, now).await;
+                let Err(problem) = &result else { return true };
+                postpone(store, deletion, problem, now).await;
                 false
             });
-            let cleaned = join_all(cleaned).await;
-            let finished = cleaned.iter().filter(|is_finished| **is_finished).count();
-            swept.deletions += finished;
-            swept.failed += cleaned.len() - finished;
+            let results = join_all(cleanups).await;
+            let completed = results.iter().filter(|is_completed| **is_completed).count();
+            counts.deletions += completed;
+            counts.failed += results.len() - completed;
         }
         if next.is_none() || is_over() {
             break;
         }
         start = next;
     }
-    Ok(swept)
+    Ok(counts)
 }
 
-async fn clean_up_in_time(
+async fn clean_up_in_job(
     store: &Store,
     documents: &Documents,
     deletion: &Deletion,
     now: Timestamp,
 ) -> Result<(), Problem> {
-    let cleaning = clean_up(store, documents, deletion, now);
-    let cleaned = tokio::time::timeout(SWEPT_IN, cleaning).await;
-    cleaned.unwrap_or_else(|_| Err(Problem::unavailable("a clean-up took too long")))
+    let cleanup = clean_up(store, documents, deletion, now);
+    let result = tokio::time::timeout(JOB_TIME_LIMIT, cleanup).await;
+    result.unwrap_or_else(|_| Err(Problem::unavailable("the cleanup took too long")))
 }
 
-async fn put_off(store: &Store, deletion: &Deletion, problem: &Problem, now: Timestamp) {
+async fn postpone(store: &Store, deletion: &Deletion, problem: &Problem, now: Timestamp) {
     let (receipt_id, cause) = (deletion.receipt_id, problem.cause_chain());
-    tracing::error!(%receipt_id, cause, "a deletion was not finished");
-    if let Err(problem) = work::put_off(store, deletion, now).await {
-        tracing::error!(%receipt_id, cause = problem.cause_chain(), "nor was it put off");
+    tracing::error!(%receipt_id, cause, "a deletion was not completed");
+    if let Err(problem) = work::postpone(store, deletion, now).await {
+        let cause = problem.cause_chain();
+        tracing::error!(%receipt_id, cause, "a failed deletion was not postponed");
     }
 }
 
-/// 403, audited: what a member of staff asked to do to themselves, only another may.
+/// Audits that a staff member tried to delete their own account, and returns the 403.
 pub async fn refuse_own(store: &Store, staff: UserId, source: Source, now: Timestamp) -> Problem {
     let record = Record::own(staff, Action::OwnAccountRefused, source);
     match audit::put(store, &record.with("operation", "delete"), now).await {

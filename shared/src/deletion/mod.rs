@@ -1,4 +1,4 @@
-//! The end of an account: one transaction, then a cleanup that can be repeated.
+//! The deletion of an account: one transaction, then a cleanup that can be repeated.
 
 mod delete;
 pub mod work;

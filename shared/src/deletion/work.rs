@@ -1,8 +1,9 @@
-//! The deletion of an account: the transaction that ends it, and the record of what is left to do.
+//! The deletion of an account: the transaction that deletes it, and the record of the cleanup that
+//! remains.
 //!
-//! The account lives for as long as its item is there. The transaction deletes it together with
-//! everything that leads to it, so that nobody can use the account afterwards and its names are
-//! free. What is left is found by the user's id alone; the record stands until that is gone too.
+//! An account exists as long as its item exists. The transaction deletes the account and every item
+//! through which it is found, so that nobody can use it afterwards and its names are free. The
+//! other items are found by the user's id. The record exists until they are deleted too.
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -15,40 +16,41 @@ use crate::{
         Change, Item, Key, Outcome, Store, Table, Transaction, from_item, item, n, s, seconds, time,
     },
     http::problem::{Code, Problem},
-    otp::after,
     profile,
+    runtime::clock::after,
     session::{self, Session},
     usage,
     value::{AuditId, SessionId, UserId},
     wallet::{self, Balance, Entry},
 };
 
-/// How long the request that deletes has for the rest, seconds, before the sweep takes over.
+/// When the cleanup job takes over from the request, seconds after the deletion.
 const FIRST_DUE_SECONDS: i64 = 60;
-/// When the last look is due, seconds after the deletion: uploads that were under way have ended.
-pub const LAST_LOOK_SECONDS: i64 = 60 * 60;
-/// When what failed is tried again, seconds: the others come first.
+/// When the last cleanup is due, seconds after the deletion. Uploads that had started have ended
+/// then.
+pub const LAST_CLEANUP_SECONDS: i64 = 60 * 60;
+/// When a failed cleanup is tried again, seconds later.
 const RETRY_SECONDS: i64 = 10 * 60;
-/// Sessions that the transaction deletes. There are 20, and those that have run out; should there
-/// ever be more, the clean-up deletes the others.
+/// The most sessions that the transaction deletes. A user has 20, and some that have expired; the
+/// cleanup deletes all others.
 const MAX_SESSIONS: usize = 80;
 
-/// What is left to do of a deletion.
+/// A deletion whose cleanup is not complete.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Deletion {
-    /// Whose account it was.
+    /// The user whose account was deleted.
     pub user_id: UserId,
     /// The audit entry of the deletion.
     pub receipt_id: AuditId,
     /// When the account was deleted.
     #[serde(with = "seconds::required")]
     pub deleted_at: Timestamp,
-    /// When somebody has to look at it next.
+    /// When the next cleanup is due.
     #[serde(with = "seconds::required")]
     pub due_at: Timestamp,
 }
 
-/// An account that is to be deleted, as it was read.
+/// The state of an account that was read before its deletion.
 #[derive(Debug)]
 pub struct Seen {
     /// The account.
@@ -60,8 +62,8 @@ pub struct Seen {
 }
 
 impl Seen {
-    /// Every session that there is: one that began between the reading of the list and of the
-    /// account is named by the account.
+    /// All sessions. A session that was created after the list was read is in the account's recent
+    /// ones.
     fn sessions(&self) -> Vec<SessionId> {
         let listed = self.sessions.iter().map(|session| session.session_id);
         let mut all: Vec<_> = listed.chain(self.account.recent_sessions.iter().copied()).collect();
@@ -72,7 +74,7 @@ impl Seen {
     }
 }
 
-/// The index of what is left to do, oldest first.
+/// The index of deletions whose cleanup is not complete, earliest due first.
 const BY_DELETION: &str = "by_deletion";
 const PENDING: &str = "PENDING";
 
@@ -82,19 +84,21 @@ fn key(user_id: UserId) -> Key<Deletion> {
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Write {
-    Seen,
+    /// A write that requires the state that was read.
+    Snapshot,
     Actor,
 }
 
-/// Deletes an account in one transaction, if it is as it was read: the account, its claims, its
-/// sessions, its profile and its usage totals go, its wallet is closed and what was in it given up,
-/// and `record` is noted. Where `record` has an actor, they must still be staff.
+/// Deletes an account in one transaction, if it has not changed since `seen` was read. The
+/// transaction deletes the account, its claims, its sessions, its profile and its usage totals. It
+/// closes the wallet, whose money is forfeited, and adds the audit entry. An actor of `record` must
+/// still be staff.
 ///
-/// `None` when something changed since it was read.
+/// Returns `None` if something has changed since `seen` was read.
 ///
 /// # Errors
-/// `forbidden` for an actor who no longer is, 503.
-pub async fn begin(
+/// `forbidden` for an actor who is no longer staff, 503.
+pub async fn delete_account(
     store: &Store,
     seen: &Seen,
     record: &Record,
@@ -102,38 +106,37 @@ pub async fn begin(
 ) -> Result<Option<Deletion>, Problem> {
     let user_id = seen.account.user_id;
     let mut all = Transaction::default();
-    account::delete(&mut all, Write::Seen, &seen.account)?;
+    account::delete(&mut all, Write::Snapshot, &seen.account)?;
     for session_id in seen.sessions() {
-        session::remove_by_id(&mut all, Write::Seen, user_id, session_id);
+        session::remove_by_id(&mut all, Write::Snapshot, user_id, session_id);
     }
-    all.delete(Write::Seen, profile::key(user_id), None, Item::new());
-    all.delete(Write::Seen, usage::totals_key(user_id), None, Item::new());
+    all.delete(Write::Snapshot, profile::key(user_id), None, Item::new());
+    all.delete(Write::Snapshot, usage::totals_key(user_id), None, Item::new());
     let forfeit = forfeit(&seen.balance, record, now);
-    wallet::close(&mut all, Write::Seen, &seen.balance, forfeit.as_ref(), now)?;
+    wallet::close(&mut all, Write::Snapshot, &seen.balance, forfeit.as_ref(), now)?;
     if let Some(actor) = record.actor() {
         account::must_be_staff(&mut all, Write::Actor, actor);
     }
-    let forfeited = if forfeit.is_some() { "true" } else { "false" };
-    let record = record.clone().with("balance_forfeited", forfeited);
-    let receipt_id = audit::add(&mut all, Write::Seen, &record, now)?;
+    let record = record.clone().with("balance_forfeited", forfeit.is_some().to_string());
+    let receipt_id = audit::add(&mut all, Write::Snapshot, &record, now)?;
     let due_at = after(now, FIRST_DUE_SECONDS);
     let deletion = Deletion { user_id, receipt_id, deleted_at: now, due_at };
     put(&mut all, &deletion)?;
     match store.commit(all).await {
         Ok(Ok(())) => Ok(Some(deletion)),
         Ok(Err(refusals)) if refusals.iter().any(|refusal| refusal.label == Write::Actor) => {
-            Err(Problem::new(Code::Forbidden, "Somebody has just taken your right to do this."))
+            Err(Problem::new(Code::Forbidden, "You are no longer staff."))
         }
         Ok(Err(_)) => Ok(None),
-        // Only its answers may have been lost.
+        // The transaction may have been carried out, and only its response was lost.
         Err(problem) => match store.read(key(user_id).consistent()).await {
-            Ok(Some(stands)) if stands.receipt_id == receipt_id => Ok(Some(stands)),
+            Ok(Some(stored)) if stored.receipt_id == receipt_id => Ok(Some(stored)),
             _ => Err(problem),
         },
     }
 }
 
-/// The last entry of a wallet that is not empty.
+/// The entry that takes the remaining money, if there is any.
 fn forfeit(balance: &Balance, record: &Record, now: Timestamp) -> Option<Entry> {
     let actor = record.actor().map_or("system".to_owned(), |actor| actor.to_string());
     balance.forfeit(balance.next_entry_id(now, secret::random()), actor, now)
@@ -143,45 +146,46 @@ fn put(all: &mut Transaction<Write>, deletion: &Deletion) -> Result<(), Problem>
     let mut new = item("deletion", deletion)?;
     new.extend(key(deletion.user_id).key);
     new.insert("deletion".to_owned(), s(PENDING));
-    all.create(Write::Seen, Table::Users, "pk", new);
+    all.create(Write::Snapshot, Table::Users, "pk", new);
     Ok(())
 }
 
-/// The deletions that somebody has to look at by `now`, at most `limit`, oldest first, after `start`;
-/// and where to go on, if there may be more.
+/// The deletions whose cleanup is due at `now`, at most `limit`, earliest first, after `start`.
+/// Also the start of the next page, if there may be more.
 pub async fn due(
     store: &Store,
     now: Timestamp,
     start: Option<Item>,
     limit: i32,
 ) -> Result<(Vec<Deletion>, Option<Item>), Problem> {
-    let (of, by) = (("deletion", PENDING), ("due_at", now));
-    let (items, next) = store.until(Table::Users, BY_DELETION, of, by, start, limit).await?;
+    let (partition, until) = (("deletion", PENDING), ("due_at", now));
+    let page = store.until(Table::Users, BY_DELETION, partition, until, start, limit);
+    let (items, next) = page.await?;
     let due: Result<_, _> = items.into_iter().map(from_item).collect();
     Ok((due?, next))
 }
 
-/// Notes that nothing of the person was left at `now`. Before the last look the record stays until
-/// then; after it there is nothing more to do.
-pub async fn passed(store: &Store, deletion: &Deletion, now: Timestamp) -> Result<(), Problem> {
-    let last_look = after(deletion.deleted_at, LAST_LOOK_SECONDS);
-    if now < last_look {
-        return look_again(store, deletion, last_look).await;
+/// Stores that a cleanup at `now` was complete. The record is deleted if it was the last one;
+/// otherwise it stays until the last cleanup is due.
+pub async fn complete(store: &Store, deletion: &Deletion, now: Timestamp) -> Result<(), Problem> {
+    let last_cleanup = after(deletion.deleted_at, LAST_CLEANUP_SECONDS);
+    if now < last_cleanup {
+        return set_due(store, deletion, last_cleanup).await;
     }
-    // One that is gone was finished by another sweep.
+    // A record that does not exist was deleted by a concurrent run.
     store.delete(key(deletion.user_id), "attribute_exists(pk)", Item::new()).await.map(drop)
 }
 
-/// Puts off a deletion that failed, so that it does not stand in the way of others.
-pub async fn put_off(store: &Store, deletion: &Deletion, now: Timestamp) -> Result<(), Problem> {
-    look_again(store, deletion, after(now, RETRY_SECONDS)).await
+/// Postpones a deletion whose cleanup failed, so that the others come first.
+pub async fn postpone(store: &Store, deletion: &Deletion, now: Timestamp) -> Result<(), Problem> {
+    set_due(store, deletion, after(now, RETRY_SECONDS)).await
 }
 
-/// Sets when the next look is due, if no other did since: two sweeps at once want the same.
-async fn look_again(store: &Store, seen: &Deletion, due_at: Timestamp) -> Result<(), Problem> {
-    let change = Change::new(key(seen.user_id), "SET due_at = :next")
+/// Sets when the next cleanup is due, unless a concurrent run has set it.
+async fn set_due(store: &Store, deletion: &Deletion, due_at: Timestamp) -> Result<(), Problem> {
+    let change = Change::new(key(deletion.user_id), "SET due_at = :next")
         .only_if("due_at = :seen")
-        .with(":seen", time(seen.due_at))
+        .with(":seen", time(deletion.due_at))
         .with(":next", n(due_at.as_second()));
     match store.update(change).await? {
         Outcome::Done(_) | Outcome::Refused(_) => Ok(()),

@@ -1,8 +1,9 @@
-//! The claim of a document's number: it belongs to one account.
+//! The claim of a document's number: a number belongs to one account.
 //!
-//! `NUMBER#digest` is put where there is none, where it is one's own, or where it has lapsed. It
-//! is provisional until the documents are handed in, so that who only typed a number does not
-//! keep it from its owner for longer than a day; then it is firm, also when they are rejected.
+//! `NUMBER#digest` is written if it does not exist, is the account's own or has expired. A claim is
+//! provisional, for a day, until the documents are submitted for review: a user who only typed a
+//! number must not block its owner for longer. From the review on the claim is confirmed, even if
+//! the documents are rejected.
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -11,38 +12,37 @@ use crate::{
     crypto::secret::Digest,
     dynamodb::{Item, Key, Outcome, Store, Table, Transaction, item, s, seconds, time},
     http::problem::Problem,
-    otp::after,
+    runtime::clock::after,
     value::UserId,
 };
 
-/// How long a provisional claim holds, and how long files may be awaited, seconds.
-pub const PROVISIONAL_SECONDS: i64 = 24 * 60 * 60;
+pub use crate::kyc::submission::PROVISIONAL_SECONDS;
 
-/// Who holds a number.
+/// The owner of a number.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct NumberClaim {
     /// The account.
     pub user_id: UserId,
-    /// When a provisional claim lapses. Also the TTL: a firm one has none.
+    /// When a provisional claim expires; none for a confirmed one. Also the TTL.
     #[serde(with = "seconds::optional", skip_serializing_if = "Option::is_none", default)]
     pub expires_at: Option<Timestamp>,
 }
 
-/// Where the claim of a number is.
+/// The key of the claim of a number.
 pub fn key(number: &Digest) -> Key<NumberClaim> {
     Key::new(Table::Kyc, &[("pk", &format!("NUMBER#{}", number.text()))])
 }
 
-/// Takes a number, or takes it again: firmly, or for a day.
-pub(super) fn take<L>(
+/// Claims a number, or renews the account's own claim: confirmed, or provisionally for a day.
+pub(super) fn claim<L>(
     transaction: &mut Transaction<L>,
     label: L,
     number: &Digest,
     user_id: UserId,
-    is_firm: bool,
+    is_confirmed: bool,
     now: Timestamp,
 ) -> Result<(), Problem> {
-    let expires_at = (!is_firm).then(|| after(now, PROVISIONAL_SECONDS));
+    let expires_at = (!is_confirmed).then(|| after(now, PROVISIONAL_SECONDS));
     let mut new = item("document_number_claim", &NumberClaim { user_id, expires_at })?;
     new.extend(key(number).key);
     let values =
@@ -52,7 +52,7 @@ pub(super) fn take<L>(
     Ok(())
 }
 
-/// Frees a number, if it is still the account's or nobody's.
+/// Releases a number, in a transaction that is refused if another account owns it.
 pub(super) fn release<L>(
     transaction: &mut Transaction<L>,
     label: L,
@@ -63,10 +63,10 @@ pub(super) fn release<L>(
     transaction.delete(label, key(number), Some(condition), of_user(user_id));
 }
 
-/// Frees a number alone, if it is the account's.
+/// Releases a number in a write of its own, if the account owns it.
 pub(super) async fn delete(store: &Store, number: &Digest, user_id: UserId) -> Result<(), Problem> {
     match store.delete(key(number), "user_id = :user", of_user(user_id)).await? {
-        // Somebody else's by now, or nobody's.
+        // Refused: another account owns the number now, or nobody does.
         Outcome::Refused(_) | Outcome::Done(_) => Ok(()),
     }
 }

@@ -1,4 +1,4 @@
-//! What staff and the sweep do to submissions.
+//! The changes of submissions by staff and by the cleanup job.
 
 use std::time::Duration;
 
@@ -13,28 +13,29 @@ use crate::{
         problem::{Code, Problem},
     },
     kyc::{
-        KycStatus, Submission, Viewed, cleanup, key, number_claim,
-        submission::{of_revision, put, remove},
+        Submission, Viewed, cleanup,
+        items::{key, put, remove, revision_value},
+        number_claim,
+        submission::PROVISIONAL_SECONDS,
     },
-    otp::after,
-    runtime::clock::whole_second,
-    value::UserId,
+    runtime::clock::{after, whole_second},
+    value::{KycStatus, UserId},
 };
 
-/// How often a change is made anew that another one overtook.
-const ATTEMPTS: u32 = 8;
+/// The most attempts of a change that conflicts with others.
+const MAX_ATTEMPTS: u32 = 8;
 
-/// What a member of staff decides.
+/// The decision of a reviewer.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Decision {
-    /// The person is who they say.
+    /// The document proves the person's identity.
     Approve,
-    /// They are not, or it cannot be told: the reason is shown to them.
+    /// It does not. The reason is shown to the person.
     Reject(String),
 }
 
 impl Decision {
-    /// The word for it, in an audit entry.
+    /// Its name in audit entries.
     pub fn as_str(&self) -> &'static str {
         match self {
             Self::Approve => "APPROVE",
@@ -42,6 +43,7 @@ impl Decision {
         }
     }
 
+    /// The submission after the decision.
     fn apply(&self, before: &Submission, reviewer: UserId, now: Timestamp) -> Submission {
         let now = whole_second(now);
         let before = before.clone().settled();
@@ -72,143 +74,143 @@ enum Write {
     Staff,
     Claim,
     Clearing,
-    Beside,
+    Extra,
 }
 
-/// Notes that `by` looks at a submission, together with what `beside` writes: whether it is still as
-/// it was read. Otherwise nothing is noted.
+/// Stores that the staff member `by` views a submission, together with `extra_writes`. Returns
+/// `false`, and writes nothing, if the submission has changed since it was read.
 pub async fn view(
     store: &Store,
     submission: &Submission,
     by: UserId,
-    beside: Transaction<()>,
+    extra_writes: Transaction<()>,
 ) -> Result<bool, Problem> {
     let viewed = Viewed { revision: submission.revision, by };
     let viewed = serde_dynamo::to_attribute_value(viewed).map_err(Problem::internal)?;
     let mut change = Change::new(key(submission.user_id), "SET viewed = :viewed")
         .only_if("revision = :revision")
         .with(":viewed", viewed);
-    for (name, value) in of_revision(submission.revision)? {
+    for (name, value) in revision_value(submission.revision)? {
         change = change.with(&name, value);
     }
     let mut all = Transaction::default();
     all.change(Write::Submission, change);
     account::must_exist(&mut all, Write::Account, submission.user_id);
-    all.append(beside, Write::Beside);
+    all.append(extra_writes, Write::Extra);
     let Err(refusals) = store.commit(all).await? else { return Ok(true) };
-    match refusals.iter().any(|refusal| refusal.label == Write::Beside) {
-        true => Err(Problem::unavailable("what belongs to a look was refused")),
-        false => Ok(false),
+    if refusals.iter().any(|refusal| refusal.label == Write::Extra) {
+        return Err(Problem::unavailable("an extra write of a view was refused"));
     }
+    Ok(false)
 }
 
-/// Judges the submission of `user_id`, which must be `PENDING`. `if_match` names the state that
-/// the member of staff looked at: another one is not judged. Where it names none, nothing is judged
-/// that has changed since the last look of anybody. `beside` adds what is to be written in the same
-/// transaction, which holds that `reviewer` is staff.
+/// Approves or rejects the submission of `user_id`, which must be `PENDING`. `if_match` names the
+/// revision that the reviewer viewed: no other one is reviewed. If it is absent, the submission
+/// must not have changed since staff last viewed it. `extra_writes` adds writes to the transaction,
+/// which requires that `reviewer` is staff.
 ///
 /// # Errors
 /// `not_found` without an account or a submission, `kyc_not_pending`, `precondition_failed`,
-/// `forbidden` for one's own and for who is no longer staff, 503.
+/// `forbidden` for the reviewer's own submission and for a reviewer who is no longer staff, 503.
 pub async fn review(
     store: &Store,
     user_id: UserId,
     (reviewer, decision): (UserId, &Decision),
     if_match: &IfMatch,
     now: Timestamp,
-    beside: impl Fn(&mut Transaction<()>, &Submission) -> Result<(), Problem>,
+    extra_writes: impl Fn(&mut Transaction<()>, &Submission) -> Result<(), Problem>,
 ) -> Result<Submission, Problem> {
-    change(store, user_id, reviewer, beside, |before| {
+    change(store, user_id, reviewer, extra_writes, |before| {
         if before.status == KycStatus::NotSubmitted {
-            return Err(nothing());
+            return Err(submission_not_found());
         }
         if before.status != KycStatus::Pending {
-            let detail = "Only a submission that waits for a review can be judged.";
+            let detail = "Only a pending submission can be reviewed.";
             return Err(Problem::new(Code::KycNotPending, detail));
         }
-        let is_unseen = *if_match == IfMatch::Absent && before.has_changed_since_viewed();
-        if is_unseen || !if_match.allows(&before.etag()) {
-            let detail = "The submission has changed since it was looked at. Look again.";
+        let is_unviewed = *if_match == IfMatch::Absent && before.has_changed_since_viewed();
+        if is_unviewed || !if_match.allows(&before.etag()) {
+            let detail = "The submission has changed since it was viewed. View it again.";
             return Err(Problem::new(Code::PreconditionFailed, detail));
         }
-        // Nobody may come back to it: what the record has noted is the sweep's from here on.
+        // The user may not use the submission again, so the cleanup job deletes its replaced files.
         let mut clearing = Transaction::default();
-        cleanup::clear_later(&mut clearing, Write::Clearing, before, now)?;
+        cleanup::schedule_clearing(&mut clearing, Write::Clearing, before, now)?;
         Ok((decision.apply(before, reviewer, now), clearing))
     })
     .await
 }
 
-/// Frees the numbers that were handed in and are not the present submission's any more, and its own
-/// unless it waits for a review or was approved: another account may claim them. `beside` adds what
-/// is to be written in the same transaction, which holds that `actor` is staff.
+/// Releases the earlier numbers of a submission, and its own number unless it is pending or
+/// approved. Then another account may claim them. `extra_writes` adds writes to the transaction,
+/// which requires that `actor` is staff.
 ///
 /// # Errors
-/// `not_found`, `kyc_not_rejected` where there is nothing to free, `forbidden`, 503.
+/// `not_found`, `kyc_not_rejected` if there is no number to release, `forbidden`, 503.
 pub async fn free_number(
     store: &Store,
     user_id: UserId,
     actor: UserId,
-    beside: impl Fn(&mut Transaction<()>, &Submission) -> Result<(), Problem>,
+    extra_writes: impl Fn(&mut Transaction<()>, &Submission) -> Result<(), Problem>,
 ) -> Result<Submission, Problem> {
-    change(store, user_id, actor, beside, |before| {
+    change(store, user_id, actor, extra_writes, |before| {
         let is_in_use = matches!(before.status, KycStatus::Pending | KycStatus::Approved);
         if is_in_use && before.earlier_numbers.is_empty() {
-            let detail = "There is no number of a submission that was rejected or given up.";
+            let detail = "There is no number of a rejected or abandoned submission.";
             return Err(Problem::new(Code::KycNotRejected, detail));
         }
         let mut releases = Transaction::default();
-        // A number that was freed before may be another's by now.
+        // A number that was released before may belong to another account now.
         let own = (before.is_number_firm && !is_in_use).then_some(&before.number_digest);
         for number in before.earlier_numbers.iter().chain(own) {
             number_claim::release(&mut releases, Write::Claim, number, user_id);
         }
         let is_number_firm = before.is_number_firm && is_in_use;
-        let freed = Submission { is_number_firm, earlier_numbers: Vec::new(), ..before.clone() };
-        Ok((freed, releases))
+        let after = Submission { is_number_firm, earlier_numbers: Vec::new(), ..before.clone() };
+        Ok((after, releases))
     })
     .await
 }
 
-/// Reads, decides and writes, and does it again if another change came between.
+/// Reads a submission, decides and writes; after a conflict with another change, again.
 async fn change(
     store: &Store,
     user_id: UserId,
     actor: UserId,
-    beside: impl Fn(&mut Transaction<()>, &Submission) -> Result<(), Problem>,
+    extra_writes: impl Fn(&mut Transaction<()>, &Submission) -> Result<(), Problem>,
     decide: impl Fn(&Submission) -> Result<(Submission, Transaction<Write>), Problem>,
 ) -> Result<Submission, Problem> {
     let not_staff = || Problem::new(Code::Forbidden, "This operation is for other staff.");
     if actor == user_id {
         return Err(not_staff());
     }
-    for attempt in 0..ATTEMPTS {
+    for attempt in 0..MAX_ATTEMPTS {
         pause(attempt).await;
         let before = store.read(key(user_id).consistent()).await?;
-        let (after, mut all) = decide(&before.ok_or_else(nothing)?)?;
+        let (after, mut all) = decide(&before.ok_or_else(submission_not_found)?)?;
         let after = after.revised();
         put(&mut all, Write::Submission, &after)?;
         account::set_kyc_status(&mut all, Write::Account, user_id, after.status);
         account::must_be_staff(&mut all, Write::Staff, actor);
-        let mut others = Transaction::default();
-        beside(&mut others, &after)?;
-        all.append(others, Write::Beside);
+        let mut extra = Transaction::default();
+        extra_writes(&mut extra, &after)?;
+        all.append(extra, Write::Extra);
         let Err(refusals) = store.commit(all).await? else { return Ok(after) };
         let refused = |label| refusals.iter().any(|refusal| refusal.label == label);
         if refused(Write::Staff) {
             return Err(not_staff());
         }
         if refused(Write::Account) {
-            return Err(nothing());
+            return Err(submission_not_found());
         }
-        if refused(Write::Beside) {
-            return Err(Problem::unavailable("what belongs to a review was refused"));
+        if refused(Write::Extra) {
+            return Err(Problem::unavailable("an extra write of a review was refused"));
         }
     }
-    Err(Problem::unavailable("a submission changed too often"))
+    Err(Problem::unavailable("the change of a submission met too many conflicts"))
 }
 
-fn nothing() -> Problem {
+fn submission_not_found() -> Problem {
     Problem::new(Code::NotFound, "There is no such submission.")
 }
 
@@ -220,16 +222,16 @@ async fn pause(attempt: u32) {
     }
 }
 
-/// Gives up a submission whose files did not come: whether it did.
+/// Abandons a submission whose files were not uploaded. Returns whether it did.
 ///
-/// First the record says so, in place; then `delete_files` deletes the person's files; then the
-/// record goes, with the claim of its number. A crash between leaves it where [`cleanup::due`] finds it
-/// again, and the same call goes on. Where numbers are firmly claimed because they were handed in
-/// once, the record stays to hold them, and leaves the index.
+/// The first write marks the submission as abandoned, `delete_files` deletes the user's files, and
+/// the last write deletes the submission with the claim of its number. After a crash in between,
+/// [`cleanup::due`] finds the submission again, and the same call continues. A submission with
+/// confirmed claims is not deleted, because it lists the claimed numbers: it only leaves the index.
 ///
-/// No place for a file was given out in the hour before, so none of its files arrives afterwards. A
-/// submission that moves on in the meantime is left alone: its files are new, and `delete_files` must
-/// leave such alone too.
+/// No upload URL is issued in the hour before, so none of its files arrives later. If the user
+/// changes the submission meanwhile, it is not abandoned. Its files are new then, so `delete_files`
+/// must not delete new files.
 pub async fn abandon(
     store: &Store,
     submission: &Submission,
@@ -239,54 +241,58 @@ pub async fn abandon(
     if !submission.is_abandoned(now) {
         return Ok(false);
     }
-    let Some(given_up) = give_up(store, submission).await? else { return Ok(false) };
+    let Some(abandoned) = mark_abandoned(store, submission).await? else { return Ok(false) };
     delete_files().await?;
-    forget(store, &given_up, now).await
+    delete_abandoned(store, &abandoned, now).await
 }
 
-/// Marks a submission as given up, if it is not already and has not moved on.
-async fn give_up(store: &Store, submission: &Submission) -> Result<Option<Submission>, Problem> {
+/// Marks a submission as abandoned. Returns `None` if it has changed since it was read.
+async fn mark_abandoned(
+    store: &Store,
+    submission: &Submission,
+) -> Result<Option<Submission>, Problem> {
     let status = KycStatus::NotSubmitted;
     if submission.status == status {
         return Ok(Some(submission.clone()));
     }
-    let given_up = Submission { status, ..submission.clone() }.revised();
+    let abandoned = Submission { status, ..submission.clone() }.revised();
     let mut all = Transaction::default();
-    put(&mut all, Write::Submission, &given_up)?;
-    account::set_kyc_status(&mut all, Write::Account, given_up.user_id, status);
-    Ok(store.commit(all).await?.is_ok().then_some(given_up))
+    put(&mut all, Write::Submission, &abandoned)?;
+    account::set_kyc_status(&mut all, Write::Account, abandoned.user_id, status);
+    Ok(store.commit(all).await?.is_ok().then_some(abandoned))
 }
 
-/// Ends what was given up and has no files any more. A record that counts attempts of this day stays
-/// until the next.
-async fn forget(store: &Store, given_up: &Submission, now: Timestamp) -> Result<bool, Problem> {
-    let is_claiming = given_up.is_number_firm || !given_up.earlier_numbers.is_empty();
+/// Deletes an abandoned submission that has no files any more, with the claim of its number. One
+/// with confirmed claims stays, and one with attempts of the current day stays until the next.
+async fn delete_abandoned(
+    store: &Store,
+    abandoned: &Submission,
+    now: Timestamp,
+) -> Result<bool, Problem> {
+    let has_claims = abandoned.is_number_firm || !abandoned.earlier_numbers.is_empty();
     let today = now.to_zoned(TimeZone::UTC).date();
-    let is_counting = given_up.attempts_day == today && given_up.attempts > 0;
-    if is_claiming || is_counting {
-        let expires_at = (!is_claiming).then(|| after(now, number_claim::PROVISIONAL_SECONDS));
-        let held = given_up.clone().settled();
-        let held = Submission { documents: Vec::new(), expires_at, ..held }.revised();
+    let has_attempts = abandoned.attempts_day == today && abandoned.attempts > 0;
+    if has_claims || has_attempts {
+        let expires_at = (!has_claims).then(|| after(now, PROVISIONAL_SECONDS));
+        let kept = abandoned.clone().settled();
+        let kept = Submission { documents: Vec::new(), expires_at, ..kept }.revised();
         let mut all = Transaction::default();
-        put(&mut all, Write::Submission, &held)?;
+        put(&mut all, Write::Submission, &kept)?;
         return Ok(store.commit(all).await?.is_ok());
     }
     for with_claim in [true, false] {
         let mut all = Transaction::default();
-        remove(&mut all, Write::Submission, given_up)?;
+        remove(&mut all, Write::Submission, abandoned)?;
         if with_claim {
-            number_claim::release(
-                &mut all,
-                Write::Claim,
-                &given_up.number_digest,
-                given_up.user_id,
-            );
+            let Submission { number_digest, user_id, .. } = abandoned;
+            number_claim::release(&mut all, Write::Claim, number_digest, *user_id);
         }
         let Err(refusals) = store.commit(all).await? else { return Ok(true) };
         if refusals.iter().any(|refusal| refusal.label == Write::Submission) {
             return Ok(false);
         }
-        // The claim had lapsed, and the number is another's by now: there is nothing to free.
+        // The claim expired and another account has claimed the number: there is nothing to
+        // release.
     }
-    Err(Problem::unavailable("a claim changed hands twice"))
+    Err(Problem::unavailable("the deletion of a submission without its claim was refused"))
 }

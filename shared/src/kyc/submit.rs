@@ -1,4 +1,4 @@
-//! What a person does to their submission, as one transaction.
+//! A user's changes of their submission, each in one transaction.
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -8,60 +8,60 @@ use crate::{
     crypto::secret::Digest,
     dynamodb::{Item, Key, Store, Table, Transaction, digest, item, seconds, time},
     http::problem::Problem,
-    kyc::{Submission, number_claim, submission::put},
-    otp::after,
+    kyc::{Submission, items::put, number_claim},
+    runtime::clock::after,
     value::SubmissionId,
 };
 
 const KEEP_REQUEST_SECONDS: i64 = 24 * 60 * 60;
 
-/// The record of an idempotency key: what was asked for under it, and what was made. Both key and
-/// request are keyed digests, so that it names nobody.
+/// The record of an idempotency key: the request that used it, and its result. Key and request are
+/// stored as keyed digests, so that the record has no personal data.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Request {
-    /// Equal for requests that ask for the same.
+    /// The digest of the request. Equal requests have the same.
     #[serde(with = "digest")]
     pub fingerprint: Digest,
-    /// What was made.
+    /// The submission that the request created.
     pub submission_id: SubmissionId,
-    /// When the key may name another request. Also the TTL.
+    /// When the key may be used for another request. Also the TTL.
     #[serde(with = "seconds::required")]
     pub expires_at: Timestamp,
 }
 
 impl Request {
-    /// The record of a request that is carried out now.
+    /// The record of a request at `now`.
     pub fn new(fingerprint: Digest, submission_id: SubmissionId, now: Timestamp) -> Self {
         Self { fingerprint, submission_id, expires_at: after(now, KEEP_REQUEST_SECONDS) }
     }
 }
 
-/// Where the record of an idempotency key is.
+/// The key of the record of an idempotency key.
 pub fn request_key(request: &Digest) -> Key<Request> {
     Key::new(Table::Kyc, &[("pk", &format!("REQUEST#{}", request.text()))])
 }
 
-/// What is to be saved together.
+/// A submission and what is saved with it.
 #[derive(Debug, Clone)]
 pub struct Saving<'a> {
-    /// The submission, as [`Submission::revised`] has it. Its number is claimed.
+    /// The submission, with the next revision. Its number is claimed.
     pub submission: &'a Submission,
-    /// A number that was claimed for it provisionally and is freed.
+    /// A number whose provisional claim is released.
     pub released: Option<Digest>,
     /// The idempotency key's digest, and its record.
     pub request: Option<(Digest, Request)>,
 }
 
-/// What became of a saving.
+/// The result of saving a submission.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Saved {
-    /// It was carried out.
+    /// It was saved.
     Done,
-    /// The submission has changed since it was read, or the key was used: read again.
+    /// The submission has changed since it was read, or the idempotency key was used. Read again.
     Overtaken,
     /// The number belongs to another account.
     InUse,
-    /// There is no such account any more.
+    /// The account was deleted.
     NoAccount,
 }
 
@@ -74,7 +74,8 @@ enum Write {
     Request,
 }
 
-/// Saves a submission with its number's claim, its account's status and its request's record.
+/// Saves a submission with the claim of its number, the account's KYC status and the request's
+/// record.
 pub async fn save(store: &Store, saving: &Saving<'_>, now: Timestamp) -> Result<Saved, Problem> {
     let mut released = saving.released.as_ref();
     loop {
@@ -90,21 +91,20 @@ pub async fn save(store: &Store, saving: &Saving<'_>, now: Timestamp) -> Result<
         if refused(Write::Claim) {
             return Ok(Saved::InUse);
         }
-        // The claim had lapsed, and the number is another's by now: there is nothing to free.
+        // The claim expired and another account has claimed the number: there is nothing to
+        // release.
         released = None;
     }
 }
 
-/// Saves what was counted in a submission, which is otherwise as it was, or none yet.
+/// Saves a submission in which only the counts have changed, or a new one that has only counts.
 pub async fn count(store: &Store, counted: &Submission) -> Result<Saved, Problem> {
     let mut all = Transaction::default();
     put(&mut all, Write::Submission, counted)?;
     account::set_kyc_status(&mut all, Write::Account, counted.user_id, counted.status);
     let Err(refusals) = store.commit(all).await? else { return Ok(Saved::Done) };
-    match refusals.iter().any(|refusal| refusal.label == Write::Account) {
-        true => Ok(Saved::NoAccount),
-        false => Ok(Saved::Overtaken),
-    }
+    let has_no_account = refusals.iter().any(|refusal| refusal.label == Write::Account);
+    Ok(if has_no_account { Saved::NoAccount } else { Saved::Overtaken })
 }
 
 fn transaction(
@@ -117,7 +117,7 @@ fn transaction(
     let mut all = Transaction::default();
     put(&mut all, Write::Submission, submission)?;
     account::set_kyc_status(&mut all, Write::Account, *user_id, *status);
-    number_claim::take(&mut all, Write::Claim, number_digest, *user_id, *is_number_firm, now)?;
+    number_claim::claim(&mut all, Write::Claim, number_digest, *user_id, *is_number_firm, now)?;
     if let Some(number) = released {
         number_claim::release(&mut all, Write::Release, number, *user_id);
     }

@@ -1,4 +1,4 @@
-//! The `otp` table: what one source address and the whole deployment may send.
+//! The `otp` table: the limits on sends for one IP address and on SMS for the whole deployment.
 
 use std::collections::BTreeSet;
 
@@ -18,7 +18,7 @@ fn source_key(challenge: &Challenge) -> Key<()> {
     Key::new(Table::Otp, &[("pk", &format!("SOURCE#{}", challenge.source.text()))])
 }
 
-/// What stands for a send in its source's set: when it was, and which.
+/// The element for a send in the set of its source address: the time and the challenge's id.
 fn entry(challenge: &Challenge) -> String {
     format!("{}:{}", challenge.sent_at.as_second(), challenge.id)
 }
@@ -27,7 +27,7 @@ fn sent_at(entry: &str) -> i64 {
     entry.split(':').next().and_then(|seconds| seconds.parse().ok()).unwrap_or(0)
 }
 
-/// Counts a send against its source address, if fewer than the limit are open.
+/// Counts a send against its source address, if the address is below its limit.
 pub fn count_source<L>(
     transaction: &mut Transaction<L>,
     label: L,
@@ -45,30 +45,30 @@ pub fn count_source<L>(
     transaction.change(label, change);
 }
 
-/// The sends in an item that refused one.
+/// The sends in the item of a source address that refused another one.
 #[derive(Debug, Clone)]
 pub struct SourceSends(Vec<String>);
 
 impl SourceSends {
-    /// Reads them.
+    /// Reads them from the item.
     pub fn of(item: Option<&Item>) -> Self {
         let sends = item.and_then(|item| item.get("sends")?.as_ss().ok()).cloned();
         Self(sends.unwrap_or_default())
     }
 
-    /// Seconds until one of them is an hour old; `None` when one already is, so that there is
-    /// room once they are cleared away.
+    /// The seconds until the oldest one is an hour old; `None` when some are older already, so that
+    /// there is room once these are deleted.
     pub fn full_for(&self, config: &OtpConfig, now: Timestamp) -> Option<i64> {
         let hour_ago = now.as_second() - HOUR_SECONDS;
-        let open: Vec<i64> =
+        let recent: Vec<i64> =
             self.0.iter().map(|entry| sent_at(entry)).filter(|at| *at > hour_ago).collect();
-        let oldest = open.iter().min()?;
-        (open.len() >= config.source_max_per_hour as usize).then_some(oldest - hour_ago)
+        let oldest = recent.iter().min()?;
+        (recent.len() >= config.source_max_per_hour as usize).then_some(oldest - hour_ago)
     }
 }
 
-/// The same as [`count_source`] where `full` holds sends older than an hour: they are cleared
-/// away in the same write, if nobody else did so before.
+/// Like [`count_source`], where `full` holds sends that are older than an hour: the same write
+/// deletes them, if no concurrent request did so before.
 pub fn count_source_cleared<L>(
     transaction: &mut Transaction<L>,
     label: L,
@@ -76,18 +76,18 @@ pub fn count_source_cleared<L>(
     full: &SourceSends,
 ) {
     let hour_ago = challenge.sent_at.as_second() - HOUR_SECONDS;
-    let mut left: BTreeSet<String> =
+    let mut remaining: BTreeSet<String> =
         full.0.iter().filter(|entry| sent_at(entry) > hour_ago).cloned().collect();
-    left.insert(entry(challenge));
+    remaining.insert(entry(challenge));
     let change = Change::new(source_key(challenge), "SET sends = :left, expires_at = :ttl")
         .only_if("sends = :full")
-        .with(":left", AttributeValue::Ss(left.into_iter().collect()))
+        .with(":left", AttributeValue::Ss(remaining.into_iter().collect()))
         .with(":full", AttributeValue::Ss(full.0.clone()))
         .with(":ttl", n(challenge.sent_at.as_second() + KEEP_SECONDS));
     transaction.change(label, change);
 }
 
-/// Gives a source its place back: the send was verified, or never made.
+/// Removes a send from the count of its source address: its code was verified, or was not sent.
 pub async fn release_source(store: &Store, challenge: &Challenge) -> Result<(), Problem> {
     let change = Change::new(source_key(challenge), "DELETE sends :entry")
         .only_if("attribute_exists(sends)")
@@ -95,16 +95,16 @@ pub async fn release_source(store: &Store, challenge: &Challenge) -> Result<(), 
     store.update(change).await.map(drop)
 }
 
-/// One SMS in the deployment's ceiling.
+/// One SMS that is counted against the deployment's cap.
 #[derive(Debug, Clone)]
 pub struct SmsPlace {
-    /// When it is sent.
+    /// When the SMS is sent.
     pub at: Timestamp,
-    /// Whether it counts against the share of sign-ups, too.
+    /// Whether it also counts against the share of sign-ups.
     pub is_sign_up: bool,
-    /// Whether it is sent at all. One that is not adds nothing, and is refused when others are.
+    /// Whether an SMS is sent at all. If not, the limits are checked, but nothing is counted.
     pub is_sent: bool,
-    /// Fresh: a repeated write is recognised by it.
+    /// A new random value. A write that was sent twice is recognised by it.
     pub nonce: String,
 }
 
@@ -118,7 +118,7 @@ impl SmsPlace {
         self.at.as_second().rem_euclid(24 * HOUR_SECONDS) / HOUR_SECONDS
     }
 
-    /// The counters it stands in, each with its limit.
+    /// The names of the counters that it counts in, each with its limit.
     fn counters(&self, config: &OtpConfig) -> Vec<(String, u32)> {
         let hour = format!("hour_{:02}", self.hour());
         let share = |max: u32| {
@@ -136,27 +136,27 @@ impl SmsPlace {
         counters
     }
 
-    /// Seconds until the counter begins anew.
+    /// The seconds until the counter's period ends.
     fn wait_seconds(&self, counter: &str) -> i64 {
         let period = if counter.starts_with("utc_day") { 24 * HOUR_SECONDS } else { HOUR_SECONDS };
         period - self.at.as_second().rem_euclid(period)
     }
 }
 
-/// Takes a place in the ceiling: one conditional update of the day's item, exact however many
-/// come at once. Answers how much of the day's ceiling is used then, percent; `Err` holds the
-/// seconds until there may be room.
+/// Counts an SMS against the cap: one conditional update of the day's item, exact under any
+/// concurrency. Returns the used part of the day's cap, percent. `Err` holds the seconds until
+/// there may be room.
 ///
-/// A write whose answer was lost and that others followed may count twice: the ceiling is then
-/// reached one SMS early, never late.
+/// A write may count twice when its response was lost and other writes came after it. The cap is
+/// then reached one SMS too early, never too late.
 pub async fn take_sms_place(
     store: &Store,
     place: &SmsPlace,
     config: &OtpConfig,
 ) -> Result<Result<u64, i64>, Problem> {
     let counters = place.counters(config);
-    if let Some((closed, _)) = counters.iter().find(|(_, max)| *max == 0) {
-        return Ok(Err(place.wait_seconds(closed)));
+    if let Some((counter, _)) = counters.iter().find(|(_, max)| *max == 0) {
+        return Ok(Err(place.wait_seconds(counter)));
     }
     let adds: Vec<_> = counters.iter().map(|(name, _)| format!("{name} :count")).collect();
     let update = format!(
@@ -182,7 +182,10 @@ pub async fn take_sms_place(
         Outcome::Done(item) => Ok(Ok(used_of_day(&item, config))),
         Outcome::Refused(item) => {
             let item = item.unwrap_or_default();
-            Ok(refusal(place, &counters, &item).map(|()| used_of_day(&item, config)))
+            Ok(match refused_seconds(place, &counters, &item) {
+                Some(seconds) => Err(seconds),
+                None => Ok(used_of_day(&item, config)),
+            })
         }
     }
 }
@@ -196,16 +199,18 @@ fn used_of_day(item: &Item, config: &OtpConfig) -> u64 {
     u64::from(counted(item, "utc_day")) * 100 / u64::from(config.sms_max_per_day.max(1))
 }
 
-fn refusal(place: &SmsPlace, counters: &[(String, u32)], item: &Item) -> Result<(), i64> {
+/// The seconds to wait after a refusal; `None` where the same write was carried out before.
+fn refused_seconds(place: &SmsPlace, counters: &[(String, u32)], item: &Item) -> Option<i64> {
     if item.get("nonce") == Some(&s(&*place.nonce)) {
-        return Ok(());
+        return None;
     }
     let full = counters.iter().filter(|(name, max)| counted(item, name) >= *max);
-    Err(full.map(|(name, _)| place.wait_seconds(name)).max().unwrap_or(1))
+    Some(full.map(|(name, _)| place.wait_seconds(name)).max().unwrap_or(1))
 }
 
-/// Gives a place back that was taken for an SMS which SNS refused. Sent once: a repeated return
-/// would open the ceiling, a lost one only reaches it one SMS early.
+/// Removes an SMS that SNS refused from the count. The write is sent only once: if it were carried
+/// out twice, more SMS than the cap could be sent; if it is lost, the cap is reached one SMS too
+/// early.
 pub async fn return_sms_place(
     store: &Store,
     place: &SmsPlace,
@@ -216,9 +221,9 @@ pub async fn return_sms_place(
     }
     let counters = place.counters(config);
     let adds: Vec<_> = counters.iter().map(|(name, _)| format!("{name} :back")).collect();
-    let taken: Vec<_> = counters.iter().map(|(name, _)| format!("{name} > :zero")).collect();
+    let counted: Vec<_> = counters.iter().map(|(name, _)| format!("{name} > :zero")).collect();
     let change = Change::new(place.key(), format!("ADD {}", adds.join(", ")))
-        .only_if(taken.join(" AND "))
+        .only_if(counted.join(" AND "))
         .with(":back", n(-1))
         .with(":zero", n(0));
     store.update_once(change).await.map(drop)
@@ -243,34 +248,34 @@ mod tests {
     }
 
     #[test]
-    fn sign_ups_stand_in_their_share_as_well() {
-        let named = |place: SmsPlace| place.counters(&config());
+    fn a_sign_up_also_counts_against_the_share_of_sign_ups() {
+        let counters = |place: SmsPlace| place.counters(&config());
         let all = [("hour_13".to_owned(), 500), ("utc_day".to_owned(), 3_000)];
-        assert_eq!(named(place(false)), all);
+        assert_eq!(counters(place(false)), all);
         let share = [("hour_13_sign_up".to_owned(), 350), ("utc_day_sign_up".to_owned(), 2_100)];
-        assert_eq!(named(place(true)), [all, share].concat());
+        assert_eq!(counters(place(true)), [all, share].concat());
     }
 
     #[test]
-    fn a_full_counter_says_when_it_begins_anew() {
+    fn a_full_counter_names_the_seconds_until_its_period_ends() {
         let place = place(true);
         let counters = place.counters(&config());
         let refused = |name: &str, count: i64| {
-            refusal(&place, &counters, &Item::from([(name.to_owned(), n(count))]))
+            refused_seconds(&place, &counters, &Item::from([(name.to_owned(), n(count))]))
         };
-        assert_eq!(refused("hour_13", 500), Err(2));
-        assert_eq!(refused("hour_13_sign_up", 350), Err(2));
-        assert_eq!(refused("utc_day", 3_000), Err(10 * HOUR_SECONDS + 2));
+        assert_eq!(refused("hour_13", 500), Some(2));
+        assert_eq!(refused("hour_13_sign_up", 350), Some(2));
+        assert_eq!(refused("utc_day", 3_000), Some(10 * HOUR_SECONDS + 2));
     }
 
     #[test]
     fn a_repeated_write_is_recognised_by_its_nonce() {
         let item = Item::from([("utc_day".to_owned(), n(3_000)), ("nonce".to_owned(), s("mine"))]);
-        assert_eq!(refusal(&place(false), &place(false).counters(&config()), &item), Ok(()));
+        assert_eq!(refused_seconds(&place(false), &place(false).counters(&config()), &item), None);
     }
 
     #[test]
-    fn only_sends_of_the_last_hour_fill_a_source() {
+    fn only_sends_of_the_last_hour_count_against_a_source_address() {
         let now = at("2026-11-23T13:00:00Z");
         let entry = |age: i64| format!("{}:id{age}", now.as_second() - age);
         let config = OtpConfig { source_max_per_hour: 2, ..config() };

@@ -4,5 +4,6 @@ mod items;
 pub mod limits;
 mod rules;
 
+pub use crate::runtime::clock::after;
 pub use items::*;
 pub use rules::*;

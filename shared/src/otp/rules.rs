@@ -1,62 +1,57 @@
-//! One-time codes: the rules. Pure: the time is a parameter, the state comes from the store.
+//! The rules of one-time codes. Pure: the time and the stored state are parameters.
 
-use jiff::{SignedDuration, Timestamp};
+use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use crate::{
     crypto::{
-        key_items::Slot,
         secret::{Code, Digest, MacKey},
+        slot::Slot,
     },
     dynamodb::{digest, seconds},
-    runtime::config::OtpConfig,
+    runtime::{clock::after, config::OtpConfig},
     value::Purpose,
 };
 
-/// How long a code lives (ASVS 6.5.5), seconds.
+/// How long a code is valid (ASVS 6.5.5), seconds.
 pub const CODE_SECONDS: i64 = 300;
-/// How long a verification token lives, seconds.
+/// How long a verification token is valid, seconds.
 pub const TOKEN_SECONDS: i64 = 600;
-/// How often a code may be tried (ASVS 6.6.3).
+/// The most tries of one code (ASVS 6.6.3).
 pub const MAX_TRIES: u32 = 5;
-/// Wrong tries across codes, without a right one between, that lock an identifier's codes.
+/// The number of wrong tries in a row, over all codes of an identifier, that locks its codes.
 pub const MAX_FAILURES: u32 = 20;
-/// How long they are locked, seconds.
+/// How long an identifier's codes stay locked after the last try, seconds.
 pub const LOCK_SECONDS: i64 = 60 * 60;
 /// How long an idempotency key is remembered, seconds.
 pub const IDEMPOTENCY_SECONDS: i64 = 24 * 60 * 60;
 /// The window of the hourly limits, seconds.
 pub const HOUR_SECONDS: i64 = 60 * 60;
 
-/// `seconds` after `now`.
-pub fn after(now: Timestamp, seconds: i64) -> Timestamp {
-    now.saturating_add(SignedDuration::from_secs(seconds)).unwrap_or(Timestamp::MAX)
-}
-
-/// A code that was sent: only its keyed digest is kept.
+/// A code that was sent. Only its keyed digest is stored.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Challenge {
-    /// Random; names this challenge and no other.
+    /// A random id.
     pub id: String,
     #[serde(with = "digest")]
     code: Digest,
     /// The slot of the MAC key that `code` was made with.
     pub key_slot: Slot,
-    /// How often it was tried.
+    /// The number of tries so far.
     pub tries: u32,
-    /// Keyed digest of the address that asked for it.
+    /// Keyed digest of the IP address that requested the code.
     #[serde(with = "digest")]
     pub source: Digest,
     /// When it was sent.
     #[serde(with = "seconds::required")]
     pub sent_at: Timestamp,
-    /// When it dies.
+    /// When it expires.
     #[serde(with = "seconds::required")]
     pub expires_at: Timestamp,
 }
 
 impl Challenge {
-    /// The challenge of `code` for an identifier and a purpose.
+    /// The challenge for `code`, an identifier and a purpose.
     pub fn new(
         id: String,
         (key_slot, key): (Slot, &MacKey),
@@ -71,7 +66,7 @@ impl Challenge {
         Self { id, code, key_slot, tries: 0, source, sent_at: now, expires_at }
     }
 
-    /// Whether `code` is the one that was sent, to this identifier, for this purpose.
+    /// Whether `code` is the code that was sent to this identifier for this purpose.
     pub fn is_met_by(
         &self,
         key: &MacKey,
@@ -99,10 +94,10 @@ fn code_digest(
     key.digest("one-time code", &parts)
 }
 
-/// What is known of an identifier's codes.
+/// The stored state of an identifier's codes.
 #[derive(Debug, Clone, Default, PartialEq, Deserialize)]
 pub struct IdentifierState {
-    /// `s0`, `s1`, …: when codes were sent, newest first; 0 where none was.
+    /// `s0`, `s1`, …: the times of the last sends, newest first; 0 where there was none.
     #[serde(flatten)]
     attributes: std::collections::HashMap<String, serde_json::Value>,
     #[serde(default)]
@@ -122,7 +117,7 @@ pub struct IdentifierState {
 }
 
 impl IdentifierState {
-    /// The challenge of a purpose, dead or alive.
+    /// The challenge of a purpose. It may have expired.
     pub fn challenge(&self, purpose: Purpose) -> Option<&Challenge> {
         match purpose {
             Purpose::Login => &self.challenge_login,
@@ -133,12 +128,13 @@ impl IdentifierState {
         .as_ref()
     }
 
-    fn sent_at(&self, place: u32) -> i64 {
-        let value = self.attributes.get(&format!("s{place}"));
+    /// The time of a send: 0 is the newest, 1 the one before.
+    fn sent_at(&self, index: u32) -> i64 {
+        let value = self.attributes.get(&format!("s{index}"));
         value.and_then(serde_json::Value::as_i64).unwrap_or(0)
     }
 
-    /// When the lock ends, if wrong tries have locked the identifier at `now`.
+    /// When the lock ends, if wrong tries have locked the codes at `now`.
     fn locked_until(&self, now: Timestamp) -> Option<Timestamp> {
         let until = after(self.last_try_at?, LOCK_SECONDS);
         (self.failures >= MAX_FAILURES && now < until).then_some(until)
@@ -148,13 +144,13 @@ impl IdentifierState {
 /// Why a send was refused.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum SendRefusal {
-    /// Too soon, or too many in the hour: not for this many seconds.
+    /// The last send was too recent, or the hourly limit is reached. Holds the seconds to wait.
     TooMany(i64),
-    /// Too many wrong codes: not for this many seconds.
+    /// Too many wrong codes. Holds the seconds to wait.
     Locked(i64),
 }
 
-/// The reason why the state did not allow a send at `now`.
+/// Why the state did not allow a send at `now`.
 pub fn send_refusal(state: &IdentifierState, config: &OtpConfig, now: Timestamp) -> SendRefusal {
     if let Some(until) = state.locked_until(now) {
         return SendRefusal::Locked(until.as_second() - now.as_second());
@@ -164,23 +160,23 @@ pub fn send_refusal(state: &IdentifierState, config: &OtpConfig, now: Timestamp)
     SendRefusal::TooMany((resend.max(hour) - now.as_second()).max(1))
 }
 
-/// What a try is, by the state that refused to count it.
+/// Why a try was not counted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum TryVerdict {
-    /// It was counted before: the write was repeated after its answer was lost.
+    /// It was counted already: its response was lost and the write was sent again.
     Counted,
-    /// There is nothing to try.
+    /// There is no valid challenge with tries left.
     NoChallenge,
-    /// The identifier is locked until then.
+    /// The codes are locked until this time.
     Locked(Timestamp),
-    /// It was locked, by the try at `last_try_at`, and no longer is.
+    /// The codes were locked, and the lock has ended.
     LockIsOver {
-        /// When the try that locked it was made.
+        /// The time of the try that locked them.
         last_try_at: Timestamp,
     },
 }
 
-/// Judges a try that could not simply be counted.
+/// Finds out from the stored state why a try was not counted.
 pub fn judge_try(
     state: &IdentifierState,
     purpose: Purpose,
@@ -193,11 +189,11 @@ pub fn judge_try(
     if let Some(until) = state.locked_until(now) {
         return TryVerdict::Locked(until);
     }
-    let living = state
+    let has_valid_challenge = state
         .challenge(purpose)
         .is_some_and(|challenge| now < challenge.expires_at && challenge.tries < MAX_TRIES);
     match state.last_try_at {
-        Some(last_try_at) if living && state.failures >= MAX_FAILURES => {
+        Some(last_try_at) if has_valid_challenge && state.failures >= MAX_FAILURES => {
             TryVerdict::LockIsOver { last_try_at }
         }
         _ => TryVerdict::NoChallenge,
@@ -253,60 +249,63 @@ mod tests {
     #[test]
     fn asvs_6_6_2_a_code_is_bound_to_identifier_and_purpose() {
         let challenge = challenge(Purpose::Login);
-        let met = |identifier, purpose, text| {
+        let matches = |identifier, purpose, text| {
             challenge.is_met_by(&key(), &digest(identifier), purpose, &code(text))
         };
-        assert!(met(1, Purpose::Login, "012345"));
-        assert!(!met(3, Purpose::Login, "012345"), "another identifier");
-        assert!(!met(1, Purpose::Register, "012345"), "another purpose");
-        assert!(!met(1, Purpose::Login, "012346"), "another code");
+        assert!(matches(1, Purpose::Login, "012345"));
+        assert!(!matches(3, Purpose::Login, "012345"), "another identifier");
+        assert!(!matches(1, Purpose::Register, "012345"), "another purpose");
+        assert!(!matches(1, Purpose::Login, "012346"), "another code");
         let other = MacKey::new([8; 32]);
         assert!(!challenge.is_met_by(&other, &digest(1), Purpose::Login, &code("012345")));
     }
 
     #[test]
-    fn asvs_6_5_4_codes_are_spread_over_all_six_digits() {
+    fn asvs_6_5_4_every_digit_of_a_code_is_uniformly_distributed() {
         let codes: Vec<_> =
             (0..20_000).map(|_| Code::new(crate::crypto::secret::random())).collect();
-        for place in 0..6 {
-            let mut seen = [0_u32; 10];
-            codes
-                .iter()
-                .for_each(|code| seen[usize::from(code.as_str().as_bytes()[place] - b'0')] += 1);
-            // 2,000 expected each; ten standard deviations off is no chance.
-            assert!(seen.iter().all(|count| (1_576..2_424).contains(count)), "{place}: {seen:?}");
+        for position in 0..6 {
+            let mut counts = [0_u32; 10];
+            codes.iter().for_each(|code| {
+                counts[usize::from(code.as_str().as_bytes()[position] - b'0')] += 1
+            });
+            // 2,000 of each are expected. A deviation of ten sigma does not happen by chance.
+            assert!(
+                counts.iter().all(|count| (1_576..2_424).contains(count)),
+                "{position}: {counts:?}"
+            );
         }
-        let different: HashSet<_> = codes.iter().map(|code| code.as_str().to_owned()).collect();
-        assert!(different.len() > 19_000);
+        let distinct: HashSet<_> = codes.iter().map(|code| code.as_str().to_owned()).collect();
+        assert!(distinct.len() > 19_000);
     }
 
     #[test]
-    fn twenty_wrong_tries_lock_for_an_hour_after_the_last() {
-        let judge =
+    fn twenty_wrong_tries_lock_the_codes_for_an_hour_after_the_last_try() {
+        let verdict =
             |failures, now| judge_try(&state(failures, 100, 0), Purpose::Login, "n", at(now));
-        assert_eq!(judge(20, 101), TryVerdict::Locked(at(100 + LOCK_SECONDS)));
-        assert_eq!(judge(19, 101), TryVerdict::NoChallenge);
+        assert_eq!(verdict(20, 101), TryVerdict::Locked(at(100 + LOCK_SECONDS)));
+        assert_eq!(verdict(19, 101), TryVerdict::NoChallenge);
     }
 
     #[test]
-    fn after_a_lock_a_living_challenge_may_be_tried() {
+    fn after_a_lock_a_valid_challenge_can_be_tried() {
         let mut state = state(20, 100, 0);
         let now = at(100 + LOCK_SECONDS);
         assert_eq!(judge_try(&state, Purpose::Login, "n", now), TryVerdict::NoChallenge);
         state.challenge_login =
             Some(Challenge { expires_at: after(now, 1), ..challenge(Purpose::Login) });
-        let over = TryVerdict::LockIsOver { last_try_at: at(100) };
-        assert_eq!(judge_try(&state, Purpose::Login, "n", now), over);
+        let expected = TryVerdict::LockIsOver { last_try_at: at(100) };
+        assert_eq!(judge_try(&state, Purpose::Login, "n", now), expected);
     }
 
     #[test]
     fn a_repeated_write_is_recognised_by_its_nonce() {
-        let judged = judge_try(&state(20, 100, 5), Purpose::Login, "other", at(101));
-        assert_eq!(judged, TryVerdict::Counted);
+        let verdict = judge_try(&state(20, 100, 5), Purpose::Login, "other", at(101));
+        assert_eq!(verdict, TryVerdict::Counted);
     }
 
     #[test]
-    fn a_refused_send_says_how_long_to_wait() {
+    fn a_refused_send_names_the_seconds_to_wait() {
         let sends = |s0, s4| -> IdentifierState {
             let start = at(0).as_second();
             serde_json::from_value(json!({"s0": start + s0, "s4": start + s4})).unwrap()

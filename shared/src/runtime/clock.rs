@@ -2,7 +2,7 @@
 
 use std::{fmt, sync::Arc};
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 
 /// The source of the current time. Rules do not use it: they take a [`Timestamp`].
 #[derive(Clone)]
@@ -30,6 +30,11 @@ impl Clock {
 /// value must be the same before and after the value is stored.
 pub fn whole_second(at: Timestamp) -> Timestamp {
     Timestamp::from_second(at.as_second()).unwrap_or(at)
+}
+
+/// `seconds` after `now`.
+pub fn after(now: Timestamp, seconds: i64) -> Timestamp {
+    now.saturating_add(SignedDuration::from_secs(seconds)).unwrap_or(Timestamp::MAX)
 }
 
 impl fmt::Debug for Clock {

@@ -1,8 +1,9 @@
-//! The `devices` table: where a user's push messages go, and who holds each push token.
+//! The `devices` table: the devices that receive a user's push messages, and the owner of each push
+//! token.
 //!
-//! A token belongs to one user: its claim is an item of its own, under the token's digest. A
-//! device belongs to the session that registered it last. The session's item says so too, but as
-//! a hint only: what decides is the device's own item.
+//! A push token belongs to one user: its claim is an item under the token's digest. A device
+//! belongs to the session that registered it last. The session's item names the device too, but
+//! only as a hint: the device's own item decides.
 
 use futures_util::future::join_all;
 use jiff::Timestamp;
@@ -10,20 +11,21 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     crypto::secret::Digest,
-    dynamodb::{Item, Key, Store, Table, Transaction, from_item, item, s, seconds},
+    dynamodb::{Change, Item, Key, Store, Table, Transaction, from_item, item, s, seconds},
     http::problem::Problem,
     session::{self, Session},
     value::{DeviceId, SessionId, UserId},
 };
 
-/// How many devices a user has at most; the least recently used gives way.
+/// The most devices of a user. A registration beyond this limit deletes the least recently used
+/// one.
 pub const MAX_PER_USER: usize = 20;
 
-/// What kind of device it is.
+/// The kind of a device.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "UPPERCASE")]
-#[allow(missing_docs, reason = "the names say it")]
+#[allow(missing_docs, reason = "the names are clear")]
 pub enum DeviceType {
     Android,
     Ios,
@@ -33,17 +35,17 @@ pub enum DeviceType {
 /// A registered device.
 #[derive(Clone, PartialEq, Serialize, Deserialize)]
 pub struct Device {
-    /// Whose it is.
+    /// The user.
     pub user_id: UserId,
-    /// Its name in the user's own namespace; it can be guessed.
+    /// The id that the app chose. It is unique for the user only, and can be guessed.
     pub device_id: String,
-    /// Its id.
+    /// The id that was generated for it.
     pub id: DeviceId,
-    /// Where push messages go.
+    /// The push token: the address of push messages.
     pub fcm_token: String,
-    /// What kind it is.
+    /// The kind of device.
     pub device_type: DeviceType,
-    /// What the person calls it.
+    /// The user's name for the device.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub device_name: Option<String>,
     /// The app's version.
@@ -52,14 +54,14 @@ pub struct Device {
     /// The operating system's version.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub os_version: Option<String>,
-    /// Whether it wants push messages.
+    /// Whether it is to receive push messages.
     pub is_active: bool,
     /// When it was last registered.
     #[serde(with = "seconds::required")]
     pub last_used_at: Timestamp,
     /// The session that registered it.
     pub session_id: SessionId,
-    /// When that session ends at the latest. Also the TTL.
+    /// The latest end of that session. Also the TTL.
     #[serde(with = "seconds::required")]
     pub expires_at: Timestamp,
 }
@@ -70,35 +72,35 @@ impl std::fmt::Debug for Device {
     }
 }
 
-/// What stands for a push token.
+/// The digest of a push token.
 pub fn token_digest(fcm_token: &str) -> Digest {
     Digest::sha256(&[b"fcm token", fcm_token.as_bytes()])
 }
 
-/// Who holds a push token.
+/// The owner of a push token.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct TokenClaim {
     /// The user.
     pub owner_id: UserId,
     /// The user's device.
     pub owner_device: String,
-    /// When the device goes, and this with it. Also the TTL.
+    /// When the device expires, and the claim with it. Also the TTL.
     #[serde(with = "seconds::required")]
     pub expires_at: Timestamp,
 }
 
-/// Where a device is.
+/// The key of a device.
 pub fn key(user_id: UserId, device_id: &str) -> Key<Device> {
     Key::new(Table::Devices, &[("user_id", &user_id.to_string()), ("device_id", device_id)])
 }
 
-/// Where the claim of a push token is.
+/// The key of the claim of a push token.
 pub fn claim_key(fcm_token: &Digest) -> Key<TokenClaim> {
     let partition = format!("TOKEN#{}", fcm_token.text());
     Key::new(Table::Devices, &[("user_id", &partition), ("device_id", "CLAIM")])
 }
 
-/// All devices of a user, those whose session is over among them.
+/// All devices of a user, also those whose session has ended.
 pub async fn list(
     store: &Store,
     user_id: UserId,
@@ -109,67 +111,95 @@ pub async fn list(
     items.into_iter().map(from_item).collect()
 }
 
-/// What stands before a registration.
+/// The state that was read before a registration.
 #[derive(Debug)]
 pub struct Seen {
-    /// The session that registers.
+    /// The session that registers the device.
     pub session: Session,
     /// The user's devices.
     pub devices: Vec<Device>,
-    /// Who holds the token.
+    /// The claim of the push token.
     pub claim: Option<TokenClaim>,
 }
 
-/// Writes a registration and all that gives way to it: the device that had the token elsewhere,
-/// the device that the session had before, the token that the device had before, and the least
-/// recently used where there are too many. `false` when something changed since it was seen.
+/// Registers a device. Also deletes all that the registration replaces: another device with the
+/// same token, the previous device of the session, the claim of the device's previous token, and
+/// the least recently used device beyond [`MAX_PER_USER`]. Returns `false` if something has changed
+/// since `seen` was read.
 pub async fn register(store: &Store, device: &Device, seen: &Seen) -> Result<bool, Problem> {
     let mut all = Transaction::default();
     let digest = token_digest(&device.fcm_token);
     let before = seen.devices.iter().find(|other| other.device_id == device.device_id);
     put_device(&mut all, device, before)?;
     put_claim(&mut all, device, &digest, seen.claim.as_ref())?;
-    session::link_device(&mut all, (), &seen.session, device, &digest);
-    let giving_way = giving_way(device, seen);
-    giving_way.iter().for_each(|other| drop_device(&mut all, other));
-    for other in before.into_iter().chain(giving_way) {
-        // The claim of one that has run out may have gone before it, or be another user's by now.
+    link_device(&mut all, &seen.session, device, &digest);
+    let replaced = replaced_devices(device, seen);
+    replaced.iter().for_each(|other| delete_device(&mut all, other));
+    for other in before.into_iter().chain(replaced) {
+        // The claim of an expired device may be deleted already, or belong to another user.
         let has_claim = other.expires_at > device.last_used_at;
         if has_claim && other.fcm_token != device.fcm_token {
-            drop_claim(&mut all, other);
+            delete_claim(&mut all, other);
         }
     }
-    // A claim that has run out is nobody's, and names a device that may have another token by now.
+    // An expired claim has no owner any more: the device that it names may have another token.
     let claim = seen.claim.as_ref().filter(|claim| claim.expires_at > device.last_used_at);
-    if let Some(elsewhere) = claim.filter(|claim| !is_known(claim, device, seen)) {
-        // It is not read, or was not there yet when the list was: it goes if it still has the token.
+    if let Some(claim) = claim.filter(|claim| !is_owner_known(claim, device, seen)) {
+        // The device with the token is not in the list: it is another user's, or was registered
+        // after the list was read. Its item is not known, so it is deleted only if it has the
+        // token.
         let values = Item::from([(":token".to_owned(), s(&*device.fcm_token))]);
         let condition = "attribute_not_exists(fcm_token) OR fcm_token = :token";
-        all.delete((), key(elsewhere.owner_id, &elsewhere.owner_device), Some(condition), values);
+        all.delete((), key(claim.owner_id, &claim.owner_device), Some(condition), values);
     }
     Ok(store.commit(all).await?.is_ok())
 }
 
-/// Whether what holds the token is `device` itself, or among the user's devices that were seen.
-fn is_known(claim: &TokenClaim, device: &Device, seen: &Seen) -> bool {
+/// Whether the owner of the token is `device` itself or one of the user's devices in `seen`.
+fn is_owner_known(claim: &TokenClaim, device: &Device, seen: &Seen) -> bool {
     let others = seen.devices.iter().map(|other| &other.device_id);
     let mut known = others.chain([&device.device_id]);
     claim.owner_id == device.user_id && known.any(|device_id| *device_id == claim.owner_device)
 }
 
-/// The user's own devices that give way to `device`.
-fn giving_way<'a>(device: &Device, seen: &'a Seen) -> Vec<&'a Device> {
+/// The user's devices that `device` replaces.
+fn replaced_devices<'a>(device: &Device, seen: &'a Seen) -> Vec<&'a Device> {
     let mut others: Vec<_> =
         seen.devices.iter().filter(|other| other.device_id != device.device_id).collect();
-    let goes = |other: &&Device| {
+    let is_replaced = |other: &&Device| {
         other.session_id == device.session_id || other.fcm_token == device.fcm_token
     };
-    let mut going: Vec<_> = others.iter().copied().filter(goes).collect();
-    others.retain(|other| !goes(other));
+    let mut replaced: Vec<_> = others.iter().copied().filter(is_replaced).collect();
+    others.retain(|other| !is_replaced(other));
     others.sort_by_key(|other| (other.last_used_at, other.id));
     let too_many = (others.len() + 1).saturating_sub(MAX_PER_USER);
-    going.extend(others.into_iter().take(too_many));
-    going
+    replaced.extend(others.into_iter().take(too_many));
+    replaced
+}
+
+/// Stores in the session which device it registered. The session must still exist, with the device
+/// that was read: of two concurrent registrations in one session, the second is refused.
+fn link_device(all: &mut Transaction<()>, session: &Session, device: &Device, token: &Digest) {
+    let name = match device.device_name {
+        Some(_) => ", device_name = :name",
+        None => " REMOVE device_name",
+    };
+    let update = format!("SET device_id = :device, device_token = :token{name}");
+    let unchanged = match session.device {
+        Some(_) => "device_id = :before",
+        None => "attribute_not_exists(device_id)",
+    };
+    let mut change = Change::new(session::key(session.user_id, session.session_id), update)
+        .only_if(format!("attribute_exists(session_id) AND {unchanged}"))
+        .with(":device", s(&*device.device_id))
+        .with(":token", s(token.text()));
+    if let Some(before) = &session.device {
+        change = change.with(":before", s(&*before.device_id));
+    }
+    if let Some(name) = &device.device_name {
+        change = change.with(":name", s(&**name));
+    }
+    all.change((), change);
 }
 
 fn put_device(
@@ -208,14 +238,14 @@ fn put_claim(
     match before {
         None => all.create((), Table::Devices, "device_id", new),
         Some(before) => {
-            let (condition, values) = still_of(&before.owner_id, &before.owner_device);
+            let (condition, values) = owned_by(&before.owner_id, &before.owner_device);
             all.put_if((), Table::Devices, new, condition, values);
         }
     }
     Ok(())
 }
 
-fn still_of(owner: &UserId, device_id: &str) -> (&'static str, Item) {
+fn owned_by(owner: &UserId, device_id: &str) -> (&'static str, Item) {
     let values = Item::from([
         (":owner".to_owned(), s(owner.to_string())),
         (":device".to_owned(), s(device_id)),
@@ -223,47 +253,49 @@ fn still_of(owner: &UserId, device_id: &str) -> (&'static str, Item) {
     ("owner_id = :owner AND owner_device = :device", values)
 }
 
-fn drop_device(all: &mut Transaction<()>, device: &Device) {
+fn delete_device(all: &mut Transaction<()>, device: &Device) {
     let values = Item::from([(":session".to_owned(), s(device.session_id.to_string()))]);
     let key = key(device.user_id, &device.device_id);
     all.delete((), key, Some("session_id = :session"), values);
 }
 
-fn drop_claim(all: &mut Transaction<()>, device: &Device) {
-    let (condition, values) = still_of(&device.user_id, &device.device_id);
+fn delete_claim(all: &mut Transaction<()>, device: &Device) {
+    let (condition, values) = owned_by(&device.user_id, &device.device_id);
     all.delete((), claim_key(&token_digest(&device.fcm_token)), Some(condition), values);
 }
 
-/// Deletes a device and frees its token, in a transaction that is refused when the device has moved
-/// on to another session, or its token to another device.
+/// Deletes a device and the claim of its token. The transaction is refused if another session has
+/// registered the device since, or another device the token.
 pub fn remove<L: Copy>(
     all: &mut Transaction<L>,
     label: L,
-    (user_id, session_id): (UserId, SessionId),
-    (device_id, token): (&str, &Digest),
+    user_id: UserId,
+    session_id: SessionId,
+    device_id: &str,
+    token: &Digest,
 ) {
     let values = Item::from([(":session".to_owned(), s(session_id.to_string()))]);
     let condition = "attribute_not_exists(session_id) OR session_id = :session";
     all.delete(label, key(user_id, device_id), Some(condition), values);
-    let (condition, values) = still_of(&user_id, device_id);
+    let (condition, values) = owned_by(&user_id, device_id);
     let condition = format!("attribute_not_exists(owner_id) OR {condition}");
     all.delete(label, claim_key(token), Some(&condition), values);
 }
 
-/// Deletes a device and frees its token, if it still belongs to that session. One that has moved
-/// on stays as it is.
+/// Deletes a device and the claim of its token, if the device still belongs to this session.
 pub async fn release(
     store: &Store,
-    of: (UserId, SessionId),
-    device: (&str, &Digest),
+    (user_id, session_id): (UserId, SessionId),
+    (device_id, token): (&str, &Digest),
 ) -> Result<(), Problem> {
     let mut all = Transaction::default();
-    remove(&mut all, (), of, device);
+    remove(&mut all, (), user_id, session_id, device_id, token);
     store.commit(all).await.map(drop)
 }
 
-/// Deletes every device of a user and frees their tokens: a token first, so that a device that is
-/// still there names what is left to do. One that another user has taken over stays theirs.
+/// Deletes all devices of a user and the claims of their tokens. The claims are deleted first:
+/// after a failure the remaining devices show which claims are left. The claim of another user
+/// stays.
 pub async fn delete_all(store: &Store, user_id: UserId) -> Result<(), Problem> {
     let devices = list(store, user_id, true).await?;
     let claims = devices.iter().map(|device| async {

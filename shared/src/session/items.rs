@@ -2,126 +2,23 @@
 
 use std::collections::BTreeSet;
 
-use futures_util::future::join_all;
 use jiff::Timestamp;
-use serde::{Deserialize, Serialize};
 
 use crate::{
     account::Account,
-    crypto::{key_items::Slot, secret::Digest},
+    crypto::secret::Digest,
     dynamodb::{
-        Change, Item, Key, Outcome, Store, Table, Transaction, digest, from_item, item, n, s,
-        seconds, time,
+        Change, Item, Key, Outcome, Store, Table, Transaction, from_item, item, n, s, time,
     },
     http::problem::Problem,
     session::{
-        device::{self, Device},
-        rotation::{self, SessionState, Verdict},
+        Session,
+        rotation::{self, Verdict},
     },
     value::{SessionId, UserId},
 };
 
-/// How many sessions a user has at most; the oldest gives way.
-pub const MAX_PER_USER: usize = 20;
-
-/// A session. Its item is deleted when it ends.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Session {
-    /// Whose it is.
-    pub user_id: UserId,
-    /// Its id, which orders sessions by their beginning.
-    pub session_id: SessionId,
-    /// How often it was refreshed: the number in the newest refresh token.
-    pub counter: u64,
-    /// Digest of the idempotency key that took the last step, if there was one.
-    #[serde(with = "digest::optional", skip_serializing_if = "Option::is_none", default)]
-    pub last_key: Option<Digest>,
-    /// The slot of the MAC key of its refresh tokens.
-    pub mac_slot: Slot,
-    /// Whether it was begun by staff.
-    pub is_staff: bool,
-    /// The device that was registered in it.
-    #[serde(flatten)]
-    pub device: Option<SessionDevice>,
-    /// When it began.
-    #[serde(with = "seconds::required")]
-    pub created_at: Timestamp,
-    /// When it was begun or last refreshed.
-    #[serde(with = "seconds::required")]
-    pub last_used_at: Timestamp,
-    /// When a credential was last presented in it.
-    #[serde(with = "seconds::required")]
-    pub auth_time: Timestamp,
-    /// When it ends unless it is refreshed before; never after `absolute_end`. Also the TTL.
-    #[serde(with = "seconds::required")]
-    pub expires_at: Timestamp,
-    /// When it ends whatever happens.
-    #[serde(with = "seconds::required")]
-    pub absolute_end: Timestamp,
-}
-
-/// The device that a session registered: a hint, see [`crate::session::device`].
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct SessionDevice {
-    /// Its name in the user's namespace.
-    pub device_id: String,
-    /// What the person calls it.
-    #[serde(skip_serializing_if = "Option::is_none", default)]
-    pub device_name: Option<String>,
-    /// What stands for its push token.
-    #[serde(with = "digest")]
-    pub device_token: Digest,
-}
-
-impl SessionDevice {
-    /// What its items are found by.
-    fn named(&self) -> (&str, &Digest) {
-        (&self.device_id, &self.device_token)
-    }
-}
-
-impl Session {
-    /// A session that begins now.
-    pub fn begin(
-        user_id: UserId,
-        session_id: SessionId,
-        mac_slot: Slot,
-        is_staff: bool,
-        now: Timestamp,
-    ) -> Self {
-        let absolute_end = rotation::absolute_end(now);
-        Self {
-            user_id,
-            session_id,
-            counter: 0,
-            last_key: None,
-            mac_slot,
-            is_staff,
-            device: None,
-            created_at: now,
-            last_used_at: now,
-            auth_time: now,
-            expires_at: rotation::idle_end(now, absolute_end),
-            absolute_end,
-        }
-    }
-
-    /// Whether it lives at `now`.
-    pub fn is_alive(&self, now: Timestamp) -> bool {
-        now < self.expires_at && now < self.absolute_end
-    }
-
-    fn state(&self) -> SessionState {
-        SessionState {
-            counter: self.counter,
-            last_key: self.last_key,
-            idle_end: self.expires_at,
-            absolute_end: self.absolute_end,
-        }
-    }
-}
-
-/// Where a session is.
+/// The key of a session.
 pub fn key(user_id: UserId, session_id: SessionId) -> Key<Session> {
     let (user_id, session_id) = (user_id.to_string(), session_id.to_string());
     Key::new(Table::Sessions, &[("user_id", &user_id), ("session_id", &session_id)])
@@ -137,35 +34,12 @@ pub fn create<L>(
     Ok(())
 }
 
-/// Removes a session, if it is there.
+/// Removes a session, if it exists.
 pub fn remove<L>(transaction: &mut Transaction<L>, label: L, session: &Session) {
     remove_by_id(transaction, label, session.user_id, session.session_id);
 }
 
-/// Removes sessions with their devices: each session under the first label, each device under what
-/// `labelled` makes of its session. A device may have moved on, and refuses the transaction then. A
-/// transaction names an item once, so of two sessions that name one device or one token the second
-/// is left with it: where the first is not refused, it is the device's.
-pub fn remove_with_devices<L: Copy>(
-    transaction: &mut Transaction<L>,
-    label: L,
-    labelled: impl Fn(SessionId) -> L,
-    sessions: &[Session],
-) {
-    let mut named = BTreeSet::new();
-    for session in sessions {
-        remove(transaction, label, session);
-        let Some(device) = &session.device else { continue };
-        let names = [device.device_id.clone(), device.device_token.text()];
-        if names.iter().all(|name| !named.contains(name)) {
-            named.extend(names);
-            let id = session.session_id;
-            device::remove(transaction, labelled(id), (session.user_id, id), device.named());
-        }
-    }
-}
-
-/// Removes the session of that id, if it is there.
+/// Removes the session with this id, if it exists.
 pub fn remove_by_id<L>(
     transaction: &mut Transaction<L>,
     label: L,
@@ -175,15 +49,15 @@ pub fn remove_by_id<L>(
     transaction.delete(label, key(user_id, session_id), None, Item::new());
 }
 
-/// Removes every session of a user, without a look at their devices.
+/// Deletes all sessions of a user, and no devices.
 pub async fn delete_all(store: &Store, user_id: UserId) -> Result<(), Problem> {
     let user_id = user_id.to_string();
     store.delete_partition(Table::Sessions, ("user_id", &user_id), "session_id").await
 }
 
-/// Ends all sessions of an account but the one that is `kept`, in a transaction that holds its
-/// number of sign-ins: those of the list, and those that a list which was read beside the account
-/// may not show yet.
+/// Ends all sessions of an account except `kept`: the listed ones, and the recent ones of the
+/// account, which a list that was read at the same time may not contain yet. Another write of the
+/// transaction must require that nobody has signed in since the account was read.
 pub fn remove_all<L: Copy>(
     transaction: &mut Transaction<L>,
     label: L,
@@ -199,7 +73,7 @@ pub fn remove_all<L: Copy>(
     }
 }
 
-/// Notes when a credential was last presented in a session that still is.
+/// Stores when a credential was last presented in a session, if the session still exists.
 pub fn set_auth_time<L>(transaction: &mut Transaction<L>, label: L, session: &Session) {
     let key = key(session.user_id, session.session_id);
     let change = Change::new(key, "SET auth_time = :at")
@@ -208,38 +82,7 @@ pub fn set_auth_time<L>(transaction: &mut Transaction<L>, label: L, session: &Se
     transaction.change(label, change);
 }
 
-/// Notes the device that a living session registers, in the place of the one that was seen there: of
-/// two at once one comes later, and knows of the other.
-pub fn link_device<L>(
-    transaction: &mut Transaction<L>,
-    label: L,
-    session: &Session,
-    device: &Device,
-    token: &Digest,
-) {
-    let name = match device.device_name {
-        Some(_) => ", device_name = :name",
-        None => " REMOVE device_name",
-    };
-    let update = format!("SET device_id = :device, device_token = :token{name}");
-    let unchanged = match session.device {
-        Some(_) => "device_id = :before",
-        None => "attribute_not_exists(device_id)",
-    };
-    let mut change = Change::new(key(session.user_id, session.session_id), update)
-        .only_if(format!("attribute_exists(session_id) AND {unchanged}"))
-        .with(":device", s(&*device.device_id))
-        .with(":token", s(token.text()));
-    if let Some(before) = &session.device {
-        change = change.with(":before", s(&*before.device_id));
-    }
-    if let Some(name) = &device.device_name {
-        change = change.with(":name", s(&**name));
-    }
-    transaction.change(label, change);
-}
-
-/// All sessions of a user, oldest first, those that have run out among them.
+/// All sessions of a user, oldest first, also those that have expired.
 pub async fn list(
     store: &Store,
     user_id: UserId,
@@ -250,19 +93,19 @@ pub async fn list(
     items.into_iter().map(from_item).collect()
 }
 
-/// What became of a refresh.
+/// The result of a refresh.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Refreshed {
-    /// The session, whose counter is that of the token to answer with.
+    /// The session. Its counter is the counter of the token to return.
     To(Box<Session>),
-    /// The token had been succeeded and its successor used: somebody has a copy.
+    /// The token was used before by another client. Somebody has a copy of it.
     Theft(Box<Session>),
-    /// There is no such session, or it has run out.
+    /// The session does not exist, or it has expired.
     Ended,
 }
 
-/// Moves a session one step: one conditional write decides, and what it returns when it refuses
-/// tells a repeated request from a stolen token.
+/// Refreshes a session with one conditional write. When the condition fails, the item that DynamoDB
+/// returns shows whether the request was repeated or the token was stolen.
 pub async fn refresh(
     store: &Store,
     user_id: UserId,
@@ -273,8 +116,8 @@ pub async fn refresh(
 ) -> Result<Refreshed, Problem> {
     let idle_end = rotation::idle_end(now, Timestamp::MAX);
     let set_key = if step_key.is_some() { ", last_key = :key" } else { " REMOVE last_key" };
-    // A session that comes within the idle limit of its absolute end is cut off there: the
-    // condition reads `absolute_end` itself, `expires_at` may lie after it.
+    // `absolute_end` is not known here, so `expires_at` may be set to a later time. The condition
+    // therefore checks both.
     let update =
         format!("SET #counter = :next, last_used_at = :now, expires_at = :idle_end{set_key}");
     let mut change = Change::new(key(user_id, session_id), update)
@@ -296,10 +139,10 @@ pub async fn refresh(
                 Verdict::Again => Refreshed::To(Box::new(session)),
                 Verdict::Theft => Refreshed::Theft(Box::new(session)),
                 Verdict::Expired | Verdict::Invalid => Refreshed::Ended,
-                // The session was at this step when it was judged and not when it was written:
-                // it has moved back, which nothing does.
+                // The condition of the write is true in this case, so the item contradicts itself.
                 Verdict::Step { .. } => {
-                    return Err(Problem::unavailable("a session changed under a refresh"));
+                    let cause = "a refresh was refused although its condition is true";
+                    return Err(Problem::unavailable(cause));
                 }
             })
         }
@@ -308,52 +151,4 @@ pub async fn refresh(
 
 fn number(counter: u64) -> Result<i64, Problem> {
     i64::try_from(counter).map_err(Problem::internal)
-}
-
-/// Ends a session that lives, and then the registration of its device: whether it did live.
-pub async fn end_alive(
-    store: &Store,
-    user_id: UserId,
-    session_id: SessionId,
-    now: Timestamp,
-) -> Result<bool, Problem> {
-    let values = Item::from([(":now".to_owned(), time(now))]);
-    let alive = "expires_at > :now AND absolute_end > :now";
-    let Outcome::Done(ended) = store.delete(key(user_id, session_id), alive, values).await? else {
-        return Ok(false);
-    };
-    // What it was is not known when the answer to its deletion was lost; its device is then not
-    // shown any more and goes by its TTL.
-    if ended.contains_key("session_id") {
-        release_device(store, &from_item(ended)?).await?;
-    }
-    Ok(true)
-}
-
-/// Ends the registration of the device that was registered in a session, if it still is.
-pub async fn release_device(store: &Store, session: &Session) -> Result<(), Problem> {
-    let Some(device) = &session.device else { return Ok(()) };
-    device::release(store, (session.user_id, session.session_id), device.named()).await
-}
-
-/// Ends the registrations of the devices of sessions that are over. One that is left is not shown
-/// any more, and goes by its TTL.
-pub async fn release_devices(store: &Store, ended: &[Session]) {
-    let releases = ended.iter().map(|session| release_device(store, session));
-    for problem in join_all(releases).await.into_iter().filter_map(Result::err) {
-        tracing::warn!(cause = problem.cause_chain(), "a device was not released");
-    }
-}
-
-/// Ends sessions of a user, whatever state they are in. All or, after a failure, some of them:
-/// the same call finishes.
-pub async fn end_all(store: &Store, sessions: &[Session]) -> Result<(), Problem> {
-    for some in sessions.chunks(crate::dynamodb::write::MAX_TRANSACTION_ITEMS) {
-        let mut transaction = Transaction::default();
-        some.iter().for_each(|session| remove(&mut transaction, (), session));
-        // Nothing in it is conditional, so nothing can be refused.
-        store.commit(transaction).await.map(drop)?;
-    }
-    let releases = sessions.iter().map(|session| release_device(store, session));
-    join_all(releases).await.into_iter().collect()
 }

@@ -1,4 +1,4 @@
-//! The refresh token: its fields, and its text.
+//! The refresh token: its fields and its text.
 
 use crate::{
     crypto::secret::{MacKey, base64url, from_base64url},
@@ -9,29 +9,29 @@ const DOMAIN: &str = "refresh token";
 const VERSION: u8 = 1;
 const BODY_BYTES: usize = 1 + 16 + 16 + 8 + 4;
 const TOKEN_BYTES: usize = BODY_BYTES + 32;
-/// The text of every token, characters.
+/// The length of a token's text, characters.
 const TOKEN_CHARS: usize = (TOKEN_BYTES * 4).div_ceil(3);
 const INVALID: Invalid =
     Invalid { code: "invalid_refresh_token", detail: "This is not a refresh token." };
 
-/// What a refresh token says, after its MAC was found right or before it is made.
+/// The fields of a refresh token: of one whose MAC was verified, or of one that is to be issued.
 ///
-/// On the wire: version ‖ user id ‖ session id ‖ counter ‖ key slot ‖ HMAC-SHA-256, big-endian, in
-/// unpadded base64url. The same fields and key always make the same text.
+/// The text is: version ‖ user id ‖ session id ‖ counter ‖ key slot ‖ HMAC-SHA-256, big-endian, in
+/// unpadded base64url. The same fields and key always give the same text.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct RefreshToken {
     /// The account.
     pub user_id: UserId,
     /// The session.
     pub session_id: SessionId,
-    /// The step of the session at which it is live.
+    /// The counter of the session for which this token is the current one.
     pub counter: u64,
-    /// The slot of the MAC key. A session keeps its key for life.
+    /// The slot of the MAC key. A session keeps its key until it ends.
     pub key_slot: u32,
 }
 
-/// A text that has the form of a refresh token. It says which key to verify it with, and nothing
-/// that may be believed before.
+/// A text that has the format of a refresh token. Only the slot of the key may be read before
+/// [`Unverified::verify`].
 #[derive(Debug, Clone, Copy)]
 pub struct Unverified {
     token: RefreshToken,
@@ -39,7 +39,7 @@ pub struct Unverified {
 }
 
 impl RefreshToken {
-    /// Reads a token's form. Nothing is believed until [`Unverified::verify`].
+    /// Parses the format of a token. Its fields are not trusted before [`Unverified::verify`].
     pub fn parse(text: &str) -> Result<Unverified, Invalid> {
         Self::read(text).ok_or(INVALID)
     }
@@ -63,13 +63,13 @@ impl RefreshToken {
         (*version == VERSION).then_some(Unverified { token, tag: rest.try_into().ok()? })
     }
 
-    /// The token as it is handed out. `key` must be the one of its slot.
+    /// The token's text. `key` must be the key of its slot.
     pub fn seal(&self, key: &MacKey) -> String {
         let body = self.body();
         base64url(&[body.as_slice(), &key.mac(DOMAIN, &[&body])].concat())
     }
 
-    /// The token that is live after this one.
+    /// The token that becomes the current one after this one.
     #[must_use]
     pub fn successor(self) -> Self {
         Self { counter: self.counter.saturating_add(1), ..self }
@@ -88,12 +88,12 @@ impl RefreshToken {
 }
 
 impl Unverified {
-    /// The slot of the key that it claims to be made with.
+    /// The slot of the key that the token claims to be made with.
     pub fn key_slot(&self) -> u32 {
         self.token.key_slot
     }
 
-    /// What the token says, if `key` made it.
+    /// The token's fields, if it was made with `key`.
     pub fn verify(&self, key: &MacKey) -> Option<RefreshToken> {
         key.verify(DOMAIN, &[&self.token.body()], &self.tag).then_some(self.token)
     }
@@ -128,7 +128,7 @@ mod tests {
     }
 
     #[test]
-    fn a_token_is_a_text_of_its_own() {
+    fn a_token_has_a_fixed_length_and_verifies_only_with_its_own_key() {
         let text = token().seal(&key());
         assert_eq!((text.len(), TOKEN_CHARS), (103, 103));
         assert_eq!(verify(&text, &key()), Some(token()));
@@ -137,9 +137,9 @@ mod tests {
         assert_eq!(token().successor().counter, 8);
     }
 
-    /// Living sessions hang on these bytes: a change here signs everyone out.
+    /// Clients hold tokens of this format: a change here signs every user out.
     #[test]
-    fn the_bytes_are_those_of_yesterday() {
+    fn the_format_does_not_change() {
         assert_eq!(
             token().seal(&key()),
             "AQGjGFxQAHEBgQEBAQEBAQEBoxhcU-hyAoICAgICAgICAAAAAAAAAAcAAAKKw636BTbwRsX-7p6qeQ6Xk9c8MthlmVXIaMB-VkNhq0w"
@@ -148,7 +148,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn what_is_sealed_is_read_back(
+        fn a_sealed_token_verifies(
             counter: u64, key_slot: u32, random: [u8; 10], secret: [u8; 32],
         ) {
             let token = RefreshToken { counter, key_slot, user_id: UserId::new(at(0), random), ..token() };

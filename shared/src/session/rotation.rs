@@ -1,73 +1,73 @@
-//! Refresh tokens and the counter of the session that they stand for.
+//! Refresh token rotation: the rules. Pure.
 //!
-//! A session has a counter; the token that carries this very counter is the *live* one. Each
-//! refresh moves the counter by one and so makes the next token live. A token is a MAC over its
-//! fields and nothing else, so the server keeps none: the successor of the previous token can be
-//! made again at any time, with the same bytes, for a phone that lost the answer.
+//! A session has a counter. The token with the same counter is the *current* one. Each refresh
+//! increments the counter, so that the next token becomes the current one. A token is a MAC over
+//! its fields, and the server stores none. When a client lost the response to a refresh and sends
+//! the previous token again, the server computes the current token again, with the same bytes.
 
 use jiff::{SignedDuration, Timestamp};
 
 use crate::crypto::secret::Digest;
 
-/// A session that is not refreshed for this long ends.
+/// A session ends when it was not refreshed for this long.
 pub const IDLE: SignedDuration = SignedDuration::from_hours(30 * 24);
 
-/// However often it is refreshed, a session ends this long after the sign-in.
+/// A session ends this long after the sign-in, even if it is refreshed.
 pub const ABSOLUTE: SignedDuration = SignedDuration::from_hours(90 * 24);
 
-/// When a session signed in at `now` ends for good.
+/// When a session that starts at `now` ends even if it is refreshed.
 pub fn absolute_end(now: Timestamp) -> Timestamp {
     now.saturating_add(ABSOLUTE).unwrap_or(Timestamp::MAX)
 }
 
-/// When a session refreshed at `now` ends unless it is refreshed again; never after
+/// When a session that is refreshed at `now` ends unless it is refreshed again: never after
 /// `absolute_end`.
 pub fn idle_end(now: Timestamp, absolute_end: Timestamp) -> Timestamp {
     now.saturating_add(IDLE).unwrap_or(Timestamp::MAX).min(absolute_end)
 }
 
-/// What a session's record says about its tokens.
+/// The part of a session that decides about its refresh tokens.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct SessionState {
-    /// The counter of the live token.
+    /// The counter of the current token.
     pub counter: u64,
-    /// The digest of the `Idempotency-Key` that took the last step; `None` if it had none, or no
-    /// step was taken yet.
+    /// The digest of the `Idempotency-Key` of the last refresh; `None` if it had none, or there was
+    /// no refresh yet.
     pub last_key: Option<Digest>,
-    /// When it ends unless it is refreshed.
+    /// When the session ends unless it is refreshed.
     pub idle_end: Timestamp,
-    /// When it ends whatever happens.
+    /// When the session ends even if it is refreshed.
     pub absolute_end: Timestamp,
 }
 
-/// What is to be done with a refresh token whose MAC was right.
+/// The decision about a refresh token with a valid MAC.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Verdict {
-    /// It is the live token: move the counter to `next` and answer the token of `next`.
+    /// It is the current token: set the counter to `next` and return the token with that counter.
     Step {
-        /// The counter after the step.
+        /// The counter after the refresh.
         next: u64,
     },
-    /// It is the previous token, from the one who took the step: answer the live token again,
+    /// It is the previous token, sent again by the same client: return the current token again and
     /// write nothing.
     Again,
-    /// It was used before, and not by the one who asks now: end the session.
+    /// It was used before by another client: end the session.
     Theft,
-    /// The session is over its idle or absolute end.
+    /// The session has reached its idle or its absolute end.
     Expired,
-    /// It is a token that was never given out. With a right MAC, only a table restored from a
-    /// backup shows this.
+    /// Its counter was never issued. With a valid MAC, this happens only after the table was
+    /// restored from a backup.
     Invalid,
 }
 
 impl SessionState {
-    /// The state of a session signed in at `now`. Its first token has the counter 0.
+    /// The state of a session that starts at `now`. Its first token has the counter 0.
     pub fn opened(now: Timestamp) -> Self {
         let absolute_end = absolute_end(now);
         Self { counter: 0, last_key: None, idle_end: idle_end(now, absolute_end), absolute_end }
     }
 
-    /// The state after a [`Verdict::Step`] taken with `key` at `now`.
+    /// The state after a refresh with `key` at `now`.
     pub fn stepped(self, key: Option<Digest>, now: Timestamp) -> Self {
         Self {
             counter: self.counter + 1,
@@ -78,19 +78,18 @@ impl SessionState {
     }
 }
 
-/// Judges a token by its counter and the `Idempotency-Key` it came with.
+/// Decides about a token by its counter and the `Idempotency-Key` of its request.
 ///
-/// The store makes the step in one conditional write (`counter = presented`, both ends after
-/// `now`), which holds exactly when this says [`Verdict::Step`], and asks here only when it
-/// failed.
+/// The table increments the counter in one conditional write (`counter = presented`, both ends
+/// after `now`). That condition is true exactly when this returns [`Verdict::Step`]. So this is
+/// called only after the write was refused.
 ///
-/// Keys are compared strictly: a step without a key belongs to whoever has none, so a repeat
-/// *with* a key is theft, as is a repeat without one of a step that had one. Were it otherwise, a
-/// thief could leave the key out, take the step first, and let the holder's keyed request be
-/// answered as a repeat; the two would then walk in step unseen. So a client must use the same
-/// key, or the same lack of one, whenever it repeats a token.
+/// The keys of a repeated request and of the refresh that it repeats must be equal, or both must be
+/// absent. All else is theft. If an absent key matched every key, a thief could refresh first,
+/// without a key. The request of the real client, with its key, would then count as a repetition,
+/// and both would go on using the session without being noticed.
 ///
-/// An expired session is expired whatever token comes: there is nothing left to steal.
+/// In an expired session every token is [`Verdict::Expired`]: there is nothing left to steal.
 pub fn judge(state: &SessionState, presented: u64, key: Option<Digest>, now: Timestamp) -> Verdict {
     if state.idle_end <= now || state.absolute_end <= now {
         return Verdict::Expired;
@@ -121,7 +120,7 @@ mod tests {
     }
 
     #[test]
-    fn the_live_token_steps_whatever_its_key() {
+    fn the_current_token_refreshes_the_session_with_any_key() {
         for key in [None, A, B] {
             assert_eq!(judge(&state(5, A), 5, key, at(1)), Verdict::Step { next: 6 });
         }
@@ -137,7 +136,7 @@ mod tests {
     }
 
     #[test]
-    fn the_previous_token_repeats_with_its_own_key_only() {
+    fn the_previous_token_is_a_repetition_only_with_the_same_key() {
         for last in [None, A, B] {
             for key in [None, A, B] {
                 let expected = if key == last { Verdict::Again } else { Verdict::Theft };
@@ -147,7 +146,7 @@ mod tests {
     }
 
     #[test]
-    fn an_older_token_is_theft_and_a_later_one_is_nothing() {
+    fn an_older_token_is_theft_and_a_future_one_is_invalid() {
         for key in [None, A] {
             assert_eq!(judge(&state(5, key), 3, key, at(1)), Verdict::Theft);
             assert_eq!(judge(&state(u64::MAX - 1, key), 0, key, at(1)), Verdict::Theft);
@@ -157,24 +156,23 @@ mod tests {
     }
 
     #[test]
-    fn a_session_ends_30_days_idle_and_90_days_after_sign_in() {
+    fn a_session_ends_after_30_idle_days_and_90_days_after_sign_in() {
         const DAY: i64 = 24 * 60 * 60;
-        let step = |state: SessionState, second| judge(&state, state.counter, None, at(second));
+        let refresh = |state: SessionState, second| judge(&state, state.counter, None, at(second));
         let opened = SessionState::opened(at(0));
-        assert_eq!(step(opened, 30 * DAY - 1), Verdict::Step { next: 1 });
-        assert_eq!(step(opened, 30 * DAY), Verdict::Expired);
-        let used =
+        assert_eq!(refresh(opened, 30 * DAY - 1), Verdict::Step { next: 1 });
+        assert_eq!(refresh(opened, 30 * DAY), Verdict::Expired);
+        let refreshed =
             [29, 58, 87].into_iter().fold(opened, |state, day| state.stepped(None, at(day * DAY)));
-        assert_eq!(step(used, 90 * DAY - 1), Verdict::Step { next: 4 });
-        assert_eq!(step(used, 90 * DAY), Verdict::Expired);
-        assert_eq!(judge(&used, 0, None, at(90 * DAY)), Verdict::Expired, "not theft");
+        assert_eq!(refresh(refreshed, 90 * DAY - 1), Verdict::Step { next: 4 });
+        assert_eq!(refresh(refreshed, 90 * DAY), Verdict::Expired);
+        assert_eq!(judge(&refreshed, 0, None, at(90 * DAY)), Verdict::Expired, "not theft");
         assert_eq!(idle_end(Timestamp::MAX, Timestamp::MAX), Timestamp::MAX);
     }
 
-    /// The store's condition, written as the store writes it, is `judge`'s step: in every case,
-    /// since only the distance of the counters and the order of the times matter.
+    /// Covers every case: only the distance of the counters and the order of the times matter.
     #[test]
-    fn one_conditional_write_and_judge_are_the_same() {
+    fn the_condition_of_the_write_is_true_exactly_for_a_step() {
         let (keys, now) = ([None, A, B], at(0));
         for case in 0..4 * 4 * 3 * 3 * 3 * 3 {
             let mut rest = case;

@@ -1,29 +1,30 @@
-//! How attempts to sign in slow down. Pure.
+//! The throttling of sign-in attempts. Pure.
 //!
-//! The first ten attempts on an identifier within 15 minutes are free. From then on there is a
-//! pause after each, which doubles from 30 seconds to 15 minutes and no further: whoever guesses
-//! is slowed, and nobody can lock another person out for good. A right credential starts anew.
+//! The first ten attempts on an identifier within 15 minutes are not delayed. After each further
+//! attempt there is a pause, which doubles from 30 seconds to at most 15 minutes. This slows
+//! guessing down, but an attacker cannot lock an account permanently. A successful sign-in resets
+//! the count.
 
 use jiff::Timestamp;
 use serde::Deserialize;
 
 use crate::dynamodb::seconds;
 
-/// Attempts that are not slowed down.
+/// The number of attempts that are not delayed.
 pub const FREE_ATTEMPTS: u32 = 10;
-/// The window that they are counted in, and the longest pause, seconds.
+/// The window in which attempts are counted, and the longest pause, seconds.
 pub const WINDOW_SECONDS: i64 = 15 * 60;
 const FIRST_PAUSE_SECONDS: i64 = 30;
 
-/// The attempts on an identifier since the last right one.
+/// The attempts on an identifier since its last successful sign-in.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
 pub struct Attempts {
-    /// How many.
+    /// The number of attempts.
     pub attempts: u32,
-    /// When the first of them was.
+    /// The time of the first attempt.
     #[serde(with = "seconds::required")]
     pub window_start: Timestamp,
-    /// When the last was.
+    /// The time of the last attempt.
     #[serde(with = "seconds::required")]
     pub last_attempt_at: Timestamp,
 }
@@ -31,16 +32,16 @@ pub struct Attempts {
 /// Whether another attempt is allowed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum AttemptVerdict {
-    /// Not for this many seconds.
+    /// It is not allowed yet.
     Wait {
-        /// At least one.
+        /// The seconds to wait, at least one.
         seconds: i64,
     },
-    /// It is, and this is the state that it leaves.
+    /// It is allowed. Holds the state after it.
     Allowed {
-        /// When the window began.
+        /// The start of the window.
         window_start: Timestamp,
-        /// The attempts in it.
+        /// The attempts in the window.
         attempts: u32,
     },
 }
@@ -49,17 +50,17 @@ pub enum AttemptVerdict {
 fn pause_seconds(attempts: u32) -> i64 {
     match attempts.checked_sub(FREE_ATTEMPTS) {
         None => 0,
-        Some(over) => (FIRST_PAUSE_SECONDS << over.min(10)).min(WINDOW_SECONDS),
+        Some(excess) => (FIRST_PAUSE_SECONDS << excess.min(10)).min(WINDOW_SECONDS),
     }
 }
 
-/// Judges an attempt at `now`.
+/// Decides whether an attempt at `now` is allowed.
 pub fn judge(state: &Attempts, now: Timestamp) -> AttemptVerdict {
     let since_last = now.as_second() - state.last_attempt_at.as_second();
     let since_start = now.as_second() - state.window_start.as_second();
-    // Quiet for a whole window, or few enough when it ended: it begins anew.
-    let is_over = since_start >= WINDOW_SECONDS && state.attempts < FREE_ATTEMPTS;
-    if is_over || since_last >= 2 * WINDOW_SECONDS {
+    // A new window starts after an old one with few attempts, or after a long time without any.
+    let has_ended = since_start >= WINDOW_SECONDS && state.attempts < FREE_ATTEMPTS;
+    if has_ended || since_last >= 2 * WINDOW_SECONDS {
         return AttemptVerdict::Allowed { window_start: now, attempts: 1 };
     }
     let pause = pause_seconds(state.attempts);
@@ -83,28 +84,28 @@ mod tests {
     }
 
     #[test]
-    fn ten_are_free_then_pauses_double_to_a_quarter_of_an_hour() {
+    fn after_ten_attempts_pauses_double_from_30_seconds_to_15_minutes() {
         let pauses: Vec<_> = (8..18).map(pause_seconds).collect();
         assert_eq!(pauses, [0, 0, 30, 60, 120, 240, 480, 900, 900, 900]);
     }
 
     #[test]
-    fn a_pause_ends_and_counts_on() {
+    fn an_attempt_after_a_pause_is_allowed_and_counted() {
         assert_eq!(judge(&state(10, 5), at(34)), AttemptVerdict::Wait { seconds: 1 });
         let allowed = AttemptVerdict::Allowed { window_start: at(0), attempts: 11 };
         assert_eq!(judge(&state(10, 5), at(35)), allowed);
     }
 
     #[test]
-    fn a_window_that_ended_quietly_begins_anew() {
-        let anew = |now| AttemptVerdict::Allowed { window_start: at(now), attempts: 1 };
-        assert_eq!(judge(&state(9, 10), at(WINDOW_SECONDS)), anew(WINDOW_SECONDS));
+    fn a_new_window_starts_after_few_attempts_or_a_long_time_without_any() {
+        let first = |now| AttemptVerdict::Allowed { window_start: at(now), attempts: 1 };
+        assert_eq!(judge(&state(9, 10), at(WINDOW_SECONDS)), first(WINDOW_SECONDS));
         let long = 5 + 2 * WINDOW_SECONDS;
-        assert_eq!(judge(&state(40, 5), at(long)), anew(long));
+        assert_eq!(judge(&state(40, 5), at(long)), first(long));
     }
 
     #[test]
-    fn nobody_waits_longer_than_the_window() {
+    fn a_pause_is_never_longer_than_the_window() {
         for attempts in 0..200 {
             if let AttemptVerdict::Wait { seconds } = judge(&state(attempts, 0), at(0)) {
                 assert!(seconds <= WINDOW_SECONDS);

@@ -1,17 +1,17 @@
-//! What is shown of a user, the same wherever it is shown. Pure.
+//! The representation of a user in responses, the same in every operation. Pure.
 
 use jiff::{Timestamp, civil::Date};
 use serde::Serialize;
 
 use crate::{
     account::{Account, AccountStatus},
-    kyc::{KycStatus, Submission},
+    kyc::Submission,
     profile::Profile,
-    value::{Amount, Currency, Email, EntryId, PhoneNumber, UserId, Username},
+    value::{Amount, Currency, Email, EntryId, KycStatus, PhoneNumber, UserId, Username},
     wallet::{Asset, Balance, Direction, Entry},
 };
 
-/// A user, as they see themselves.
+/// A user, as shown to the user.
 #[derive(Debug, Serialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct User<'a> {
@@ -54,7 +54,7 @@ impl std::fmt::Debug for ProfileView<'_> {
     }
 }
 
-/// Where the check of an identity stands.
+/// The state of the identity check.
 #[derive(Debug, Serialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema), schema(as = KycStanding))]
 pub struct KycView<'a> {
@@ -64,7 +64,7 @@ pub struct KycView<'a> {
     rejection_reason: Option<&'a str>,
 }
 
-/// Points to spend, and those that were ever credited.
+/// The points that can be spent, and all points that were ever credited.
 #[derive(Debug, Serialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Points {
@@ -72,7 +72,7 @@ pub struct Points {
     total_points: i64,
 }
 
-/// An amount, a decimal string in the currency's own digits.
+/// A decimal string with the number of decimal places that the currency has.
 #[derive(Debug, Serialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema), schema(as = WalletBalance))]
 pub struct Money {
@@ -103,7 +103,8 @@ impl<'a> From<Option<&'a Submission>> for KycView<'a> {
             status: submission.map_or(KycStatus::NotSubmitted, |submission| submission.status),
             submitted_at: submission.and_then(|submission| submission.submitted_at),
             verified_at: submission.and_then(|submission| submission.verified_at),
-            rejection_reason: submission.and_then(|found| found.rejection_reason.as_deref()),
+            rejection_reason: submission
+                .and_then(|submission| submission.rejection_reason.as_deref()),
         }
     }
 }
@@ -115,14 +116,14 @@ impl From<&Balance> for Points {
 }
 
 impl Money {
-    /// What a wallet holds.
+    /// The money in a wallet.
     pub fn of(balance: &Balance, currency: Currency) -> Self {
         let amount = Amount::from_minor(balance.balance_minor).unwrap_or_default();
         Self { balance: amount.format(currency), currency: currency.code() }
     }
 }
 
-/// A ledger entry. Its three quantities are decimal strings of money, or whole points.
+/// A ledger entry. Quantities of money are decimal strings, quantities of points are integers.
 #[derive(Debug, Serialize)]
 pub struct EntryView {
     id: EntryId,
@@ -151,7 +152,7 @@ enum Units {
 }
 
 impl EntryView {
-    /// An entry in a deployment of that currency.
+    /// The representation of `entry` with the deployment's currency.
     pub fn of(entry: Entry, currency: Currency) -> Self {
         let units = |units: i64| match entry.asset {
             Asset::Money => {
@@ -177,7 +178,7 @@ impl EntryView {
     }
 }
 
-/// The user object.
+/// Creates the representation of a user.
 pub fn user<'a>(
     account: &'a Account,
     profile: &'a Profile,
