@@ -2,6 +2,7 @@
 
 mod answer;
 mod app;
+mod budget;
 mod control;
 mod data;
 mod invoke;
@@ -14,6 +15,7 @@ mod staff;
 
 pub use answer::Answer;
 pub use app::{App, Needs};
+pub use budget::within;
 pub use people::{NewUser, User, random_email, random_phone, random_source, random_username};
 pub use person::Person;
 pub use request::Request;

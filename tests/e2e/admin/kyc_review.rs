@@ -1,0 +1,380 @@
+//! The staff's review of identities.
+
+use serde_json::{Value, json};
+
+use crate::harness::{
+    Answer, App, Needs, User, at_once, count,
+    kyc::{jpeg, png, submission},
+    within,
+};
+
+const REVIEW: &str = "POST /admin/kyc/{user_id}/review";
+
+impl App {
+    /// A decision, whatever the state is.
+    pub async fn judge(&self, staff: &User, user: &User, body: &Value) -> Answer {
+        self.judge_as_seen(staff, user, "*", body).await
+    }
+
+    /// A decision on the state that has this tag.
+    pub async fn judge_as_seen(
+        &self,
+        staff: &User,
+        user: &User,
+        tag: &str,
+        body: &Value,
+    ) -> Answer {
+        let path = format!("/admin/kyc/{}/review", user.user_id);
+        let request = self.post(&path, body).bearer(&staff.access_token).header("if-match", tag);
+        request.send().await.documented("POST", &path)
+    }
+
+    async fn look(&self, staff: &User, user: &User) -> Answer {
+        self.admin_get(staff, &format!("/admin/kyc/{}/documents", user.user_id)).await
+    }
+
+    async fn free(&self, staff: &User, user: &User) -> Answer {
+        let path = format!("/admin/kyc/{}/document-number", user.user_id);
+        self.admin(staff, "DELETE", &path, None).await
+    }
+}
+
+fn approve() -> Value {
+    json!({"decision": "APPROVE"})
+}
+
+fn reject() -> Value {
+    json!({"decision": "REJECT", "rejection_reason": "The picture is blurred."})
+}
+
+#[tokio::test]
+async fn who_is_approved_is_told_and_the_trail_says_by_whom() {
+    let Some(app) = App::start(Needs::Own).await else { return };
+    let (staff, user) = (app.staff().await, app.pending_user("27-01-70-12345").await);
+    let judged = app.judge(&staff, &user, &approve()).await;
+    let expected = json!({
+        "user_id": user.user_id, "id": judged.text("id"), "status": "APPROVED",
+        "verified_at": judged.text("verified_at"), "rejection_reason": null,
+    });
+    assert_eq!(judged.ok(), &expected);
+    assert_eq!(app.kyc_status(&user).await.ok()["status"], "APPROVED");
+    let seen = app.admin_get(&staff, &format!("/admin/users/{}", user.user_id)).await;
+    assert_eq!(seen.ok()["kyc"]["status"], "APPROVED");
+    let listed = app.all_results(&staff, "/admin/users?kyc_status=APPROVED").await;
+    assert_eq!(listed.len(), 1);
+    let id = judged.text("id");
+    let details = json!({"decision": "APPROVE", "submission_id": id, "revision": "3"});
+    assert_eq!(app.audited(&user.user_id).await[0], ("kyc_reviewed".to_owned(), details));
+    assert_eq!(app.rows_where("audit", "actor", &staff.user_id).await.len(), 1);
+}
+
+#[tokio::test]
+async fn who_is_rejected_reads_why_and_hands_in_again() {
+    let Some(app) = App::start(Needs::Own).await else { return };
+    let (staff, user) = (app.staff().await, app.pending_user("27-01-70-12345").await);
+    let judged = app.judge(&staff, &user, &reject()).await;
+    assert_eq!(judged.ok()["status"], "REJECTED");
+    let status = app.kyc_status(&user).await;
+    assert_eq!(status.ok()["rejection_reason"], "The picture is blurred.");
+    let front = jpeg("sharper");
+    let again = app.post_kyc(&user, &submission("27-01-70-12345", &front)).await;
+    again.body(201);
+    app.send_files(&again, &[&front]).await;
+    app.submit_kyc(&user).await.ok();
+    assert_eq!(app.judge(&staff, &user, &approve()).await.ok()["status"], "APPROVED");
+    // The reason is the person's to read, not the trail's to keep.
+    let trail = format!("{:?}", app.rows("audit").await);
+    assert!(!trail.contains("blurred"));
+}
+
+#[tokio::test]
+async fn a_decision_is_made_once_and_from_pending_only() {
+    let Some(app) = App::start(Needs::Tables).await else { return };
+    let (staff, user) = (app.staff().await, app.register_user().await);
+    app.judge(&staff, &user, &approve()).await.problem(404, "not_found");
+    let front = jpeg("1");
+    app.post_kyc(&user, &submission("1234", &front)).await.body(201);
+    app.judge(&staff, &user, &approve()).await.problem(409, "kyc_not_pending");
+
+    let user = app.pending_user("5678").await;
+    let judges = (0..8).map(|number| {
+        let (app, staff, user) = (app.clone(), staff.clone(), user.clone());
+        let body = if number % 2 == 0 { approve() } else { reject() };
+        async move { app.judge(&staff, &user, &body).await }
+    });
+    let answers = at_once(judges).await;
+    assert_eq!((count(&answers, 200), count(&answers, 409)), (1, 7), "{answers:?}");
+    let reviews = app.rows_where("audit", "action", "kyc_reviewed").await;
+    assert_eq!(reviews.len(), 1);
+}
+
+#[tokio::test]
+async fn what_changed_after_it_was_looked_at_is_not_judged_unseen() {
+    let Some(app) = App::start(Needs::Own).await else { return };
+    let (staff, user) = (app.staff().await, app.pending_user("1234").await);
+    let seen = app.look(&staff, &user).await;
+    let tag = seen.header("etag").unwrap().to_owned();
+    let front = png();
+    let changed = app.patch_kyc(&user, &json!({"documents": {"front": front.promise()}})).await;
+    app.send_files(&changed, &[&front]).await;
+    app.submit_kyc(&user).await.ok();
+    let judge = async |tag: &str| app.judge_as_seen(&staff, &user, tag, &approve()).await;
+    judge("7").await.refuses(&["If-Match"]);
+    judge(&tag).await.problem(412, "precondition_failed");
+    let tag = app.look(&staff, &user).await.header("etag").unwrap().to_owned();
+    judge(&tag).await.ok();
+}
+
+#[tokio::test]
+async fn a_decision_that_names_no_state_is_on_the_present_one() {
+    let Some(app) = App::start(Needs::Own).await else { return };
+    let (staff, user) = (app.staff().await, app.pending_user("1234").await);
+    let path = format!("/admin/kyc/{}/review", user.user_id);
+    let judged = app.admin(&staff, "POST", &path, Some(&approve())).await;
+    assert_eq!(judged.ok()["status"], "APPROVED");
+    assert_eq!(app.kyc_status(&user).await.json["status"], "APPROVED");
+}
+
+#[tokio::test]
+async fn asvs_5_4_a_view_is_an_attachment_of_the_checked_type_and_expires() {
+    let Some(app) = App::start(Needs::Own).await else { return };
+    let (staff, user) = (app.staff().await, app.pending_user("27-01-70-12345").await);
+    let seen = app.look(&staff, &user).await;
+    assert_eq!(seen.ok()["document_number"], "27-01-70-12345");
+    assert_eq!(seen.header("cache-control"), Some("no-store"));
+    let file = &seen.json["documents"][0];
+    assert_eq!((&file["side"], &file["content_type"]), (&json!("front"), &json!("image/jpeg")));
+    let url = file["url"].as_str().unwrap();
+    let fetched = reqwest::get(url).await.unwrap();
+    let header = |name: &str| fetched.headers()[name].to_str().unwrap().to_owned();
+    assert_eq!(header("content-type"), "image/jpeg");
+    assert!(header("content-disposition").starts_with("attachment"));
+    assert_eq!(fetched.bytes().await.unwrap(), jpeg("27-01-70-12345").bytes);
+    assert_eq!(app.audited(&user.user_id).await[0].0, "documents_viewed");
+    app.advance(61).await;
+    assert_eq!(reqwest::get(url).await.unwrap().status(), 403);
+}
+
+#[tokio::test]
+async fn files_that_were_not_handed_in_are_not_shown() {
+    let Some(app) = App::start(Needs::Own).await else { return };
+    let (staff, user) = (app.staff().await, app.register_user().await);
+    app.look(&staff, &user).await.problem(404, "not_found");
+    let front = jpeg("1");
+    let answer = app.post_kyc(&user, &submission("1234", &front)).await;
+    app.send_files(&answer, &[&front]).await;
+    let seen = app.look(&staff, &user).await;
+    assert_eq!(
+        (&seen.ok()["status"], &seen.json["documents"]),
+        (&json!("AWAITING_DOCUMENTS"), &json!([]))
+    );
+}
+
+#[tokio::test]
+async fn documents_of_a_deleted_person_are_not_shown_even_before_they_are_cleared_away() {
+    let Some(app) = App::start(Needs::Own).await else { return };
+    let (staff, user) = (app.staff().await, app.pending_user("27-01-70-12345").await);
+    app.fault_after("dynamodb", 3, "error_500").await;
+    app.fault_after("s3", 0, "error_500").await;
+    app.delete_account(&user.access_token, "?forfeit_balance=true").await.ok();
+    app.clear_faults().await;
+    assert_eq!(app.files_of(&user).await.len(), 1);
+    let viewed = app.rows_where("audit", "action", "documents_viewed").await;
+    app.look(&staff, &user).await.problem(404, "not_found");
+    assert_eq!(app.rows_where("audit", "action", "documents_viewed").await, viewed);
+}
+
+#[tokio::test]
+async fn the_queue_is_oldest_first_and_pages_show_each_once() {
+    let Some(app) = App::start(Needs::Own).await else { return };
+    let staff = app.staff().await;
+    let mut waiting = Vec::new();
+    for number in 1000..1007 {
+        waiting.push(app.pending_user(&number.to_string()).await);
+        app.advance(1).await;
+    }
+    app.judge(&staff, &waiting.remove(3), &approve()).await.ok();
+    let expected: Vec<_> = waiting.iter().map(|user| user.user_id.as_str()).collect();
+    for query in ["status=PENDING&limit=1", "limit=2", "limit=5", "limit=100"] {
+        let rows = app.all_results(&staff, &format!("/admin/kyc?{query}")).await;
+        let ids: Vec<_> = rows.iter().map(|row| row["user_id"].as_str().unwrap()).collect();
+        assert_eq!(ids, expected, "{query}");
+    }
+    let approved = app.all_results(&staff, "/admin/kyc?status=APPROVED").await;
+    assert_eq!(approved.len(), 1);
+    assert_eq!(approved[0]["document_type"], "CITIZENSHIP");
+    app.admin_get(&staff, "/admin/kyc?limit=2").await.ok();
+    within(&app, "GET /admin/kyc", (1, 5.0, 0.0, 0)).await;
+    let first = app.admin_get(&staff, "/admin/kyc?limit=2").await;
+    let other = format!("/admin/kyc?status=APPROVED&cursor={}", first.text("next_cursor"));
+    app.admin_get(&staff, &other).await.problem(400, "invalid_cursor");
+    let wrong = app.admin_get(&staff, "/admin/kyc?status=NOT_SUBMITTED&limit=0").await;
+    wrong.refuses(&["status", "limit"]);
+}
+
+#[tokio::test]
+async fn a_number_that_staff_freed_is_another_accounts_to_hand_in() {
+    let Some(app) = App::start(Needs::Tables).await else { return };
+    let (staff, user) = (app.staff().await, app.pending_user("27-01-70-12345").await);
+    app.free(&staff, &user).await.problem(409, "kyc_not_rejected");
+    app.judge(&staff, &user, &reject()).await.ok();
+    let other = app.register_user().await;
+    let theirs = submission("27-01-70-12345", &jpeg("theirs"));
+    app.post_kyc(&other, &theirs).await.problem(409, "document_in_use");
+    app.free(&staff, &user).await.ok();
+    app.post_kyc(&other, &theirs).await.body(201);
+    // Asked again, it takes nothing from who has it now.
+    app.free(&staff, &user).await.ok();
+    let mine = submission("27-01-70-12345", &jpeg("mine"));
+    app.post_kyc(&user, &mine).await.problem(409, "document_in_use");
+    assert_eq!(app.audited(&user.user_id).await[0].0, "document_number_freed");
+    app.free(&staff, &staff.clone()).await.problem(403, "own_account");
+    let nobody = User { user_id: "nobody".to_owned(), ..other };
+    app.free(&staff, &nobody).await.problem(404, "not_found");
+}
+
+#[tokio::test]
+async fn a_number_that_was_replaced_or_given_up_can_be_freed() {
+    let Some(app) = App::start(Needs::Own).await else { return };
+    let staff = app.staff().await;
+    let is_free = async |number: &str| {
+        let next = app.register_user().await;
+        let theirs = submission(number, &jpeg("theirs"));
+        app.post_kyc(&next, &theirs).await.status == 201
+    };
+    // Handed in with a number that was not theirs, and approved with another.
+    let user = app.pending_user("11-11-11").await;
+    app.patch_kyc(&user, &json!({"document_number": "22-22-22"})).await.ok();
+    app.submit_kyc(&user).await.ok();
+    app.judge(&staff, &user, &approve()).await.ok();
+    assert!(!is_free("11-11-11").await);
+    app.free(&staff, &user).await.ok();
+    assert!(is_free("11-11-11").await && !is_free("22-22-22").await);
+    app.free(&staff, &user).await.problem(409, "kyc_not_rejected");
+    assert_eq!(app.kyc_status(&user).await.ok()["status"], "APPROVED");
+
+    // Handed in, replaced, and given up.
+    let user = app.pending_user("33-33-33").await;
+    let front = jpeg("never sent");
+    app.patch_kyc(&user, &json!({"documents": {"front": front.promise()}})).await.ok();
+    app.advance(86_400).await;
+    app.sweep().await;
+    assert!(!is_free("33-33-33").await);
+    let staff = app.staff().await;
+    app.free(&staff, &user).await.ok();
+    assert!(is_free("33-33-33").await);
+}
+
+#[tokio::test]
+async fn an_approval_leaves_the_files_that_were_approved_alone() {
+    let Some(app) = App::start(Needs::Own).await else { return };
+    let (staff, user) = (app.staff().await, app.register_user().await);
+    let (old, new) = (jpeg("old"), jpeg("new"));
+    let first = app.post_kyc(&user, &submission("12345", &old)).await;
+    let changed = app.patch_kyc(&user, &json!({"documents": {"front": new.promise()}})).await;
+    app.send_files(&changed, &[&new]).await;
+    app.submit_kyc(&user).await.ok();
+    // The link to the file that was replaced lives a little longer.
+    assert_eq!(app.send_file(&first.json["uploads"][0], &old.bytes).await, 200);
+    assert_eq!(app.files_of(&user).await.len(), 2);
+    app.judge(&staff, &user, &approve()).await.ok();
+    let kept = app.submission(&user).await.unwrap().documents[0].key.clone();
+    assert_eq!(app.files_of(&user).await, [kept]);
+
+    // That the bucket is shut takes nothing back.
+    let other = app.pending_user("678").await;
+    app.fault("s3", "ListObjectsV2", "error_500", 100).await;
+    app.judge(&staff, &other, &approve()).await.ok();
+}
+
+#[tokio::test]
+async fn every_bad_field_of_a_decision_is_named() {
+    let Some(app) = App::start(Needs::Own).await else { return };
+    let (staff, user) = (app.staff().await, app.pending_user("1234").await);
+    let judge = async |body: Value| app.judge(&staff, &user, &body).await;
+    judge(json!({})).await.refuses(&["decision"]);
+    judge(json!({"decision": "MAYBE", "rejection_reason": ""}))
+        .await
+        .refuses(&["decision", "rejection_reason"]);
+    judge(json!({"decision": "REJECT"})).await.refuses(&["rejection_reason"]);
+    let reason = |text: &str| json!({"decision": "REJECT", "rejection_reason": text});
+    judge(reason(&"x".repeat(501))).await.refuses(&["rejection_reason"]);
+    judge(reason("  ")).await.refuses(&["rejection_reason"]);
+    judge(reason("a\u{7}b")).await.refuses(&["rejection_reason"]);
+    judge(json!({"decision": "APPROVE", "rejection_reason": "good"}))
+        .await
+        .refuses(&["rejection_reason"]);
+    assert_eq!(app.kyc_status(&user).await.ok()["status"], "PENDING");
+    judge(reason(&"é".repeat(500))).await.ok();
+}
+
+#[tokio::test]
+async fn nobody_judges_themselves_and_only_staff_judge() {
+    let Some(app) = App::start(Needs::Own).await else { return };
+    let (staff, user) = (app.staff().await, app.pending_user("1234").await);
+    let front = jpeg("own");
+    let own = app.post_kyc(&staff, &submission("9999", &front)).await;
+    app.send_files(&own, &[&front]).await;
+    app.submit_kyc(&staff).await.ok();
+    app.judge(&staff, &staff, &approve()).await.problem(403, "own_account");
+    assert_eq!(app.audited(&staff.user_id).await[0].0, "own_account_refused");
+
+    let ordinary = app.register_user().await;
+    app.judge(&ordinary, &user, &approve()).await.problem(403, "forbidden");
+    app.judge(&user, &user, &approve()).await.problem(403, "forbidden");
+    app.look(&ordinary, &user).await.problem(403, "forbidden");
+    app.look(&user, &user).await.problem(403, "forbidden");
+    app.free(&ordinary, &user).await.problem(403, "forbidden");
+    app.admin_get(&ordinary, "/admin/kyc").await.problem(403, "forbidden");
+    assert_eq!(app.audited(&ordinary.user_id).await[0].0, "staff_refused");
+    for (method, path) in [
+        ("GET", "/admin/kyc".to_owned()),
+        ("GET", format!("/admin/kyc/{}/documents", user.user_id)),
+        ("POST", format!("/admin/kyc/{}/review", user.user_id)),
+        ("DELETE", format!("/admin/kyc/{}/document-number", user.user_id)),
+    ] {
+        app.request(method, &path).send().await.problem(401, "authentication_required");
+    }
+    assert_eq!(app.kyc_status(&user).await.ok()["status"], "PENDING");
+}
+
+#[tokio::test]
+async fn a_decision_is_whole_or_not_made_whatever_fails() {
+    let Some(app) = App::start(Needs::Own).await else { return };
+    let staff = app.staff().await;
+    for (number, (kind, times)) in
+        [("conflict", 2), ("throttle", 2), ("lost_response", 1), ("timeout", 1)].iter().enumerate()
+    {
+        let user = app.pending_user(&format!("77{number}")).await;
+        app.fault("dynamodb", "TransactWriteItems", kind, *times).await;
+        assert_eq!(app.judge(&staff, &user, &approve()).await.ok()["status"], "APPROVED", "{kind}");
+        let audited = app.audited(&user.user_id).await;
+        assert_eq!(audited.iter().filter(|(action, _)| action == "kyc_reviewed").count(), 1);
+    }
+    let user = app.pending_user("7777").await;
+    app.fault("dynamodb", "TransactWriteItems", "error_500", 50).await;
+    app.judge(&staff, &user, &approve()).await.problem(503, "unavailable");
+}
+
+#[tokio::test]
+async fn what_a_review_costs() {
+    let Some(app) = App::start(Needs::Own).await else { return };
+    let (staff, user) = (app.staff().await, app.pending_user("1234").await);
+    app.look(&staff, &user).await.ok();
+    within(&app, "GET /admin/kyc/{user_id}/documents", (2, 3.0, 8.0, 0)).await;
+    app.judge(&staff, &user, &reject()).await.ok();
+    within(&app, REVIEW, (3, 2.0, 18.0, 0)).await;
+    // Then the bucket is asked what there is, and what was not approved goes.
+    let other = app.register_user().await;
+    let (old, new) = (jpeg("old"), jpeg("new"));
+    let first = app.post_kyc(&other, &submission("5678", &old)).await;
+    let changed = app.patch_kyc(&other, &json!({"documents": {"front": new.promise()}})).await;
+    app.send_files(&changed, &[&new]).await;
+    app.submit_kyc(&other).await.ok();
+    app.send_files(&first, &[&old]).await;
+    app.judge(&staff, &other, &approve()).await.ok();
+    assert_eq!(app.costs(REVIEW).await.hops, 5);
+    within(&app, REVIEW, (5, 2.0, 18.0, 0)).await;
+    app.free(&staff, &user).await.ok();
+    within(&app, "DELETE /admin/kyc/{user_id}/document-number", (3, 2.0, 20.0, 0)).await;
+}

@@ -1,0 +1,297 @@
+//! `PATCH /admin/users/{user_id}`: who may sign in, and who is staff.
+
+use serde_json::json;
+
+use crate::harness::{App, Needs, PASSWORD, User, at_once, random_email, within};
+
+const OPERATION: &str = "PATCH /admin/users/{user_id}";
+
+/// Nothing that the user holds is good for anything.
+async fn is_out(app: &App, user_id: &str, access: &[&str], refresh: &[&str]) {
+    for token in access {
+        app.me(token).await.problem(401, "session_ended");
+        let list = app.get("/admin/users").bearer(token).send().await;
+        list.problem(401, "session_ended");
+    }
+    for token in refresh {
+        app.refresh(token).await.problem(401, "invalid_refresh_token");
+    }
+    assert!(app.rows_where("sessions", "user_id", user_id).await.is_empty());
+}
+
+#[tokio::test]
+async fn a_ban_takes_effect_at_the_next_request_of_every_session() {
+    let Some(app) = App::start(Needs::Own).await else { return };
+    let staff = app.staff().await;
+    for status in ["BANNED", "INACTIVE"] {
+        let user = app.register_user().await;
+        let second = app.login(&user.phone, PASSWORD).await;
+        let device = json!({"device_id": "p", "fcm_token": "t", "device_type": "IOS"});
+        app.post("/auth/device", &device).bearer(&user.access_token).send().await.ok();
+        let answer = app.change_user(&staff, &user.user_id, &json!({"status": status})).await;
+        assert_eq!(answer.ok()["status"], status);
+        assert_eq!((&answer.json["sessions"], &answer.json["devices"]), (&json!([]), &json!([])));
+        let access = [user.access_token.as_str(), second.text("access_token")];
+        let refresh = [user.refresh_token.as_str(), second.text("refresh_token")];
+        is_out(&app, &user.user_id, &access, &refresh).await;
+        assert!(app.rows("devices").await.is_empty());
+        app.login(&user.phone, PASSWORD).await.problem(400, "account_not_active");
+        let trail = app.audited(&user.user_id).await;
+        assert_eq!(trail[0].0, "sign_in_refused");
+        assert_eq!(trail[1], ("user_updated".to_owned(), json!({"status": status})));
+
+        app.change_user(&staff, &user.user_id, &json!({"status": "ACTIVE"})).await.ok();
+        is_out(&app, &user.user_id, &access, &refresh).await;
+        app.login(&user.phone, PASSWORD).await.ok();
+    }
+}
+
+#[tokio::test]
+async fn a_sign_in_under_way_does_not_survive_a_ban() {
+    let Some(app) = App::start(Needs::Tables).await else { return };
+    let staff = app.staff().await;
+    for round in 0..4 {
+        let user = app.register_user().await;
+        let sign_ins: Vec<_> = (0..6)
+            .map(|_| {
+                let (app, phone) = (app.clone(), user.phone.clone());
+                async move { app.login(&phone, PASSWORD).await }
+            })
+            .collect();
+        let signing_in = tokio::spawn(at_once(sign_ins));
+        tokio::time::sleep(std::time::Duration::from_millis(40 * round)).await;
+        let ban = json!({"status": "BANNED"});
+        let mut banned = app.change_user(&staff, &user.user_id, &ban).await;
+        while banned.status == 503 {
+            banned = app.change_user(&staff, &user.user_id, &ban).await;
+        }
+        banned.ok();
+        assert!(app.rows_where("sessions", "user_id", &user.user_id).await.is_empty());
+        let answers = signing_in.await.unwrap();
+        let signed_in = answers.iter().filter(|answer| answer.status == 200);
+        let access: Vec<_> = signed_in.map(|answer| answer.text("access_token")).collect();
+        is_out(&app, &user.user_id, &access, &[]).await;
+        let refused = answers.iter().filter(|answer| answer.status == 400);
+        for answer in refused {
+            answer.problem(400, "account_not_active");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_ban_is_whole_whatever_fails() {
+    let Some(app) = App::start(Needs::Own).await else { return };
+    let staff = app.staff().await;
+    for operation in ["BatchGetItem", "Query", "TransactWriteItems"] {
+        for kind in ["throttle", "timeout", "error_500", "lost_response"] {
+            for times in [1, 6] {
+                let user = app.register_user().await;
+                let second = app.login(&user.phone, PASSWORD).await;
+                let ban = json!({"status": "BANNED"});
+                app.fault("dynamodb", operation, kind, times).await;
+                let mut answer = app.change_user(&staff, &user.user_id, &ban).await;
+                while answer.status == 503 {
+                    answer.problem(503, "unavailable");
+                    answer = app.change_user(&staff, &user.user_id, &ban).await;
+                }
+                answer.ok();
+                let access = [user.access_token.as_str(), second.text("access_token")];
+                is_out(&app, &user.user_id, &access, &[]).await;
+                let updates = app.rows_where("audit", "subject", &user.user_id).await;
+                let updates = updates.iter().filter(|row| row["action"] == "user_updated");
+                assert_eq!(updates.count(), 1, "{operation} {kind}");
+            }
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_ban_that_cannot_be_written_changes_nothing() {
+    let Some(app) = App::start(Needs::Own).await else { return };
+    let (staff, user) = (app.staff().await, app.register_user().await);
+    let before = (app.rows("users").await, app.sizes().await);
+    app.fault("dynamodb", "TransactWriteItems", "error_500", 5).await;
+    let ban = json!({"status": "BANNED"});
+    app.change_user(&staff, &user.user_id, &ban).await.problem(503, "unavailable");
+    assert_eq!((app.rows("users").await, app.sizes().await), before);
+    app.me(&user.access_token).await.ok();
+}
+
+#[tokio::test]
+async fn a_lost_staff_right_takes_effect_at_the_next_request() {
+    let Some(app) = App::start(Needs::Tables).await else { return };
+    let (staff, other) = (app.staff().await, app.staff().await);
+    app.admin_get(&other, "/admin/users").await.ok();
+    let answer = app.change_user(&staff, &other.user_id, &json!({"is_staff": false})).await;
+    assert_eq!(answer.ok()["is_staff"], false);
+    is_out(&app, &other.user_id, &[&other.access_token], &[&other.refresh_token]).await;
+    let details = app.audited(&other.user_id).await.remove(0).1;
+    assert_eq!(details, json!({"is_staff": "false"}));
+    let again = app.login(&other.phone, PASSWORD).await;
+    let list = app.get("/admin/users").bearer(again.text("access_token")).send().await;
+    list.problem(403, "forbidden");
+    app.me(again.text("access_token")).await.ok();
+}
+
+#[tokio::test]
+async fn a_staff_right_is_of_the_sessions_that_begin_after_it_was_given() {
+    let Some(app) = App::start(Needs::Tables).await else { return };
+    let (staff, user) = (app.staff().await, app.register_user().await);
+    let answer = app.change_user(&staff, &user.user_id, &json!({"is_staff": true})).await;
+    assert_eq!(
+        (&answer.ok()["is_staff"], &answer.json["sessions"][0]["is_staff"]),
+        (&json!(true), &json!(false))
+    );
+    app.me(&user.access_token).await.ok();
+    app.get("/admin/users").bearer(&user.access_token).send().await.problem(403, "forbidden");
+    let token = app.refresh(&user.refresh_token).await.text("access_token").to_owned();
+    app.get("/admin/users").bearer(&token).send().await.problem(403, "forbidden");
+    let again = app.login(&user.phone, PASSWORD).await;
+    app.get("/admin/users").bearer(again.text("access_token")).send().await.ok();
+}
+
+#[tokio::test]
+async fn staff_cannot_take_or_give_themselves_anything_and_the_try_is_audited() {
+    let Some(app) = App::start(Needs::Own).await else { return };
+    let staff = app.staff().await;
+    let rows = app.rows("users").await;
+    for (count, body) in [
+        json!({"is_staff": false}),
+        json!({"status": "BANNED"}),
+        json!({"status": "INACTIVE", "full_name": "Sita Rai"}),
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        app.change_user(&staff, &staff.user_id, &body).await.problem(403, "own_account");
+        let path = format!("/admin/users/{}", staff.user_id);
+        app.admin(&staff, "PUT", &path, Some(&body)).await.problem(403, "own_account");
+        let trail = app.audited(&staff.user_id).await;
+        assert_eq!(trail.len(), 2 * count + 3);
+        assert_eq!(trail[0].0, "own_account_refused");
+    }
+    assert_eq!(app.rows("users").await, rows);
+    app.admin_get(&staff, "/admin/users").await.ok();
+    // What is as it was is no change, and a name is no right.
+    let same = json!({"is_staff": true, "status": "ACTIVE", "full_name": "Sita Rai"});
+    let answer = app.change_user(&staff, &staff.user_id, &same).await;
+    assert_eq!(answer.ok()["profile"]["full_name"], "Sita Rai");
+}
+
+#[tokio::test]
+async fn of_two_who_take_each_others_right_at_once_one_keeps_it() {
+    let Some(app) = App::start(Needs::Tables).await else { return };
+    for body in [json!({"is_staff": false}), json!({"status": "BANNED"})] {
+        for _ in 0..6 {
+            let pair = [app.staff().await, app.staff().await];
+            let [one, other] = pair.clone();
+            let demote = |by: User, whom: User| {
+                let (app, body) = (app.clone(), body.clone());
+                async move {
+                    loop {
+                        let answer = app.change_user(&by, &whom.user_id, &body).await;
+                        if answer.status != 503 {
+                            return answer;
+                        }
+                    }
+                }
+            };
+            let answers = at_once([demote(one.clone(), other.clone()), demote(other, one)]).await;
+            let statuses: Vec<_> = answers.iter().map(|answer| answer.status).collect();
+            let done = statuses.iter().filter(|status| **status == 200).count();
+            assert_eq!(done, 1, "{answers:?}");
+            assert!(statuses.iter().all(|status| [200, 401, 403].contains(status)), "{answers:?}");
+            let mut left = 0;
+            for staff in &pair {
+                let list = app.get("/admin/users").bearer(&staff.access_token).send().await;
+                left += usize::from(list.status == 200);
+            }
+            assert_eq!(left, 1, "{answers:?}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_ban_of_one_with_twenty_sessions_2_hops() {
+    let Some(app) = App::start(Needs::Own).await else { return };
+    let (staff, user) = (app.staff().await, app.register_user().await);
+    for _ in 0..20 {
+        app.login(&user.phone, PASSWORD).await.ok();
+    }
+    app.change_user(&staff, &user.user_id, &json!({"status": "BANNED"})).await.ok();
+    within(&app, OPERATION, (2, 9.0, 52.0, 0)).await;
+}
+
+#[tokio::test]
+async fn a_right_that_was_just_taken_is_not_used_by_what_is_under_way() {
+    let Some(app) = App::start(Needs::Own).await else { return };
+    let (staff, user) = (app.staff().await, app.register_user().await);
+    // As when somebody takes the right after the session was read.
+    app.set_staff(&staff, false).await;
+    let sizes = app.sizes().await;
+    let adjusted = app.adjust(&staff, &user.user_id, "k", &App::correction("CREDIT", "9.00")).await;
+    adjusted.problem(403, "forbidden");
+    app.end_sessions(&staff, &user.user_id).await.problem(403, "forbidden");
+    let new = json!({"username": "somebody.new", "phone_number": "9841234567"});
+    let made = app.admin(&staff, "POST", "/admin/users", Some(&new)).await;
+    made.problem(403, "forbidden");
+    let banned = app.change_user(&staff, &user.user_id, &json!({"status": "BANNED"})).await;
+    banned.problem(403, "forbidden");
+    app.delete_user(&staff.access_token, &user.user_id, "").await.problem(403, "forbidden");
+    assert_eq!(app.sizes().await, sizes);
+    app.me(&user.access_token).await.ok();
+}
+
+#[tokio::test]
+async fn staff_do_not_vouch_for_their_own_identifiers() {
+    let Some(app) = App::start(Needs::Tables).await else { return };
+    let staff = app.staff().await;
+    for edit in [json!({"phone_verified": false}), json!({"phone_verified": false, "address": "x"})]
+    {
+        app.change_user(&staff, &staff.user_id, &edit).await.problem(403, "own_account");
+    }
+    app.change_user(&staff, &staff.user_id, &json!({"phone_verified": true})).await.ok();
+    app.login(&staff.phone, PASSWORD).await.ok();
+}
+
+#[tokio::test]
+async fn somebody_who_signs_in_all_the_time_can_be_banned() {
+    let Some(app) = App::start(Needs::Tables).await else { return };
+    let (staff, user) = (app.staff().await, app.register_user().await);
+    for _ in 0..45 {
+        app.login(&user.phone, PASSWORD).await.ok();
+    }
+    assert_eq!(app.rows_where("sessions", "user_id", &user.user_id).await.len(), 20);
+    let pk = format!("USER#{}", user.user_id);
+    let account = app.rows_where("users", "pk", &pk).await.remove(0);
+    assert!(account["recent_sessions"].as_array().unwrap().len() <= 40);
+    app.end_sessions(&staff, &user.user_id).await.ok();
+    app.login(&user.phone, PASSWORD).await.ok();
+    app.change_user(&staff, &user.user_id, &json!({"status": "BANNED"})).await.ok();
+    assert!(app.rows_where("sessions", "user_id", &user.user_id).await.is_empty());
+}
+
+#[tokio::test]
+async fn an_address_that_is_verified_and_replaced_at_once_leaves_no_claim() {
+    let Some(app) = App::start(Needs::Tables).await else { return };
+    let staff = app.staff().await;
+    for _ in 0..8 {
+        let (old, new) = (random_email(), random_email());
+        let registered = app.register(&app.new_user().await.with("email", old.as_str())).await;
+        let (user_id, access) = (registered.text("user_id"), registered.text("access_token"));
+        let token = app.verified(&new, "CHANGE_IDENTIFIER").await;
+        let body = json!({"identifier": new, "verification_token": token});
+        let change = app.post("/auth/identifier", &body).bearer(access).send();
+        let verified = json!({"email_verified": true});
+        let (changed, vouched) = tokio::join!(change, app.change_user(&staff, user_id, &verified));
+        assert!([200, 503].contains(&changed.status), "{changed:?}");
+        assert!([200, 503].contains(&vouched.status), "{vouched:?}");
+        let email = app.me(access).await.json["email"].clone();
+        for row in app.rows_where("users", "user_id", user_id).await {
+            let pk = row["pk"].as_str().unwrap();
+            assert!(
+                !pk.starts_with("EMAIL#") || *pk == format!("EMAIL#{}", email.as_str().unwrap())
+            );
+        }
+    }
+}

@@ -1,0 +1,74 @@
+//! `DELETE /admin/users/{user_id}/sessions`.
+
+use serde_json::json;
+
+use crate::harness::{App, Needs, PASSWORD, within};
+
+const OPERATION: &str = "DELETE /admin/users/{user_id}/sessions";
+
+#[tokio::test]
+async fn every_session_of_the_user_ends_at_the_next_request_and_nobody_elses() {
+    let Some(app) = App::start(Needs::Own).await else { return };
+    let (staff, user) = (app.staff().await, app.register_user().await);
+    let other = app.register_user().await;
+    let second = app.login(&user.phone, PASSWORD).await;
+    let device = json!({"device_id": "p", "fcm_token": "t", "device_type": "IOS"});
+    app.post("/auth/device", &device).bearer(&user.access_token).send().await.ok();
+    app.end_sessions(&staff, &user.user_id).await.ok();
+    for token in [&user.access_token, second.text("access_token")] {
+        app.me(token).await.problem(401, "session_ended");
+    }
+    for token in [&user.refresh_token, second.text("refresh_token")] {
+        app.refresh(token).await.problem(401, "invalid_refresh_token");
+    }
+    assert!(app.rows_where("sessions", "user_id", &user.user_id).await.is_empty());
+    assert!(app.rows("devices").await.is_empty(), "the device and its token are free");
+    app.me(&other.access_token).await.ok();
+    assert_eq!(app.audited(&user.user_id).await[0].0, "sessions_ended");
+    // There is nothing against signing in again.
+    app.login(&user.phone, PASSWORD).await.ok();
+}
+
+#[tokio::test]
+async fn staff_may_end_their_own_sessions() {
+    let Some(app) = App::start(Needs::Tables).await else { return };
+    let staff = app.staff().await;
+    app.end_sessions(&staff, &staff.user_id).await.ok();
+    app.admin_get(&staff, "/admin/users").await.problem(401, "session_ended");
+}
+
+#[tokio::test]
+async fn all_end_whatever_fails() {
+    let Some(app) = App::start(Needs::Own).await else { return };
+    let staff = app.staff().await;
+    for operation in ["BatchGetItem", "Query", "TransactWriteItems"] {
+        for kind in ["throttle", "timeout", "error_500", "lost_response"] {
+            for times in [1, 6] {
+                let user = app.register_user().await;
+                app.login(&user.phone, PASSWORD).await.ok();
+                app.fault("dynamodb", operation, kind, times).await;
+                let mut answer = app.end_sessions(&staff, &user.user_id).await;
+                while answer.status == 503 {
+                    answer.problem(503, "unavailable");
+                    answer = app.end_sessions(&staff, &user.user_id).await;
+                }
+                answer.ok();
+                let left = app.rows_where("sessions", "user_id", &user.user_id).await;
+                assert!(left.is_empty(), "{operation} {kind}");
+            }
+        }
+    }
+}
+
+#[tokio::test]
+async fn two_hops_and_units_by_the_sessions() {
+    let Some(app) = App::start(Needs::Own).await else { return };
+    let (staff, user) = (app.staff().await, app.register_user().await);
+    app.end_sessions(&staff, &user.user_id).await.ok();
+    within(&app, OPERATION, (2, 3.0, 9.0, 0)).await;
+    for _ in 0..20 {
+        app.login(&user.phone, PASSWORD).await.ok();
+    }
+    app.end_sessions(&staff, &user.user_id).await.ok();
+    within(&app, OPERATION, (2, 5.0, 50.0, 0)).await;
+}

@@ -1,0 +1,297 @@
+//! `PUT` and `PATCH /admin/users/{user_id}`: names, identifiers and profiles.
+
+use serde_json::{Value, json};
+
+use crate::harness::{
+    App, Needs, PASSWORD, User, at_once, random_email, random_phone, random_username, within,
+};
+
+/// The newest entry about somebody.
+async fn newest(app: &App, user_id: &str) -> (String, Value) {
+    app.audited(user_id).await.remove(0)
+}
+
+async fn put(app: &App, staff: &User, user_id: &str, body: &Value) -> crate::harness::Answer {
+    app.admin(staff, "PUT", &format!("/admin/users/{user_id}"), Some(body)).await
+}
+
+fn profile() -> Value {
+    json!({
+        "full_name": "Sita Rai", "date_of_birth": "1999-04-14", "address": "Jhamsikhel 3",
+        "avatar_url": "https://cdn.example.com/sita.jpg",
+    })
+}
+
+#[tokio::test]
+async fn a_patch_changes_what_is_sent_null_clears_and_the_user_sees_it() {
+    let Some(app) = App::start(Needs::Tables).await else { return };
+    let (staff, user) = (app.staff().await, app.register_user().await);
+    let id = &user.user_id;
+    let answer = app.change_user(&staff, id, &profile()).await;
+    assert_eq!(answer.ok()["profile"]["is_profile_complete"], true);
+    assert_eq!(answer.json["profile"]["full_name"], "Sita Rai");
+    assert_eq!(answer.json["profile_picture"], "https://cdn.example.com/sita.jpg");
+    let set =
+        json!({"full_name": "set", "date_of_birth": "set", "address": "set", "avatar_url": "set"});
+    assert_eq!(newest(&app, id).await, ("user_updated".to_owned(), set));
+    let shown = app.admin_get(&staff, &format!("/admin/users/{id}")).await;
+    assert_eq!(shown.ok(), answer.ok());
+    let me = app.me(&user.access_token).await;
+    assert_eq!(me.ok()["profile"], answer.json["profile"]);
+
+    let answer = app.change_user(&staff, id, &json!({"address": null, "status": null})).await;
+    assert_eq!(answer.ok()["profile"]["address"], Value::Null);
+    assert_eq!(answer.json["profile"]["full_name"], "Sita Rai");
+    assert_eq!(answer.json["profile"]["is_profile_complete"], false);
+    assert_eq!(newest(&app, id).await.1, json!({"address": "cleared"}));
+    let list = app.admin_get(&staff, "/admin/users?limit=1").await;
+    assert_eq!(list.ok()["results"][0]["is_profile_complete"], false);
+}
+
+#[tokio::test]
+async fn a_put_clears_the_profile_fields_that_are_absent_and_leaves_the_account() {
+    let Some(app) = App::start(Needs::Tables).await else { return };
+    let (staff, user) = (app.staff().await, app.register_user().await);
+    app.change_user(&staff, &user.user_id, &profile()).await.ok();
+    let before = app.me(&user.access_token).await;
+    let body = json!({"full_name": "Gita Rai"});
+    let answer = put(&app, &staff, &user.user_id, &body).await;
+    assert_eq!(answer.ok()["profile"]["full_name"], "Gita Rai");
+    for field in ["date_of_birth", "address", "avatar_url"] {
+        assert_eq!(answer.json["profile"][field], Value::Null);
+    }
+    for field in ["username", "status", "phone_number", "phone_verified", "email_verified"] {
+        assert_eq!(answer.json[field], before.json[field], "{field}");
+    }
+    app.me(&user.access_token).await.ok();
+}
+
+#[tokio::test]
+async fn every_bad_field_is_named_and_nothing_is_changed() {
+    let Some(app) = App::start(Needs::Own).await else { return };
+    let (staff, user) = (app.staff().await, app.register_user().await);
+    let before = app.rows("users").await;
+    let wrong = json!({
+        "username": "a b", "status": "DEAD", "is_staff": "yes", "email_verified": 1,
+        "phone_verified": "no", "full_name": "x", "date_of_birth": "2999-01-01",
+        "address": "\u{7}", "avatar_url": "http://x",
+    });
+    let fields: Vec<_> = wrong.as_object().unwrap().keys().map(String::as_str).collect();
+    app.change_user(&staff, &user.user_id, &wrong).await.refuses(&fields);
+    put(&app, &staff, &user.user_id, &wrong).await.refuses(&fields);
+    // There is no address to verify.
+    let wrong = json!({"email_verified": true, "full_name": "Sita Rai"});
+    app.change_user(&staff, &user.user_id, &wrong).await.refuses(&["email_verified"]);
+    let made = json!({"username": random_username(), "email": random_email()});
+    let made = app.admin(&staff, "POST", "/admin/users", Some(&made)).await;
+    let wrong = json!({"phone_verified": true});
+    app.change_user(&staff, made.text("id"), &wrong).await.refuses(&["phone_verified"]);
+    // What nobody may set is ignored.
+    let ignored = json!({"epoch": 9, "referral_code": "X", "points": 7, "id": "x", "balance": "9"});
+    app.change_user(&staff, &user.user_id, &ignored).await.ok();
+    let after = app.rows("users").await;
+    assert!(before.iter().all(|row| after.contains(row)));
+}
+
+#[tokio::test]
+async fn what_changes_nothing_writes_nothing() {
+    let Some(app) = App::start(Needs::Own).await else { return };
+    let (staff, user) = (app.staff().await, app.register_user().await);
+    // So that it was not changed in the second that it was made in.
+    app.advance(2).await;
+    app.change_user(&staff, &user.user_id, &profile()).await.ok();
+    let audited = app.audited(&user.user_id).await.len();
+    let mut same = profile();
+    same["username"] = json!(user.username);
+    same["status"] = json!("ACTIVE");
+    same["is_staff"] = json!(false);
+    same["phone_verified"] = json!(true);
+    same["email_verified"] = json!(false);
+    let (before, rows) = (app.rows("profiles").await, app.rows("users").await);
+    app.change_user(&staff, &user.user_id, &same).await.ok();
+    put(&app, &staff, &user.user_id, &same).await.ok();
+    app.change_user(&staff, &user.user_id, &json!({})).await.ok();
+    assert_eq!((app.rows("profiles").await, app.rows("users").await), (before, rows));
+    assert_eq!(app.audited(&user.user_id).await.len(), audited);
+    assert_eq!(app.costs("PATCH /admin/users/{user_id}").await.wru, 0.0);
+}
+
+#[tokio::test]
+async fn a_username_moves_with_its_claim_and_one_that_is_taken_is_named() {
+    let Some(app) = App::start(Needs::Tables).await else { return };
+    let (staff, user, other) =
+        (app.staff().await, app.register_user().await, app.register_user().await);
+    let id = &user.user_id;
+    let taken = json!({"username": other.username.to_uppercase(), "full_name": "Sita Rai"});
+    let refused = app.change_user(&staff, id, &taken).await;
+    refused.problem(400, "already_exists");
+    assert_eq!(refused.fields(), ["username"]);
+    assert_eq!(app.me(&user.access_token).await.ok()["profile"]["full_name"], Value::Null);
+
+    let answer = app.change_user(&staff, id, &json!({"username": "New.Name"})).await;
+    assert_eq!(answer.ok()["username"], "New.Name");
+    assert_eq!(newest(&app, id).await.1, json!({"username": "N***"}));
+    // Its case is no other name.
+    app.change_user(&staff, id, &json!({"username": "NEW.name"})).await.ok();
+    let claims = app.rows_where("users", "item_type", "claim").await;
+    let names: Vec<_> = claims
+        .iter()
+        .filter(|row| row["user_id"] == id.as_str())
+        .map(|row| row["pk"].as_str().unwrap())
+        .filter(|pk| pk.starts_with("USERNAME#"))
+        .collect();
+    assert_eq!(names, ["USERNAME#new.name"]);
+    // The old one is free.
+    let new = app.new_user().await.with("username", user.username.as_str());
+    app.register(&new).await.body(201);
+    let new = app.new_user().await.with("username", "new.NAME");
+    app.register(&new).await.problem(400, "already_exists");
+}
+
+#[tokio::test]
+async fn of_many_accounts_that_get_one_username_at_once_one_has_it() {
+    let Some(app) = App::start(Needs::Tables).await else { return };
+    let staff = app.staff().await;
+    let mut users = Vec::new();
+    for _ in 0..8 {
+        users.push(app.register_user().await);
+    }
+    let answers =
+        at_once(
+            users.into_iter().map(|user| {
+                let (app, staff) = (app.clone(), staff.clone());
+                async move {
+                    app.change_user(&staff, &user.user_id, &json!({"username": "wanted"})).await
+                }
+            }),
+        )
+        .await;
+    let made = answers.iter().filter(|answer| answer.status == 200).count();
+    assert_eq!(made, 1, "{answers:?}");
+    let refused = answers.iter().filter(|answer| answer.status != 200);
+    for answer in refused {
+        answer.problem(400, "already_exists");
+    }
+}
+
+#[tokio::test]
+async fn unverifying_frees_the_identifier_and_verifying_claims_it_if_it_is_free() {
+    let Some(app) = App::start(Needs::Tables).await else { return };
+    let (staff, email) = (app.staff().await, random_email());
+    let new = app.new_user().await.with("email", email.as_str());
+    let registered = app.register(&new).await;
+    let id = registered.text("user_id").to_owned();
+
+    app.login(&email, PASSWORD).await.problem(400, "invalid_credentials");
+    let answer = app.change_user(&staff, &id, &json!({"email_verified": true})).await;
+    assert_eq!(answer.ok()["email_verified"], true);
+    assert_eq!(newest(&app, &id).await.1, json!({"email_verified": "true"}));
+    app.login(&email, PASSWORD).await.ok();
+
+    // The session stays: no right was taken.
+    app.change_user(&staff, &id, &json!({"phone_verified": false})).await.ok();
+    app.me(registered.text("access_token")).await.ok();
+    assert_eq!(app.me(registered.text("access_token")).await.json["phone_number"], new.phone);
+    app.login(&new.phone, PASSWORD).await.problem(400, "invalid_credentials");
+    let body = json!({"username": random_username(), "phone_number": new.phone});
+    let other = app.admin(&staff, "POST", "/admin/users", Some(&body)).await;
+    other.body(201);
+    let refused = app.change_user(&staff, &id, &json!({"phone_verified": true})).await;
+    refused.problem(400, "already_exists");
+    assert_eq!(refused.fields(), ["phone_verified"]);
+
+    // Even the only one: nobody can sign in then until one is verified again.
+    app.change_user(&staff, &id, &json!({"email_verified": false})).await.ok();
+    app.login(&email, PASSWORD).await.problem(400, "invalid_credentials");
+    app.change_user(&staff, other.text("id"), &json!({"phone_verified": false})).await.ok();
+    app.change_user(&staff, &id, &json!({"phone_verified": true})).await.ok();
+    app.login(&new.phone, PASSWORD).await.ok();
+}
+
+#[tokio::test]
+async fn changes_of_different_fields_at_once_all_come_through_and_equal_ones_are_one() {
+    let Some(app) = App::start(Needs::Tables).await else { return };
+    let (staff, user) = (app.staff().await, app.register_user().await);
+    let changes = [
+        json!({"full_name": "Sita Rai"}),
+        json!({"address": "Patan"}),
+        json!({"date_of_birth": "1999-04-14"}),
+        json!({"username": "another"}),
+        json!({"username": "another"}),
+        json!({"username": "another"}),
+    ];
+    let answers = at_once(changes.map(|body| {
+        let (app, staff, id) = (app.clone(), staff.clone(), user.user_id.clone());
+        async move {
+            loop {
+                let answer = app.change_user(&staff, &id, &body).await;
+                if answer.status != 503 {
+                    return answer;
+                }
+            }
+        }
+    }))
+    .await;
+    assert!(answers.iter().all(|answer| answer.status == 200), "{answers:?}");
+    let me = app.me(&user.access_token).await;
+    assert_eq!(me.ok()["username"], "another");
+    assert_eq!(me.json["profile"]["is_profile_complete"], true);
+    let list = app.admin_get(&staff, "/admin/users?username=another").await;
+    assert_eq!(list.ok()["results"][0]["is_profile_complete"], true);
+    let updates = app.audited(&user.user_id).await;
+    assert_eq!(updates.iter().filter(|(action, _)| action == "user_updated").count(), 4);
+}
+
+#[tokio::test]
+async fn a_change_is_made_once_whatever_fails() {
+    let Some(app) = App::start(Needs::Own).await else { return };
+    let (staff, user) = (app.staff().await, app.register_user().await);
+    let writes = ["throttle", "conflict", "timeout", "error_500", "lost_response"];
+    let writes = writes.map(|kind| ("TransactWriteItems", kind));
+    let reads = ["throttle", "timeout", "error_500", "lost_response"];
+    let reads = reads.into_iter().flat_map(|kind| [("BatchGetItem", kind), ("Query", kind)]);
+    let mut made = 0;
+    for (operation, kind) in writes.into_iter().chain(reads) {
+        for times in [1, 6] {
+            made += 1;
+            let name = format!("name-{made}");
+            let body = json!({"username": name, "full_name": format!("Sita {made}")});
+            app.fault("dynamodb", operation, kind, times).await;
+            let mut answer = app.change_user(&staff, &user.user_id, &body).await;
+            while answer.status == 503 {
+                answer.problem(503, "unavailable");
+                answer = app.change_user(&staff, &user.user_id, &body).await;
+            }
+            assert_eq!(answer.ok()["username"], name.as_str());
+            let audited = app.rows_where("audit", "action", "user_updated").await.len();
+            assert_eq!(audited, made, "{operation} {kind}");
+            let claims = app.rows_where("users", "user_id", &user.user_id).await.len();
+            assert_eq!(claims, 4, "account, username, phone, referral code: {operation} {kind}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_change_2_hops_8_rru_14_wru_and_2_more_for_another_to_make() {
+    let Some(app) = App::start(Needs::Own).await else { return };
+    let staff = app.staff().await;
+    let new = app.new_user().await.with("email", random_email());
+    let registered = app.register(&new).await;
+    let id = registered.text("user_id");
+    let path = "PATCH /admin/users/{user_id}";
+    app.change_user(&staff, id, &profile()).await.ok();
+    within(&app, path, (2, 8.0, 8.0, 0)).await;
+    app.change_user(&staff, id, &json!({"username": random_username()})).await.ok();
+    within(&app, path, (2, 8.0, 10.0, 0)).await;
+    let body = json!({"username": random_username(), "full_name": null});
+    app.change_user(&staff, id, &body).await.ok();
+    within(&app, path, (2, 8.0, 14.0, 0)).await;
+    let nobody = "01998f6e-5c1b-7d34-9a44-0f4f2f1c8b11";
+    let body = json!({"username": random_phone()[1..]});
+    app.change_user(&staff, nobody, &body).await.problem(404, "not_found");
+    within(&app, path, (2, 8.0, 14.0, 0)).await;
+    // A verified flag is a claim, and for another to change who is staff still: that is checked.
+    let body = json!({"username": random_username(), "email_verified": true, "full_name": "Sita"});
+    app.change_user(&staff, id, &body).await.ok();
+    within(&app, path, (2, 8.0, 16.0, 0)).await;
+}

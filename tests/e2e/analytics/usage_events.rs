@@ -1,0 +1,282 @@
+//! `POST /internal/usage-events`.
+
+use jiff::{Timestamp, ToSpan};
+use serde_json::{Value, json};
+
+use crate::harness::{Answer, App, Needs, User, at_once, within};
+
+const OPERATION: &str = "POST /internal/usage-events";
+
+fn rental(user: &User, id: &str, at: Timestamp) -> Value {
+    json!({
+        "event_id": id, "user_id": user.user_id, "type": "RENTAL_COMPLETED", "occurred_at": at,
+        "amount": "25.00", "on_time": true,
+    })
+}
+
+fn station(user: &User, id: &str, at: Timestamp, is_favorite: bool) -> Value {
+    let kind = if is_favorite { "STATION_FAVORITED" } else { "STATION_UNFAVORITED" };
+    json!({
+        "event_id": id, "user_id": user.user_id, "type": kind, "occurred_at": at,
+        "station_id": "thamel-chowk",
+    })
+}
+
+/// What became of each event: its status, or the code with which it was rejected.
+fn outcomes(answer: &Answer) -> Vec<String> {
+    let results = answer.ok()["results"].as_array().unwrap().iter();
+    let outcome = |result: &Value| {
+        let is_rejected = result["status"] == "rejected";
+        assert_eq!(result.get("code").is_some(), is_rejected, "{result}");
+        let name = if is_rejected { "code" } else { "status" };
+        result[name].as_str().unwrap().to_owned()
+    };
+    results.map(outcome).collect()
+}
+
+async fn total(app: &App, user: &User, name: &str) -> Value {
+    app.usage_stats(user, "").await.ok()[name].clone()
+}
+
+#[tokio::test]
+async fn each_event_is_counted_and_has_a_result_in_its_place() {
+    let Some(app) = App::start(Needs::Own).await else { return };
+    let (user, other) = (app.register_user().await, app.register_user().await);
+    let now = app.now().await;
+    let mut late = rental(&user, "e2", now - 1.hour());
+    late["on_time"] = json!(false);
+    late["amount"] = json!("0.5");
+    let events = json!([
+        rental(&user, "e1", now - 2.hours()),
+        rental(&other, "e1", now),
+        late,
+        station(&user, "e3", now, true),
+    ]);
+    let answer = app.usage_events(&events).await;
+    let ids: Vec<_> = answer.ok()["results"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|result| result["event_id"].as_str().unwrap())
+        .collect();
+    assert_eq!(ids, ["e1", "e1", "e2", "e3"]);
+    assert_eq!(outcomes(&answer), ["counted"; 4]);
+    let stats = app.usage_stats(&user, "").await;
+    for (name, expected) in [
+        ("total_rentals", json!(2)),
+        ("total_spent", json!("25.50")),
+        ("timely_returns", json!(1)),
+        ("late_returns", json!(1)),
+        ("favorite_stations_count", json!(1)),
+        ("total_points_earned", json!(50)),
+    ] {
+        assert_eq!(stats.ok()[name], expected, "{name}");
+    }
+    let last: Timestamp = stats.text("last_rental_date").parse().unwrap();
+    assert_eq!(last.as_second(), (now - 1.hour()).as_second());
+    assert_eq!(total(&app, &other, "total_rentals").await, 1);
+}
+
+#[tokio::test]
+async fn an_event_counts_once_however_often_and_wherever_it_is_sent() {
+    let Some(app) = App::start(Needs::Own).await else { return };
+    let user = app.register_user().await;
+    let now = app.now().await;
+    let batch =
+        json!([rental(&user, "e1", now), rental(&user, "e1", now), rental(&user, "e2", now)]);
+    assert_eq!(outcomes(&app.usage_events(&batch).await), ["counted", "duplicate", "counted"]);
+    assert_eq!(outcomes(&app.usage_events(&batch).await), ["duplicate"; 3]);
+    let mixed = json!([rental(&user, "e3", now), rental(&user, "e1", now)]);
+    assert_eq!(outcomes(&app.usage_events(&mixed).await), ["counted", "duplicate"]);
+    app.advance(34 * 24 * 3_600).await;
+    assert_eq!(outcomes(&app.usage_events(&batch).await), ["duplicate"; 3]);
+    let user = app.login(&user.phone, crate::harness::PASSWORD).await;
+    let path = "/users/analytics/usage-stats";
+    let stats = app.get(path).bearer(user.text("access_token")).send().await;
+    assert_eq!(stats.ok()["total_rentals"], 3);
+}
+
+#[tokio::test]
+async fn what_was_said_last_of_a_station_holds_in_whatever_order_it_comes() {
+    let Some(app) = App::start(Needs::Own).await else { return };
+    let now = app.now().await - 1.hour();
+    let said = [(0, true), (1, false), (2, true), (3, false)];
+    for order in [[0, 1, 2, 3], [3, 2, 1, 0], [2, 0, 3, 1], [1, 3, 0, 2]] {
+        for last in [2, 3] {
+            let user = app.register_user().await;
+            for number in order.into_iter().filter(|number| *number <= last) {
+                let (at, is_favorite) = said[number];
+                // Two of them within one second.
+                let at = now + (at * 400).milliseconds();
+                let event = station(&user, &format!("e{number}"), at, is_favorite);
+                assert_eq!(outcomes(&app.usage_events(&json!([event])).await), ["counted"]);
+            }
+            let expected = i64::from(said[last].1);
+            assert_eq!(total(&app, &user, "favorite_stations_count").await, expected, "{order:?}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn an_event_that_cannot_be_counted_is_rejected_alone() {
+    let Some(app) = App::start(Needs::Own).await else { return };
+    let user = app.register_user().await;
+    let now = app.now().await;
+    let day = 24.hours();
+    let mut nobody = rental(&user, "nobody", now);
+    nobody["user_id"] = json!("01998f6e-5c1b-7d34-9a44-0f4f2f1c8b11");
+    let mut events = vec![
+        rental(&user, "good", now - day * 35 + 1.minute()),
+        rental(&user, "old", now - day * 35 - 1.minute()),
+        rental(&user, "soon", now + 4.minutes()),
+        rental(&user, "future", now + 6.minutes()),
+        nobody,
+    ];
+    let bad: [(&str, Value); 8] = [
+        ("type", json!("RENTAL")),
+        ("amount", json!("-1")),
+        ("amount", json!(25)),
+        ("amount", Value::Null),
+        ("on_time", json!("yes")),
+        ("on_time", Value::Null),
+        ("user_id", json!("7")),
+        ("occurred_at", json!("now")),
+    ];
+    for (number, (field, value)) in bad.into_iter().enumerate() {
+        let mut event = rental(&user, &format!("bad{number}"), now);
+        event[field] = value;
+        events.push(event);
+    }
+    let mut nowhere = station(&user, "nowhere", now, true);
+    nowhere["station_id"] = json!("a b");
+    events.push(nowhere);
+    let before = app.rows("usage").await.len();
+    let found = outcomes(&app.usage_events(&json!(events)).await);
+    assert_eq!(found[..5], ["counted", "too_old", "counted", "in_future", "unknown_user"]);
+    assert_eq!(found[5..], ["invalid_event"; 9]);
+    assert_eq!(total(&app, &user, "total_rentals").await, 2);
+    // Two events, and the days and months that they are in.
+    assert!(app.rows("usage").await.len() <= before + 6);
+}
+
+#[tokio::test]
+async fn a_batch_is_1_to_25_objects_that_have_a_name() {
+    let Some(app) = App::start(Needs::Own).await else { return };
+    let user = app.register_user().await;
+    let now = app.now().await;
+    let of = |count: usize| -> Value {
+        (0..count).map(|number| rental(&user, &format!("e{number}"), now)).collect()
+    };
+    for bad in [of(0), of(26), json!("x"), json!({}), Value::Null] {
+        app.usage_events(&bad).await.refuses(&["events"]);
+    }
+    app.usage_events(&json!([7, rental(&user, "e0", now)])).await.refuses(&["events[0]"]);
+    let unnamed = json!([rental(&user, "e0", now), {"event_id": "a b"}, {}]);
+    let answer = app.usage_events(&unnamed).await;
+    answer.refuses(&["events[1].event_id", "events[2].event_id"]);
+    assert_eq!(total(&app, &user, "total_rentals").await, 0);
+    assert_eq!(outcomes(&app.usage_events(&of(25)).await), ["counted"; 25]);
+    assert_eq!(total(&app, &user, "total_rentals").await, 25);
+}
+
+#[tokio::test]
+async fn people_and_strangers_are_403() {
+    let Some(app) = App::start(Needs::Own).await else { return };
+    let user = app.register_user().await;
+    let body = json!({"events": [rental(&user, "e1", app.now().await)]});
+    let request = || app.post("/internal/usage-events", &body);
+    assert_eq!(request().send().await.status, 403);
+    assert_eq!(request().bearer(&user.access_token).send().await.status, 403);
+    assert_eq!(total(&app, &user, "total_rentals").await, 0);
+}
+
+#[tokio::test]
+async fn a_batch_at_once_from_many_counts_each_event_once() {
+    let Some(app) = App::start(Needs::Own).await else { return };
+    let user = app.register_user().await;
+    let now = app.now().await - 1.minute();
+    let senders = (0..12_usize).map(|sender| {
+        let (app, user) = (app.clone(), user.clone());
+        async move {
+            // Each sends four of eight rentals, and says something of the station.
+            let mut events: Vec<_> = (0..4)
+                .map(|number| (sender + number) % 8)
+                .map(|number| {
+                    rental(
+                        &user,
+                        &format!("e{number}"),
+                        now + i64::try_from(number).unwrap().seconds(),
+                    )
+                })
+                .collect();
+            let at = now + i64::try_from(sender).unwrap().seconds();
+            events.push(station(&user, &format!("s{sender}"), at, sender % 2 == 0));
+            loop {
+                let answer = app.usage_events(&json!(events)).await;
+                if answer.status != 503 {
+                    return outcomes(&answer);
+                }
+            }
+        }
+    });
+    let outcomes = at_once(senders).await.concat();
+    assert_eq!(outcomes.iter().filter(|outcome| *outcome == "counted").count(), 8 + 12);
+    assert_eq!(outcomes.iter().filter(|outcome| *outcome == "duplicate").count(), 12 * 4 - 8);
+    let stats = app.usage_stats(&user, "").await;
+    assert_eq!(
+        (&stats.ok()["total_rentals"], &stats.json["total_spent"]),
+        (&json!(8), &json!("200.00"))
+    );
+    assert_eq!(stats.json["favorite_stations_count"], 0, "the last was no favourite");
+    let last: Timestamp = stats.text("last_rental_date").parse().unwrap();
+    assert_eq!(last.as_second(), (now + 7.seconds()).as_second());
+}
+
+#[tokio::test]
+async fn an_event_counts_once_whatever_fails() {
+    let Some(app) = App::start(Needs::Own).await else { return };
+    let user = app.register_user().await;
+    let now = app.now().await;
+    let writes = ["throttle", "conflict", "timeout", "error_500", "lost_response"];
+    let writes = writes.map(|kind| ("TransactWriteItems", kind));
+    let reads = ["throttle", "timeout", "error_500", "lost_response"];
+    let faults = writes.into_iter().chain(reads.map(|kind| ("BatchGetItem", kind)));
+    let mut sent = 0;
+    for (operation, kind) in faults {
+        for times in [1, 6] {
+            app.fault("dynamodb", operation, kind, times).await;
+            sent += 1;
+            let events = json!([rental(&user, &format!("e{sent}"), now)]);
+            let answer = loop {
+                let answer = app.usage_events(&events).await;
+                if answer.status != 503 {
+                    break answer;
+                }
+                answer.problem(503, "unavailable");
+            };
+            let outcome = outcomes(&answer).remove(0);
+            assert!(["counted", "duplicate"].contains(&&*outcome), "{operation} {kind}: {outcome}");
+            assert_eq!(total(&app, &user, "total_rentals").await, sent, "{operation} {kind}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_batch_2_hops_and_1_rru_8_wru_an_event() {
+    let Some(app) = App::start(Needs::Own).await else { return };
+    let (user, other) = (app.register_user().await, app.register_user().await);
+    let now = app.now().await;
+    app.usage_events(&json!([rental(&user, "e1", now)])).await.ok();
+    app.usage_events(&json!([rental(&user, "e1", now)])).await.ok();
+    app.usage_events(&json!([station(&user, "e2", now, true)])).await.ok();
+    within(&app, OPERATION, (2, 1.0, 8.0, 0)).await;
+    let many: Vec<_> = (0..25)
+        .map(|number| match number % 3 {
+            0 => station(&user, &format!("n{number}"), now + number.seconds(), number % 2 == 0),
+            1 => rental(&user, &format!("n{number}"), now - (number * 24).hours()),
+            _ => rental(&other, &format!("n{number}"), now - (number * 24).hours()),
+        })
+        .collect();
+    assert_eq!(outcomes(&app.usage_events(&json!(many)).await), ["counted"; 25]);
+    within(&app, OPERATION, (2, 25.0, 200.0, 0)).await;
+}

@@ -1,0 +1,179 @@
+//! A new password and the end of the sessions are one: whatever is cut off, there is never a new
+//! password beside an old session.
+
+use serde_json::{Value, json};
+
+use crate::{
+    auth::credentials::{NEW, change, reset},
+    harness::{Answer, App, Needs, PASSWORD, User, at_once},
+};
+
+/// More calls than a reset or a change makes to DynamoDB.
+const CALLS: u32 = 6;
+
+/// Somebody whose other session has a device.
+struct Somebody {
+    user: User,
+    access: String,
+    refresh: String,
+    hash: Value,
+}
+
+async fn somebody(app: &App, number: u32) -> Somebody {
+    let user = app.register_user().await;
+    let other = app.login(&user.phone, PASSWORD).await;
+    let access = other.text("access_token").to_owned();
+    let token = format!("t{number}");
+    let device = json!({"device_id": "d", "fcm_token": token, "device_type": "IOS"});
+    app.post("/auth/device", &device).bearer(&access).send().await.ok();
+    let hash = app.account(&user, "password_hash").await;
+    Somebody { user, access, refresh: other.text("refresh_token").to_owned(), hash }
+}
+
+impl Somebody {
+    /// All as before, or the password is new and the sessions are over. Whether it is new.
+    async fn is_changed(&self, app: &App, keeps_own: bool, context: &str) -> bool {
+        let changed = app.account(&self.user, "password_hash").await != self.hash;
+        let sessions = app.rows_where("sessions", "user_id", &self.user.user_id).await;
+        let left = if keeps_own { 1 } else { 0 };
+        assert_eq!(sessions.len(), if changed { left } else { 2 }, "{context}");
+        let other = app.me(&self.access).await;
+        assert_eq!(other.status, if changed { 401 } else { 200 }, "{context}");
+        changed
+    }
+
+    async fn is_done(&self, app: &App, keeps_own: bool, context: &str) {
+        assert!(self.is_changed(app, keeps_own, context).await, "{context}");
+        app.refresh(&self.refresh).await.problem(401, "invalid_refresh_token");
+        let own = app.me(&self.user.access_token).await;
+        assert_eq!(own.status, if keeps_own { 200 } else { 401 }, "{context}");
+        app.login(&self.user.phone, PASSWORD).await.problem(400, "invalid_credentials");
+        app.login(&self.user.phone, NEW).await.ok();
+    }
+}
+
+/// Sent again as long as it is 503. What was carried out unheard is refused then: the token is
+/// used, the old password is no longer right.
+async fn persist(mut first: Answer, again: impl AsyncFn() -> Answer) {
+    for _ in 0..10 {
+        match first.status {
+            503 => first.problem(503, "unavailable"),
+            200 => return,
+            _ => {
+                let code = first.text("code");
+                assert!(["invalid_verification_token", "invalid_credentials"].contains(&code));
+                return;
+            }
+        };
+        first = again().await;
+    }
+    panic!("503 ten times");
+}
+
+/// Once with one fault of each kind at each operation, once cut off after each call.
+async fn meets_faults(
+    app: &App,
+    keeps_own: bool,
+    prepare: impl AsyncFn(&User) -> String,
+    request: impl AsyncFn(&User, &str) -> Answer,
+) {
+    let mut number = 0;
+    for operation in ["BatchGetItem", "Query", "TransactWriteItems"] {
+        for kind in ["throttle", "timeout", "error_500", "lost_response"] {
+            for times in [1, 6] {
+                number += 1;
+                let context = format!("{operation} {kind} {times}");
+                let somebody = somebody(app, number).await;
+                let token = prepare(&somebody.user).await;
+                app.fault("dynamodb", operation, kind, times).await;
+                let answer = request(&somebody.user, &token).await;
+                persist(answer, async || request(&somebody.user, &token).await).await;
+                app.clear_faults().await;
+                somebody.is_done(app, keeps_own, &context).await;
+            }
+        }
+    }
+    for kind in ["error_500", "lost_response"] {
+        for after in 0..CALLS {
+            number += 1;
+            let context = format!("{kind} after {after}");
+            let somebody = somebody(app, number).await;
+            let token = prepare(&somebody.user).await;
+            app.fault_after("dynamodb", after, kind).await;
+            let answer = request(&somebody.user, &token).await;
+            app.clear_faults().await;
+            let changed = somebody.is_changed(app, keeps_own, &context).await;
+            assert!(changed || answer.status == 503, "{context}: {answer:?}");
+            persist(answer, async || request(&somebody.user, &token).await).await;
+            somebody.is_done(app, keeps_own, &context).await;
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_reset_is_whole_whatever_fails() {
+    let Some(app) = App::start(Needs::Own).await else { return };
+    let token = async |user: &User| {
+        app.advance(61).await;
+        app.verified(&user.phone, "RESET_PASSWORD").await
+    };
+    let request = async |user: &User, token: &str| reset(&app, &user.phone, token, NEW).await;
+    meets_faults(&app, false, token, request).await;
+}
+
+#[tokio::test]
+async fn a_change_is_whole_whatever_fails() {
+    let Some(app) = App::start(Needs::Own).await else { return };
+    let nothing = async |_: &User| String::new();
+    let request =
+        async |user: &User, _: &str| change(&app, &user.access_token, PASSWORD, NEW).await;
+    meets_faults(&app, true, nothing, request).await;
+}
+
+#[tokio::test]
+async fn one_whose_every_answer_of_dynamodb_was_lost_is_known_to_be_done() {
+    let Some(app) = App::start(Needs::Own).await else { return };
+    let somebody = somebody(&app, 0).await;
+    app.advance(61).await;
+    let token = app.verified(&somebody.user.phone, "RESET_PASSWORD").await;
+    app.fault("dynamodb", "TransactWriteItems", "lost_response", 5).await;
+    reset(&app, &somebody.user.phone, &token, NEW).await.ok();
+    somebody.is_done(&app, false, "reset").await;
+    assert!(app.rows("devices").await.is_empty());
+}
+
+#[tokio::test]
+async fn a_sign_in_under_way_does_not_survive_a_new_password() {
+    let Some(app) = App::start(Needs::Own).await else { return };
+    for round in 0..4 {
+        let user = app.register_user().await;
+        app.advance(61).await;
+        let token = app.verified(&user.phone, "RESET_PASSWORD").await;
+        let sign_ins: Vec<_> = (0..5)
+            .map(|_| {
+                let (app, phone) = (app.clone(), user.phone.clone());
+                async move { app.login(&phone, PASSWORD).await }
+            })
+            .collect();
+        let signing_in = tokio::spawn(at_once(sign_ins));
+        tokio::time::sleep(std::time::Duration::from_millis(40 * round)).await;
+        let keeps_own = round % 2 == 1;
+        let set = async || match keeps_own {
+            true => change(&app, &user.access_token, PASSWORD, NEW).await,
+            false => reset(&app, &user.phone, &token, NEW).await,
+        };
+        let mut answer = set().await;
+        while answer.status == 503 {
+            answer = set().await;
+        }
+        answer.ok();
+        for answer in signing_in.await.unwrap() {
+            if answer.status == 200 {
+                app.me(answer.text("access_token")).await.problem(401, "session_ended");
+            }
+        }
+        let left = app.rows_where("sessions", "user_id", &user.user_id).await.len();
+        assert_eq!(left, usize::from(keeps_own));
+        app.login(&user.phone, NEW).await.ok();
+    }
+}

@@ -1,0 +1,265 @@
+//! `POST /auth/identifier`.
+
+use aws_sdk_dynamodb::types::AttributeValue;
+use serde_json::json;
+
+use crate::auth::credentials::{NEW, change as change_password};
+use crate::harness::{Answer, App, Needs, PASSWORD, User, at_once, random_email, random_phone};
+
+pub(crate) async fn change(app: &App, user: &User, identifier: &str, token: &str) -> Answer {
+    let body = json!({"identifier": identifier, "verification_token": token});
+    app.post("/auth/identifier", &body).bearer(&user.access_token).send().await
+}
+
+#[tokio::test]
+async fn a_new_number_takes_the_place_of_the_old_one_which_is_told() {
+    let Some(app) = App::start(Needs::Codes).await else { return };
+    let user = app.register_user().await;
+    let told = app.messages(&user.phone).await.len();
+    let new = random_phone();
+    let token = app.verified(&new, "CHANGE_IDENTIFIER").await;
+    for _ in 0..2 {
+        // The first answer may have been lost.
+        change(&app, &user, &new, &token).await.ok();
+    }
+    let me = app.me(&user.access_token).await;
+    assert_eq!((&me.ok()["phone_number"], &me.json["phone_verified"]), (&json!(new), &json!(true)));
+    assert_eq!(app.messages(&user.phone).await.len(), told + 1);
+    assert_eq!(app.messages(&user.phone).await[0]["code"], json!(null));
+    app.login(&new, PASSWORD).await.ok();
+    app.login(&user.phone, PASSWORD).await.problem(400, "invalid_credentials");
+}
+
+#[tokio::test]
+async fn a_new_address_takes_the_place_of_the_old_one_which_is_told() {
+    let Some(app) = App::start(Needs::Codes).await else { return };
+    let user = app.register_user().await;
+    let (old, new) = (random_email(), random_email());
+    for (address, told) in [(&old, 1), (&new, 2)] {
+        let token = app.verified(address, "CHANGE_IDENTIFIER").await;
+        change(&app, &user, address, &token).await.ok();
+        assert_eq!(app.messages(&old).await.len(), told, "{address}");
+    }
+    let text = app.messages(&old).await[0]["body"].to_string();
+    assert!(text.contains("no longer an identifier"), "{text}");
+}
+
+#[tokio::test]
+async fn an_address_is_added_beside_the_number_and_the_number_is_free_after_it_changed() {
+    let Some(app) = App::start(Needs::Own).await else { return };
+    let user = app.register_user().await;
+    let email = random_email();
+    let token = app.verified(&email, "CHANGE_IDENTIFIER").await;
+    change(&app, &user, &email.to_uppercase(), &token).await.ok();
+    app.login(&email, PASSWORD).await.ok();
+    app.login(&user.phone, PASSWORD).await.ok();
+
+    let new = random_phone();
+    let token = app.verified(&new, "CHANGE_IDENTIFIER").await;
+    change(&app, &user, &new, &token).await.ok();
+    app.advance(61).await;
+    let token = app.verified(&user.phone, "REGISTER").await;
+    let other = app.new_user().await;
+    let other = other.with("phone_number", user.phone.as_str()).with("verification_token", token);
+    app.register(&other).await.body(201);
+}
+
+#[tokio::test]
+async fn asvs_7_5_1_it_needs_a_fresh_sign_in() {
+    let Some(app) = App::start(Needs::Own).await else { return };
+    let mut user = app.register_user().await;
+    app.advance(601).await;
+    let new = random_phone();
+    let token = app.verified(&new, "CHANGE_IDENTIFIER").await;
+    change(&app, &user, &new, &token).await.problem(403, "reauthentication_required");
+    let body = json!({"password": PASSWORD});
+    let fresh = app.post("/auth/reauthenticate", &body).bearer(&user.access_token).send().await;
+    user.access_token = fresh.text("access_token").to_owned();
+    change(&app, &user, &new, &token).await.ok();
+}
+
+#[tokio::test]
+async fn a_taken_identifier_or_a_token_of_something_else_changes_nothing() {
+    let Some(app) = App::start(Needs::Own).await else { return };
+    let (user, other) = (app.register_user().await, app.register_user().await);
+    app.advance(61).await;
+    let token = app.verified(&other.phone, "CHANGE_IDENTIFIER").await;
+    let taken = change(&app, &user, &other.phone, &token).await;
+    assert_eq!(taken.problem(400, "already_exists")["errors"][0]["field"], json!("identifier"));
+    let new = random_phone();
+    let login = app.verified(&new, "REGISTER").await;
+    for token in [login.as_str(), token.as_str(), "no token"] {
+        change(&app, &user, &new, token).await.problem(400, "invalid_verification_token");
+    }
+    app.login(&user.phone, PASSWORD).await.ok();
+    app.login(&other.phone, PASSWORD).await.ok();
+}
+
+#[tokio::test]
+async fn fifty_who_prove_one_number_at_once_leave_it_to_one() {
+    let Some(app) = App::start(Needs::Tables).await else { return };
+    let new = random_phone();
+    let users = [app.register_user().await, app.register_user().await];
+    let token = app.verified(&new, "CHANGE_IDENTIFIER").await;
+    let tasks: Vec<_> = (0..50)
+        .map(|number| {
+            let (app, user) = (app.clone(), users[number % 2].clone());
+            let (new, token) = (new.clone(), token.clone());
+            tokio::spawn(
+                async move { (number % 2, change(&app, &user, &new, &token).await.status) },
+            )
+        })
+        .collect();
+    let mut won = [false; 2];
+    for task in tasks {
+        let (who, status) = task.await.unwrap();
+        won[who] |= status == 200;
+    }
+    assert_ne!(won[0], won[1], "{won:?}");
+    assert_eq!(app.rows_where("users", "phone_number", &new).await.len(), 1);
+}
+
+#[tokio::test]
+async fn every_bad_field_is_named() {
+    let Some(app) = App::start(Needs::Codes).await else { return };
+    let user = app.register_user().await;
+    let cases = [
+        (json!({}), ["identifier", "verification_token"].as_slice()),
+        (
+            json!({"identifier": "nobody", "verification_token": {}}),
+            &["identifier", "verification_token"],
+        ),
+        (json!({"identifier": 9_841_234_567_u64, "verification_token": "t"}), &["identifier"]),
+    ];
+    for (body, fields) in cases {
+        let request = app.post("/auth/identifier", &body).bearer(&user.access_token);
+        request.send().await.refuses(fields);
+    }
+}
+
+#[tokio::test]
+async fn whatever_is_cut_off_the_one_that_was_replaced_is_told() {
+    let Some(app) = App::start(Needs::Own).await else { return };
+    for kind in ["error_500", "lost_response"] {
+        for after in 0..5 {
+            let user = app.register_user().await;
+            let (new, before) = (random_phone(), app.messages(&user.phone).await.len());
+            let token = app.verified(&new, "CHANGE_IDENTIFIER").await;
+            app.fault_after("dynamodb", after, kind).await;
+            let mut answer = change(&app, &user, &new, &token).await;
+            app.clear_faults().await;
+            // The app did not hear whether it was changed, and asks again.
+            for _ in 0..2 {
+                assert!([200, 503].contains(&answer.status), "{kind} {after}: {answer:?}");
+                answer = change(&app, &user, &new, &token).await;
+            }
+            answer.ok();
+            let told = app.messages(&user.phone).await.len() - before;
+            assert!((1..=2).contains(&told), "{kind} {after}: told {told} times");
+            assert_eq!(app.account(&user, "untold").await, json!(null), "{kind} {after}");
+            app.login(&new, PASSWORD).await.ok();
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_change_whose_every_answer_of_dynamodb_was_lost_is_found_and_told_once() {
+    let Some(app) = App::start(Needs::Own).await else { return };
+    for times in [1, 5] {
+        let user = app.register_user().await;
+        let (new, before) = (random_phone(), app.messages(&user.phone).await.len());
+        let token = app.verified(&new, "CHANGE_IDENTIFIER").await;
+        app.fault("dynamodb", "TransactWriteItems", "lost_response", times).await;
+        for _ in 0..2 {
+            change(&app, &user, &new, &token).await.ok();
+        }
+        assert_eq!(app.messages(&user.phone).await.len(), before + 1, "{times}");
+    }
+}
+
+#[tokio::test]
+async fn one_that_is_not_told_yet_is_told_before_another_takes_its_place() {
+    let Some(app) = App::start(Needs::Own).await else { return };
+    let user = app.register_user().await;
+    let (second, third) = (random_phone(), random_phone());
+    let token = app.verified(&second, "CHANGE_IDENTIFIER").await;
+    let before = app.messages(&user.phone).await.len();
+    // Session, account and claim are read, the transaction is made; then nothing is reached.
+    app.fault_after("dynamodb", 2, "error_500").await;
+    change(&app, &user, &second, &token).await.ok();
+    app.clear_faults().await;
+    assert_eq!(app.account(&user, "untold").await, json!(user.phone));
+    assert_eq!(app.messages(&user.phone).await.len(), before);
+    let token = app.verified(&third, "CHANGE_IDENTIFIER").await;
+    change(&app, &user, &third, &token).await.ok();
+    assert_eq!(app.messages(&user.phone).await.len(), before + 1);
+    assert_eq!(app.messages(&second).await[0]["code"], json!(null));
+}
+
+#[tokio::test]
+async fn a_crowd_of_retries_tells_four_times_at_most() {
+    let Some(app) = App::start(Needs::Own).await else { return };
+    let user = app.register_user().await;
+    let (new, before) = (random_phone(), app.messages(&user.phone).await.len());
+    let token = app.verified(&new, "CHANGE_IDENTIFIER").await;
+    app.fault_after("dynamodb", 2, "error_500").await;
+    change(&app, &user, &new, &token).await.ok();
+    app.clear_faults().await;
+    let retries = (0..20).map(|_| {
+        let (app, user) = (app.clone(), user.clone());
+        let (new, token) = (new.clone(), token.clone());
+        async move { change(&app, &user, &new, &token).await }
+    });
+    for answer in at_once(retries).await {
+        assert!([200, 503].contains(&answer.status), "{answer:?}");
+    }
+    let told = app.messages(&user.phone).await.len() - before;
+    assert!((1..=4).contains(&told), "told {told} times");
+}
+
+#[tokio::test]
+async fn a_change_that_a_deletion_overtakes_is_answered_as_the_end_of_the_session() {
+    let Some(app) = App::start(Needs::Own).await else { return };
+    for of_password in [false, true] {
+        for delay in [10, 40, 80, 160] {
+            let user = app.register_user().await;
+            let new = random_phone();
+            let token = app.verified(&new, "CHANGE_IDENTIFIER").await;
+            // They keep the transaction back for a while; the account goes before it, mostly.
+            app.fault("dynamodb", "TransactWriteItems", "conflict", 4).await;
+            let changing = {
+                let (app, user) = (app.clone(), user.clone());
+                tokio::spawn(async move {
+                    match of_password {
+                        true => change_password(&app, &user.access_token, PASSWORD, NEW).await,
+                        false => change(&app, &user, &new, &token).await,
+                    }
+                })
+            };
+            tokio::time::sleep(std::time::Duration::from_millis(delay)).await;
+            app.remove_account(&user).await;
+            let answer = changing.await.unwrap();
+            app.clear_faults().await;
+            if answer.status != 200 {
+                answer.problem(401, "session_ended");
+            }
+        }
+    }
+}
+
+#[tokio::test]
+async fn one_that_could_not_be_told_four_times_is_given_up_and_forgotten() {
+    let Some(app) = App::start(Needs::Own).await else { return };
+    let user = app.register_user().await;
+    let (old, new) = (random_phone(), random_phone());
+    let pk = format!("USER#{}", user.user_id);
+    let token = app.verified(&new, "CHANGE_IDENTIFIER").await;
+    let set = async |name, value| app.set("users", &[("pk", &pk)], name, value).await;
+    set("untold", AttributeValue::S(old.clone())).await;
+    set("tellings", AttributeValue::N("4".to_owned())).await;
+    change(&app, &user, &new, &token).await.ok();
+    assert!(app.messages(&old).await.is_empty());
+    assert_eq!(app.account(&user, "untold").await, json!(null));
+    assert_eq!(app.messages(&user.phone).await[0]["code"], json!(null));
+    assert_eq!(app.me(&user.access_token).await.ok()["phone_number"], new);
+}

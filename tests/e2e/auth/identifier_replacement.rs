@@ -1,0 +1,148 @@
+//! An identifier that another has replaced opens nothing, at whatever moment it was replaced.
+
+use std::time::Duration;
+
+use aws_sdk_dynamodb::types::AttributeValue;
+use serde_json::{Value, json};
+
+use crate::{
+    auth::credentials::{NEW, reauthenticate, reset},
+    harness::{Answer, App, Needs, PASSWORD, User, random_email, random_phone},
+};
+
+/// How an identifier stops being the account's own.
+type Loss = (&'static str, fn() -> AttributeValue);
+
+const LOSSES: [Loss; 2] = [
+    ("phone_number", || AttributeValue::S(random_phone())),
+    ("phone_verified", || AttributeValue::Bool(false)),
+];
+
+/// What somebody presents with an identifier, each with the purpose of its token.
+const WAYS: [(&str, &str); 4] = [
+    ("login", "LOGIN"),
+    ("login by password", "LOGIN"),
+    ("reauthenticate", "LOGIN"),
+    ("reset", "RESET_PASSWORD"),
+];
+
+async fn present(app: &App, way: &str, user: &User, identifier: &str, token: &str) -> Answer {
+    match way {
+        "login" => {
+            let body = json!({"identifier": identifier, "verification_token": token});
+            app.login_with(&body).await
+        }
+        "login by password" => app.login(identifier, PASSWORD).await,
+        "reauthenticate" => {
+            let body = json!({ "verification_token": token });
+            reauthenticate(app, &user.access_token, &body).await
+        }
+        _ => reset(app, identifier, token, NEW).await,
+    }
+}
+
+#[track_caller]
+fn is_refused(way: &str, answer: &Answer) {
+    answer.problem(
+        400,
+        match way {
+            "reset" => "invalid_verification_token",
+            _ => "invalid_credentials",
+        },
+    );
+}
+
+/// What an identifier could change: the password, the sessions.
+async fn state(app: &App, user: &User) -> (Value, usize, Vec<Value>) {
+    let sessions = app.rows_where("sessions", "user_id", &user.user_id).await;
+    let fresh = sessions.iter().map(|session| session["auth_time"].clone()).collect();
+    (app.account(user, "password_hash").await, sessions.len(), fresh)
+}
+
+#[tokio::test]
+async fn a_claim_of_a_moment_ago_opens_nothing() {
+    let Some(app) = App::start(Needs::Own).await else { return };
+    for (name, lost) in LOSSES {
+        for (way, purpose) in WAYS {
+            let user = app.register_user().await;
+            app.advance(61).await;
+            let token = app.verified(&user.phone, purpose).await;
+            // The claim still points at the account, as one does that was read before.
+            app.set_account(&user, name, lost()).await;
+            let before = state(&app, &user).await;
+            is_refused(way, &present(&app, way, &user, &user.phone, &token).await);
+            assert_eq!(state(&app, &user).await, before, "{way} {name}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn an_address_that_was_replaced_opens_nothing() {
+    let Some(app) = App::start(Needs::Own).await else { return };
+    for (way, purpose) in WAYS {
+        let (user, email) = (app.register_user().await, random_email());
+        let token = app.verified(&email, "CHANGE_IDENTIFIER").await;
+        crate::auth::identifier::change(&app, &user, &email, &token).await.ok();
+        app.login(&email, PASSWORD).await.ok();
+        app.advance(61).await;
+        let token = app.verified(&email, purpose).await;
+        let other = AttributeValue::S(random_email());
+        app.set_account(&user, "email", other).await;
+        let before = state(&app, &user).await;
+        is_refused(way, &present(&app, way, &user, &email, &token).await);
+        assert_eq!(state(&app, &user).await, before, "{way}");
+    }
+}
+
+#[tokio::test]
+async fn one_that_is_replaced_while_it_is_presented_opens_nothing() {
+    let Some(app) = App::start(Needs::Own).await else { return };
+    for (name, lost) in LOSSES {
+        for (way, purpose) in WAYS {
+            let user = app.register_user().await;
+            app.advance(61).await;
+            let token = app.verified(&user.phone, purpose).await;
+            let before = state(&app, &user).await;
+            // No transaction goes through until the identifier is replaced, which is mostly after
+            // the account was read.
+            app.fault("dynamodb", "TransactWriteItems", "conflict", 1_000).await;
+            let presenting = {
+                let (app, user, token) = (app.clone(), user.clone(), token.clone());
+                tokio::spawn(async move { present(&app, way, &user, &user.phone, &token).await })
+            };
+            tokio::time::sleep(Duration::from_millis(150)).await;
+            app.set_account(&user, name, lost()).await;
+            app.clear_faults().await;
+            let answer = presenting.await.unwrap();
+            match answer.status {
+                503 => drop(answer.problem(503, "unavailable").clone()),
+                _ => is_refused(way, &answer),
+            }
+            assert_eq!(state(&app, &user).await, before, "{way} {name}");
+            is_refused(way, &present(&app, way, &user, &user.phone, &token).await);
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_sign_in_that_is_overtaken_looks_at_the_identifier_again() {
+    let Some(app) = App::start(Needs::Own).await else { return };
+    for delay in [40, 80, 120, 160] {
+        let user = app.register_user().await;
+        // They keep the transaction back for a while; what follows goes before it, mostly.
+        app.fault("dynamodb", "TransactWriteItems", "conflict", 4).await;
+        let signing_in = {
+            let (app, phone) = (app.clone(), user.phone.clone());
+            tokio::spawn(async move { app.login(&phone, PASSWORD).await })
+        };
+        tokio::time::sleep(Duration::from_millis(delay)).await;
+        // Somebody signed in, and the number was replaced.
+        app.set_account(&user, "sign_ins", AttributeValue::N("9".to_owned())).await;
+        app.set_account(&user, "phone_number", AttributeValue::S(random_phone())).await;
+        let answer = signing_in.await.unwrap();
+        app.clear_faults().await;
+        if answer.status != 200 {
+            answer.problem(400, "invalid_credentials");
+        }
+    }
+}

@@ -1,0 +1,165 @@
+//! Files that arrive late: whenever somebody sends one that may still be sent, it is either the
+//! submission's or found and deleted.
+
+use serde_json::{Value, json};
+
+use crate::harness::{
+    App, Needs, User,
+    kyc::{File, jpeg, submission},
+    within,
+};
+
+impl App {
+    /// `PATCH /users/kyc` that changes nothing: where the files are to be sent.
+    async fn uploads(&self, user: &User) -> Value {
+        self.patch_kyc(user, &json!({})).await.ok()["uploads"][0].clone()
+    }
+
+    /// Another front in place of the one before.
+    async fn replace(&self, user: &User, front: &File) -> Value {
+        let change = json!({"documents": {"front": front.promise()}});
+        self.patch_kyc(user, &change).await.ok()["uploads"][0].clone()
+    }
+}
+
+/// Somebody whose submission was judged within ten minutes of its making, and where a file goes that
+/// was replaced before.
+async fn judged(app: &App, staff: &User, decision: &Value) -> (User, Value) {
+    let (user, new) = (app.register_user().await, jpeg("new"));
+    let body = submission(&user.user_id[24..], &jpeg("old"));
+    let first = app.post_kyc(&user, &body).await.json["uploads"][0].clone();
+    let upload = app.replace(&user, &new).await;
+    assert_eq!(app.send_file(&upload, &new.bytes).await, 200);
+    app.submit_kyc(&user).await.ok();
+    app.judge(staff, &user, decision).await.ok();
+    (user, first)
+}
+
+#[tokio::test]
+async fn who_asks_again_where_to_send_a_file_just_before_the_day_ends_gets_another_day() {
+    let Some(app) = App::start(Needs::Own).await else { return };
+    let (user, front) = (app.register_user().await, jpeg("front"));
+    let body = submission("12345", &front);
+    let made = app.kyc(&user, "POST", "/users/kyc", &body).key("k").send().await;
+    app.advance(86_400 - 30).await;
+    let user = app.again(&user).await;
+    let upload = app.uploads(&user).await;
+    app.advance(60).await;
+    app.sweep().await;
+    assert_eq!(app.send_file(&upload, &front.bytes).await, 200);
+    assert_eq!(app.kyc_status(&user).await.ok()["status"], "AWAITING_DOCUMENTS");
+    app.advance(86_400).await;
+    app.sweep().await;
+    assert_eq!(app.files_of(&user).await, Vec::<String>::new());
+    assert!(app.submission(&user).await.is_none());
+    assert_eq!(app.send_file(&upload, &front.bytes).await, 403);
+
+    // The same by a repeated request.
+    let user = app.again(&user).await;
+    let request = async || app.kyc(&user, "POST", "/users/kyc", &body).key("k2").send().await;
+    let second = request().await;
+    assert_ne!(second.body(201)["id"], made.json["id"]);
+    app.advance(86_400 - 30).await;
+    let user = app.again(&user).await;
+    let again = app.kyc(&user, "POST", "/users/kyc", &body).key("k2").send().await;
+    assert_eq!(again.body(201)["id"], second.json["id"]);
+    app.advance(60).await;
+    app.sweep().await;
+    assert_eq!(app.send_file(&again.json["uploads"][0], &front.bytes).await, 200);
+    app.submit_kyc(&user).await.ok();
+    assert_eq!(app.files_of(&user).await.len(), 1);
+}
+
+#[tokio::test]
+async fn a_file_that_was_replaced_and_arrives_afterwards_goes_with_what_is_given_up() {
+    let Some(app) = App::start(Needs::Own).await else { return };
+    let (user, front) = (app.register_user().await, jpeg("1"));
+    let first = app.post_kyc(&user, &submission("12345", &front)).await;
+    for number in 2..4 {
+        let body = submission("12345", &jpeg(&number.to_string()));
+        app.post_kyc(&user, &body).await.body(201);
+    }
+    app.send_files(&first, &[&front]).await;
+    app.advance(86_400).await;
+    app.sweep().await;
+    assert_eq!(app.files_of(&user).await, Vec::<String>::new());
+    assert!(app.submission(&user).await.is_none());
+}
+
+#[tokio::test]
+async fn a_file_that_was_replaced_stays_noted_for_as_long_as_it_may_arrive() {
+    let Some(app) = App::start(Needs::Own).await else { return };
+    let (user, old) = (app.register_user().await, jpeg("old"));
+    let first = app.post_kyc(&user, &submission("12345", &old)).await;
+    app.replace(&user, &jpeg("new")).await;
+    // This deletes what is noted, and then it arrives.
+    app.patch_kyc(&user, &json!({"document_type": "PASSPORT"})).await.ok();
+    app.send_files(&first, &[&old]).await;
+    app.advance(3_600).await;
+    let user = app.again(&user).await;
+    app.patch_kyc(&user, &json!({"document_type": "NATIONAL_ID"})).await.ok();
+    assert_eq!(app.files_of(&user).await, Vec::<String>::new());
+    assert_eq!(app.submission(&user).await.unwrap().replaced, Vec::<String>::new());
+}
+
+#[tokio::test]
+async fn a_file_that_arrives_after_the_review_is_deleted_by_a_sweep_an_hour_later() {
+    let Some(app) = App::start(Needs::Own).await else { return };
+    let staff = app.staff().await;
+    let reject = json!({"decision": "REJECT", "rejection_reason": "It is blurred."});
+    for decision in [json!({"decision": "APPROVE"}), reject] {
+        let staff = app.again(&staff).await;
+        let (user, upload) = judged(&app, &staff, &decision).await;
+        let kept = app.submission(&user).await.unwrap().documents[0].key.clone();
+        assert_eq!(app.send_file(&upload, &jpeg("old").bytes).await, 200);
+        assert_eq!(app.files_of(&user).await.len(), 2);
+        app.advance(3_000).await;
+        app.sweep().await;
+        assert_eq!(app.files_of(&user).await.len(), 2, "the last may still arrive");
+        app.advance(600).await;
+        app.fault("s3", "ListObjectsV2", "error_500", 100).await;
+        assert_eq!(app.sweep().await, (0, 1));
+        app.clear_faults().await;
+        app.advance(600).await;
+        assert_eq!(app.sweep().await, (0, 0));
+        assert_eq!(app.files_of(&user).await, [kept]);
+        assert_eq!(app.rows_where("kyc", "item_type", "kyc_clearing").await.len(), 0);
+        app.advance(7_200).await;
+    }
+}
+
+#[tokio::test]
+async fn what_is_submitted_after_a_review_is_left_alone_by_the_sweep() {
+    let Some(app) = App::start(Needs::Own).await else { return };
+    let staff = app.staff().await;
+    let reject = json!({"decision": "REJECT", "rejection_reason": "It is blurred."});
+    let (user, upload) = judged(&app, &staff, &reject).await;
+    assert_eq!(app.send_file(&upload, &jpeg("old").bytes).await, 200);
+    let (user, sharper) = (app.again(&user).await, jpeg("sharper"));
+    let upload = app.replace(&user, &sharper).await;
+    assert_eq!(app.send_file(&upload, &sharper.bytes).await, 200);
+    app.submit_kyc(&user).await.ok();
+    app.advance(3_600).await;
+    app.sweep().await;
+    let kept = app.submission(&user).await.unwrap().documents[0].key.clone();
+    assert_eq!(app.files_of(&user).await, [kept]);
+    let staff = app.again(&staff).await;
+    let other = app.admin_get(&staff, "/admin/kyc?status=AWAITING_DOCUMENTS").await;
+    assert_eq!(other.ok()["results"], json!([]));
+}
+
+#[tokio::test]
+async fn what_is_left_to_clear_away_goes_with_the_account_and_shows_in_no_list() {
+    let Some(app) = App::start(Needs::Own).await else { return };
+    let staff = app.staff().await;
+    let (user, _) = judged(&app, &staff, &json!({"decision": "APPROVE"})).await;
+    within(&app, "POST /admin/kyc/{user_id}/review", (5, 2.0, 18.0, 0)).await;
+    assert_eq!(app.rows_where("kyc", "item_type", "kyc_clearing").await.len(), 1);
+    app.advance(86_400).await;
+    let staff = app.again(&staff).await;
+    let awaited = app.admin_get(&staff, "/admin/kyc?status=AWAITING_DOCUMENTS").await;
+    assert_eq!(awaited.ok()["results"], json!([]));
+    let user = app.again(&user).await;
+    app.delete_account(&user.access_token, "?forfeit_balance=true").await.ok();
+    assert_eq!(app.rows_where("kyc", "user_id", &user.user_id).await, []);
+}

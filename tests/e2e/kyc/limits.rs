@@ -1,0 +1,201 @@
+//! How often in a day numbers are tried and files are read in vain.
+
+use aws_sdk_dynamodb::types::AttributeValue;
+use serde_json::json;
+
+use crate::harness::{
+    Answer, App, Needs, User, at_once, count,
+    kyc::{File, jpeg, submission},
+    within,
+};
+
+const TAKEN: &str = "27-01-70-12345";
+
+/// Early on a day: an account that holds a number, and one that does not.
+async fn two(app: &App) -> (User, User) {
+    app.advance_into(86_400, 7_200).await;
+    (app.pending_user(TAKEN).await, app.register_user().await)
+}
+
+async fn try_taken(app: &App, user: &User) -> Answer {
+    app.post_kyc(user, &submission(TAKEN, &jpeg("theirs"))).await
+}
+
+#[tokio::test]
+async fn a_refused_number_counts_and_the_sixth_attempt_does_not_tell_whether_it_is_in_use() {
+    let Some(app) = App::start(Needs::Own).await else { return };
+    let (_, user) = two(&app).await;
+    for number in 0..5 {
+        try_taken(&app, &user).await.problem(409, "document_in_use");
+        let record = app.submission(&user).await.unwrap();
+        assert_eq!((record.attempts, record.documents.len()), (number + 1, 0));
+    }
+    for number in [TAKEN, "99-99-99"] {
+        let refused = app.post_kyc(&user, &submission(number, &jpeg("x"))).await;
+        refused.problem(429, "too_many_requests");
+        assert!((78_000..=79_200).contains(&refused.retry_after()));
+    }
+    within(&app, "POST /users/kyc", (3, 2.0, 13.0, 0)).await;
+    assert_eq!(app.kyc_status(&user).await.ok()["status"], "NOT_SUBMITTED");
+    app.patch_kyc(&user, &json!({})).await.problem(409, "no_submission");
+    app.submit_kyc(&user).await.problem(409, "no_submission");
+    let row = &app.rows_where("kyc", "pk", &format!("USER#{}", user.user_id)).await[0];
+    assert!(row["expires_at"].is_i64() && !row.contains_key("status_shard"), "{row:?}");
+    app.advance_into(86_400, 1).await;
+    let user = app.again(&user).await;
+    app.post_kyc(&user, &submission("99-99-99", &jpeg("x"))).await.body(201);
+    let record = app.submission(&user).await.unwrap();
+    assert_eq!((record.attempts, record.expires_at), (1, None));
+}
+
+#[tokio::test]
+async fn of_numbers_that_are_tried_at_once_no_more_than_five_are_told_to_be_in_use() {
+    let Some(app) = App::start(Needs::Own).await else { return };
+    let (_, user) = two(&app).await;
+    let all = (0..12).map(|_| {
+        let (app, user) = (app.clone(), user.clone());
+        async move {
+            loop {
+                let answer = try_taken(&app, &user).await;
+                if answer.status != 503 {
+                    return answer;
+                }
+            }
+        }
+    });
+    let answers = at_once(all).await;
+    assert_eq!((count(&answers, 409), count(&answers, 429)), (5, 7), "{answers:?}");
+}
+
+#[tokio::test]
+async fn a_refused_number_changes_nothing_of_the_submission_that_there_is() {
+    let Some(app) = App::start(Needs::Own).await else { return };
+    let (_, user) = two(&app).await;
+    let front = jpeg("mine");
+    let made = app.post_kyc(&user, &submission("1234", &front)).await;
+    let before = app.submission(&user).await.unwrap();
+    app.advance(60).await;
+    let number = json!({"document_number": TAKEN});
+    app.patch_kyc(&user, &number).await.problem(409, "document_in_use");
+    try_taken(&app, &user).await.problem(409, "document_in_use");
+    let after = app.submission(&user).await.unwrap();
+    assert_eq!((after.attempts, after.revision), (3, before.revision + 2));
+    let same = |mut submission: shared::kyc::Submission| {
+        (submission.attempts, submission.revision) = (0, 0);
+        submission
+    };
+    assert_eq!(same(after), same(before));
+    app.send_files(&made, &[&front]).await;
+    app.submit_kyc(&user).await.ok();
+}
+
+#[tokio::test]
+async fn another_type_alone_does_not_count_unless_it_is_refused() {
+    let Some(app) = App::start(Needs::Own).await else { return };
+    let (_, user) = two(&app).await;
+    let mut body = submission(TAKEN, &jpeg("x"));
+    body["document_type"] = json!("PASSPORT");
+    app.post_kyc(&user, &body).await.body(201);
+    let to = async |name: &str| app.patch_kyc(&user, &json!({"document_type": name})).await;
+    for _ in 0..4 {
+        for name in ["NATIONAL_ID", "PASSPORT"] {
+            to(name).await.ok();
+        }
+    }
+    assert_eq!(app.submission(&user).await.unwrap().attempts, 1);
+    for _ in 0..4 {
+        to("CITIZENSHIP").await.problem(409, "document_in_use");
+    }
+    to("CITIZENSHIP").await.problem(429, "too_many_requests");
+    // Not even by what does not count: it would tell.
+    to("NATIONAL_ID").await.problem(429, "too_many_requests");
+}
+
+#[tokio::test]
+async fn a_change_of_the_number_or_of_the_files_counts() {
+    let Some(app) = App::start(Needs::Own).await else { return };
+    app.advance_into(86_400, 7_200).await;
+    let user = app.register_user().await;
+    app.post_kyc(&user, &submission("1234", &jpeg("1"))).await.body(201);
+    let back = json!({"documents": {"back": jpeg("2").promise()}});
+    let changes = [json!({"document_number": "12-34"}), back, json!({"documents": {"back": null}})];
+    for (number, change) in changes.iter().enumerate() {
+        app.patch_kyc(&user, change).await.ok();
+        let attempts = app.submission(&user).await.unwrap().attempts;
+        assert_eq!(usize::try_from(attempts).unwrap(), number + 2, "{change}");
+    }
+}
+
+#[tokio::test]
+async fn a_sweep_does_not_give_the_attempts_of_the_day_back() {
+    let Some(app) = App::start(Needs::Own).await else { return };
+    let (_, user) = two(&app).await;
+    app.post_kyc(&user, &submission("1234", &jpeg("never sent"))).await.body(201);
+    app.advance(86_400 - 600).await;
+    let user = app.again(&user).await;
+    for _ in 0..5 {
+        try_taken(&app, &user).await.problem(409, "document_in_use");
+    }
+    app.advance(600).await;
+    assert_eq!(app.sweep().await, (0, 0));
+    let user = app.again(&user).await;
+    assert_eq!(app.kyc_status(&user).await.ok()["status"], "NOT_SUBMITTED");
+    try_taken(&app, &user).await.problem(429, "too_many_requests");
+    let record = app.submission(&user).await.unwrap();
+    assert!(record.expires_at.is_some() && record.documents.is_empty());
+    let other = app.register_user().await;
+    app.post_kyc(&other, &submission("1234", &jpeg("mine"))).await.body(201);
+}
+
+#[tokio::test]
+async fn a_record_of_attempts_is_a_living_accounts_and_goes_with_it() {
+    let Some(app) = App::start(Needs::Own).await else { return };
+    let (_, user) = two(&app).await;
+    try_taken(&app, &user).await.problem(409, "document_in_use");
+    app.delete_account(&user.access_token, "").await.ok();
+    assert!(app.submission(&user).await.is_none());
+
+    // It went while the number was refused.
+    let gone = app.register_user().await;
+    let key = AttributeValue::S(format!("USER#{}", gone.user_id));
+    let delete = app.dynamodb().delete_item().table_name(app.table_name("users"));
+    delete.key("pk", key).send().await.unwrap();
+    try_taken(&app, &gone).await.problem(401, "session_ended");
+    assert!(app.submission(&gone).await.is_none());
+}
+
+/// A picture by its name only.
+fn junk() -> File {
+    File { content_type: "image/jpeg", bytes: vec![7; 4_096] }
+}
+
+#[tokio::test]
+async fn files_that_are_not_what_was_promised_are_read_ten_times_a_day() {
+    let Some(app) = App::start(Needs::Own).await else { return };
+    app.advance_into(86_400, 7_200).await;
+    let (user, junk, front) = (app.register_user().await, junk(), jpeg("x"));
+    let made = app.post_kyc(&user, &submission("1234", &junk)).await;
+    for _ in 0..12 {
+        // Nothing is there to be read.
+        app.submit_kyc(&user).await.problem(400, "document_missing");
+    }
+    app.send_files(&made, &[&junk]).await;
+    for _ in 0..10 {
+        app.submit_kyc(&user).await.problem(400, "document_invalid");
+    }
+    within(&app, "POST /users/kyc/submit", (3, 2.0, 4.0, 0)).await;
+    let reads = app.costs("POST /users/kyc/submit").await;
+    let refused = app.submit_kyc(&user).await;
+    refused.problem(429, "too_many_requests");
+    assert!((78_000..=79_200).contains(&refused.retry_after()));
+    let cost = app.costs("POST /users/kyc/submit").await;
+    assert_eq!((cost.calls, cost.hops), (reads.calls + 1, 1), "the bucket is not asked");
+    // Another file does not help before the next day.
+    let change = json!({"documents": {"front": front.promise()}});
+    let changed = app.patch_kyc(&user, &change).await;
+    app.send_files(&changed, &[&front]).await;
+    app.submit_kyc(&user).await.problem(429, "too_many_requests");
+    app.advance_into(86_400, 1).await;
+    let user = app.again(&user).await;
+    app.submit_kyc(&user).await.ok();
+}

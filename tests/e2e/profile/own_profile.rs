@@ -1,0 +1,288 @@
+//! `GET`, `PUT` and `PATCH /users/profile`.
+
+use serde_json::{Value, json};
+
+use crate::harness::{Answer, App, Needs, User, at_once, count, within};
+
+const PATH: &str = "/users/profile";
+
+async fn read(app: &App, user: &User) -> Answer {
+    app.get(PATH).bearer(&user.access_token).send().await.documented("GET", PATH)
+}
+
+async fn change(app: &App, method: &str, user: &User, body: &Value) -> Answer {
+    change_if(app, method, user, body, None).await
+}
+
+async fn change_if(
+    app: &App,
+    method: &str,
+    user: &User,
+    body: &Value,
+    tags: Option<&str>,
+) -> Answer {
+    let request = app.request(method, PATH).bearer(&user.access_token);
+    let request = request.header("content-type", "application/json").body(body.to_string());
+    let request = match tags {
+        Some(tags) => request.header("if-match", tags),
+        None => request,
+    };
+    request.send().await.documented(method, PATH)
+}
+
+fn whole() -> Value {
+    json!({
+        "full_name": "Sita Rai",
+        "date_of_birth": "1999-04-14",
+        "address": "Jhamsikhel 3, Lalitpur",
+        "avatar_url": "https://cdn.example.com/sita.jpg",
+    })
+}
+
+fn fields(answer: &Answer) -> Value {
+    let names = ["full_name", "date_of_birth", "address", "avatar_url"];
+    names.map(|name| (name.to_owned(), answer.json[name].clone())).into_iter().collect()
+}
+
+fn etag(answer: &Answer) -> String {
+    let etag = answer.header("etag").unwrap_or_else(|| panic!("no ETag: {answer:?}"));
+    assert!(etag.len() > 2 && etag.starts_with('"') && etag.ends_with('"'), "{etag}");
+    etag.to_owned()
+}
+
+#[tokio::test]
+async fn a_new_profile_says_nothing_and_has_a_version() {
+    let Some(app) = App::start(Needs::Codes).await else { return };
+    let user = app.register_user().await;
+    let answer = read(&app, &user).await;
+    let expected = json!({
+        "id": user.user_id,
+        "full_name": null,
+        "date_of_birth": null,
+        "address": null,
+        "avatar_url": null,
+        "is_profile_complete": false,
+        "created_at": answer.text("created_at"),
+        "updated_at": answer.text("created_at"),
+    });
+    assert_eq!(answer.ok(), &expected);
+    assert_eq!(answer.header("cache-control"), Some("no-store"));
+    etag(&answer);
+}
+
+#[tokio::test]
+async fn put_replaces_the_profile_and_what_is_absent_is_null() {
+    let Some(app) = App::start(Needs::Codes).await else { return };
+    let user = app.register_user().await;
+    let before = read(&app, &user).await;
+    let answer = change(&app, "PUT", &user, &whole()).await;
+    assert_eq!(answer.ok()["is_profile_complete"], true);
+    assert_eq!(fields(&answer), whole());
+    assert_ne!(etag(&answer), etag(&before));
+    let again = read(&app, &user).await;
+    assert_eq!((again.ok(), etag(&again)), (answer.ok(), etag(&answer)));
+    let me = app.me(&user.access_token).await;
+    assert_eq!(&me.ok()["profile"], answer.ok());
+    assert_eq!(me.json["profile_picture"], whole()["avatar_url"]);
+    let answer = change(&app, "PUT", &user, &json!({"full_name": "Sita"})).await;
+    assert_eq!(answer.ok()["is_profile_complete"], false);
+    let expected =
+        json!({"full_name": "Sita", "date_of_birth": null, "address": null, "avatar_url": null});
+    assert_eq!(fields(&answer), expected);
+    assert_eq!(answer.json["created_at"], before.json["created_at"]);
+}
+
+#[tokio::test]
+async fn patch_keeps_what_is_absent_and_clears_what_is_null() {
+    let Some(app) = App::start(Needs::Codes).await else { return };
+    let user = app.register_user().await;
+    change(&app, "PUT", &user, &whole()).await.ok();
+    let edit = json!({"address": "Patan", "avatar_url": null, "other": 7});
+    let answer = change(&app, "PATCH", &user, &edit).await;
+    let mut expected = whole();
+    expected["address"] = json!("Patan");
+    expected["avatar_url"] = Value::Null;
+    assert_eq!(
+        (answer.ok()["is_profile_complete"].clone(), fields(&answer)),
+        (json!(true), expected)
+    );
+    let answer = change(&app, "PATCH", &user, &json!({"date_of_birth": null})).await;
+    assert_eq!(answer.ok()["is_profile_complete"], false);
+    assert_eq!(fields(&change(&app, "PATCH", &user, &json!({})).await), fields(&answer));
+}
+
+#[tokio::test]
+async fn the_account_says_whether_the_profile_is_complete() {
+    let Some(app) = App::start(Needs::Own).await else { return };
+    let user = app.register_user().await;
+    let noted = async || {
+        let accounts = app.rows_where("users", "item_type", "account").await;
+        accounts[0]["is_profile_complete"].clone()
+    };
+    assert_eq!(noted().await, false);
+    change(&app, "PUT", &user, &whole()).await.ok();
+    assert_eq!(noted().await, true);
+    change(&app, "PATCH", &user, &json!({"full_name": null})).await.ok();
+    assert_eq!(noted().await, false);
+}
+
+#[tokio::test]
+async fn every_bad_field_is_named_and_nothing_changes() {
+    let Some(app) = App::start(Needs::Codes).await else { return };
+    let user = app.register_user().await;
+    change(&app, "PUT", &user, &whole()).await.ok();
+    let bad = [
+        json!({"full_name": "S", "date_of_birth": "14-04-1999", "address": "x".repeat(256), "avatar_url": "http://example.com/a.png"}),
+        json!({"full_name": "\u{7}bell", "date_of_birth": "2999-01-01", "address": "", "avatar_url": "javascript:alert(1)"}),
+        json!({"full_name": 7, "date_of_birth": [], "address": {}, "avatar_url": true}),
+    ];
+    for body in bad {
+        for method in ["PUT", "PATCH"] {
+            let answer = change(&app, method, &user, &body).await;
+            answer.refuses(&["full_name", "date_of_birth", "address", "avatar_url"]);
+        }
+    }
+    assert_eq!(fields(&read(&app, &user).await), whole());
+}
+
+#[tokio::test]
+async fn rfc_9110_if_match_lets_only_the_present_version_be_changed() {
+    let Some(app) = App::start(Needs::Codes).await else { return };
+    let user = app.register_user().await;
+    let first = etag(&read(&app, &user).await);
+    for method in ["PUT", "PATCH"] {
+        let present = etag(&read(&app, &user).await);
+        let body = json!({"full_name": "Sita"});
+        let answer = change_if(&app, method, &user, &body, Some(&present)).await;
+        answer.ok();
+        let next = etag(&answer);
+        for old in [&present, &first, &format!("W/{next}"), "\"none\""] {
+            let refused = change_if(&app, method, &user, &json!({}), Some(old)).await;
+            refused.problem(412, "precondition_failed");
+        }
+        let listed = format!("\"none\", {next}");
+        change_if(&app, method, &user, &body, Some(&listed)).await.ok();
+        change_if(&app, method, &user, &body, Some("*")).await.ok();
+        change_if(&app, method, &user, &body, Some("7")).await.refuses(&["If-Match"]);
+    }
+    assert_eq!(read(&app, &user).await.text("full_name"), "Sita");
+}
+
+async fn change_persistently(app: App, user: User, body: Value, tags: Option<String>) -> Answer {
+    loop {
+        let answer = change_if(&app, "PATCH", &user, &body, tags.as_deref()).await;
+        if answer.status != 503 {
+            return answer;
+        }
+        answer.problem(503, "unavailable");
+    }
+}
+
+#[tokio::test]
+async fn changes_of_different_fields_at_once_all_come_through() {
+    let Some(app) = App::start(Needs::Codes).await else { return };
+    for _ in 0..5 {
+        let user = app.register_user().await;
+        let edits = whole().as_object().unwrap().clone().into_iter();
+        let edits = edits.map(|(name, value)| {
+            change_persistently(app.clone(), user.clone(), json!({ name: value }), None)
+        });
+        let answers = at_once(edits).await;
+        assert_eq!(count(&answers, 200), 4, "{answers:?}");
+        let profile = read(&app, &user).await;
+        assert_eq!(fields(&profile), whole());
+        assert_eq!(profile.json["is_profile_complete"], true);
+    }
+}
+
+#[tokio::test]
+async fn of_changes_of_one_version_at_once_exactly_one_is_made() {
+    let Some(app) = App::start(Needs::Codes).await else { return };
+    let user = app.register_user().await;
+    let tag = etag(&read(&app, &user).await);
+    let changes = (0..10).map(|number| {
+        let body = json!({ "full_name": format!("Sita {number}") });
+        change_persistently(app.clone(), user.clone(), body, Some(tag.clone()))
+    });
+    let answers = at_once(changes).await;
+    assert_eq!((count(&answers, 200), count(&answers, 412)), (1, 9), "{answers:?}");
+}
+
+#[tokio::test]
+async fn strangers_are_401_and_another_persons_profile_stays_as_it_is() {
+    let Some(app) = App::start(Needs::Codes).await else { return };
+    let (user, other) = (app.register_user().await, app.register_user().await);
+    let before = read(&app, &other).await;
+    change(&app, "PUT", &user, &whole()).await.ok();
+    let named = json!({"id": other.user_id, "user_id": other.user_id, "full_name": "Mallory"});
+    change(&app, "PATCH", &user, &named).await.ok();
+    let after = read(&app, &other).await;
+    assert_eq!((after.ok(), etag(&after)), (before.ok(), etag(&before)));
+    app.logout(&user.access_token, &json!({"all": true})).await.ok();
+    for method in ["GET", "PUT", "PATCH"] {
+        change(&app, method, &user, &whole()).await.problem(401, "session_ended");
+        let request = app.request(method, PATH).header("content-type", "application/json");
+        request.body("{}").send().await.problem(401, "authentication_required");
+    }
+}
+
+#[tokio::test]
+async fn a_change_is_made_once_whatever_fails_once() {
+    let Some(app) = App::start(Needs::Own).await else { return };
+    let user = app.register_user().await;
+    let faults = [
+        ("TransactWriteItems", "throttle"),
+        ("TransactWriteItems", "conflict"),
+        ("TransactWriteItems", "timeout"),
+        ("TransactWriteItems", "error_500"),
+        ("TransactWriteItems", "lost_response"),
+        ("BatchGetItem", "error_500"),
+        ("BatchGetItem", "lost_response"),
+    ];
+    for (number, (operation, kind)) in faults.into_iter().enumerate() {
+        let tag = etag(&read(&app, &user).await);
+        app.fault("dynamodb", operation, kind, 1).await;
+        let body = json!({ "full_name": format!("Sita {number}") });
+        let answer = change_persistently(app.clone(), user.clone(), body, Some(tag)).await;
+        assert_eq!(answer.ok()["full_name"], format!("Sita {number}"), "{operation} {kind}");
+        assert_eq!(etag(&read(&app, &user).await), etag(&answer));
+    }
+}
+
+#[tokio::test]
+async fn profile_1_hop_1_5_rru_and_a_change_2_hops_2_wru_or_6_when_completeness_flips() {
+    let Some(app) = App::start(Needs::Own).await else { return };
+    let user = app.register_user().await;
+    read(&app, &user).await.ok();
+    within(&app, "GET /users/profile", (1, 1.5, 0.0, 0)).await;
+    for method in ["PUT", "PATCH"] {
+        let operation = format!("{method} /users/profile");
+        change(&app, method, &user, &json!({"full_name": "Sita"})).await.ok();
+        within(&app, &operation, (2, 1.5, 2.0, 0)).await;
+        change(&app, method, &user, &json!({"full_name": "x"})).await.refuses(&["full_name"]);
+        assert_eq!(app.costs(&operation).await.last(), (1, 1.0, 0.0));
+        change(&app, method, &user, &whole()).await.ok();
+        within(&app, &operation, (2, 1.5, 6.0, 0)).await;
+        change(&app, method, &user, &json!({"full_name": null})).await.ok();
+        within(&app, &operation, (2, 1.5, 6.0, 0)).await;
+    }
+}
+
+#[tokio::test]
+async fn a_change_of_an_old_version_2_hops_3_5_rru() {
+    let Some(app) = App::start(Needs::Own).await else { return };
+    let user = app.register_user().await;
+    for method in ["PUT", "PATCH"] {
+        let old = change_if(&app, method, &user, &whole(), Some("\"none\"")).await;
+        old.problem(412, "precondition_failed");
+        within(&app, &format!("{method} /users/profile"), (2, 3.5, 0.0, 0)).await;
+    }
+}
+
+#[tokio::test]
+async fn a_profile_that_is_not_there_is_404() {
+    let Some(app) = App::start(Needs::Tables).await else { return };
+    let user = app.register_user().await;
+    app.remove_row("profiles", &[("user_id", &user.user_id)]).await;
+    read(&app, &user).await.problem(404, "not_found");
+}
