@@ -14,7 +14,7 @@ fn actions(entries: &[Value]) -> Vec<&str> {
 }
 
 #[tokio::test]
-async fn an_entry_says_who_did_what_to_whom_when_and_from_where() {
+async fn an_entry_shows_actor_action_subject_time_and_network() {
     let Some(app) = App::start(Needs::Tables).await else { return };
     let (staff, user) = (app.staff().await, app.register_user().await);
     app.change_user(&staff, &user.user_id, &json!({"status": "INACTIVE"})).await.ok();
@@ -33,7 +33,7 @@ async fn an_entry_says_who_did_what_to_whom_when_and_from_where() {
 }
 
 #[tokio::test]
-async fn a_search_by_actor_finds_what_they_did_to_others_and_to_themselves() {
+async fn a_search_by_actor_finds_actions_on_others_and_on_themselves() {
     let Some(app) = App::start(Needs::Tables).await else { return };
     let (staff, other) = (app.staff().await, app.staff().await);
     let user = app.register_user().await;
@@ -132,7 +132,7 @@ impl Filters<'_> {
 }
 
 #[tokio::test]
-async fn every_combination_of_filters_finds_what_meets_all_of_them() {
+async fn every_combination_of_filters_finds_exactly_the_matching_entries() {
     let Some(app) = App::start(Needs::Own).await else { return };
     let (user, other) = (app.register_user().await, app.register_user().await);
     app.advance(86_400 * 20).await;
@@ -167,7 +167,7 @@ async fn every_combination_of_filters_finds_what_meets_all_of_them() {
 }
 
 #[tokio::test]
-async fn an_entry_whose_year_is_over_is_not_shown() {
+async fn an_entry_older_than_a_year_is_not_shown() {
     let Some(app) = App::start(Needs::Own).await else { return };
     let (staff, user) = (app.staff().await, app.register_user().await);
     let rows = seed(&app, &user.user_id, &staff.user_id, 1).await;
@@ -181,7 +181,7 @@ async fn an_entry_whose_year_is_over_is_not_shown() {
 }
 
 #[tokio::test]
-async fn one_of_the_two_ids_is_needed_and_every_bad_parameter_is_named() {
+async fn one_of_the_two_ids_is_required_and_every_invalid_parameter_is_named() {
     let Some(app) = App::start(Needs::Tables).await else { return };
     let staff = app.staff().await;
     let get = async |query: &str| app.admin_get(&staff, &format!("/admin/audit?{query}")).await;
@@ -196,7 +196,7 @@ async fn one_of_the_two_ids_is_needed_and_every_bad_parameter_is_named() {
 }
 
 #[tokio::test]
-async fn a_cursor_that_was_altered_or_is_of_another_query_or_person_is_refused() {
+async fn a_cursor_that_is_altered_or_from_another_query_or_caller_is_refused() {
     let Some(app) = App::start(Needs::Tables).await else { return };
     let (staff, other) = (app.staff().await, app.staff().await);
     app.login(&staff.phone, PASSWORD).await.ok();
@@ -219,7 +219,7 @@ async fn a_cursor_that_was_altered_or_is_of_another_query_or_person_is_refused()
 }
 
 #[tokio::test]
-async fn a_search_comes_through_what_fails_once() {
+async fn a_search_succeeds_despite_one_fault() {
     let Some(app) = App::start(Needs::Own).await else { return };
     let staff = app.staff().await;
     for kind in ["throttle", "timeout", "error_500", "lost_response"] {

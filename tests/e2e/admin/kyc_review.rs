@@ -48,7 +48,7 @@ fn reject() -> Value {
 }
 
 #[tokio::test]
-async fn who_is_approved_is_told_and_the_trail_says_by_whom() {
+async fn an_approval_is_shown_to_the_user_and_audited_with_the_reviewer() {
     let Some(app) = App::start(Needs::Own).await else { return };
     let (staff, user) = (app.staff().await, app.pending_user("27-01-70-12345").await);
     let judged = app.judge(&staff, &user, &approve()).await;
@@ -69,7 +69,7 @@ async fn who_is_approved_is_told_and_the_trail_says_by_whom() {
 }
 
 #[tokio::test]
-async fn who_is_rejected_reads_why_and_hands_in_again() {
+async fn a_rejected_user_sees_the_reason_and_can_submit_again() {
     let Some(app) = App::start(Needs::Own).await else { return };
     let (staff, user) = (app.staff().await, app.pending_user("27-01-70-12345").await);
     let judged = app.judge(&staff, &user, &reject()).await;
@@ -88,7 +88,7 @@ async fn who_is_rejected_reads_why_and_hands_in_again() {
 }
 
 #[tokio::test]
-async fn a_decision_is_made_once_and_from_pending_only() {
+async fn a_submission_is_reviewed_once_and_only_while_pending() {
     let Some(app) = App::start(Needs::Tables).await else { return };
     let (staff, user) = (app.staff().await, app.register_user().await);
     app.judge(&staff, &user, &approve()).await.problem(404, "not_found");
@@ -109,7 +109,7 @@ async fn a_decision_is_made_once_and_from_pending_only() {
 }
 
 #[tokio::test]
-async fn what_changed_after_it_was_looked_at_is_not_judged_unseen() {
+async fn a_review_of_a_submission_changed_since_it_was_viewed_is_refused() {
     let Some(app) = App::start(Needs::Own).await else { return };
     let (staff, user) = (app.staff().await, app.pending_user("1234").await);
     let seen = app.look(&staff, &user).await;
@@ -126,7 +126,7 @@ async fn what_changed_after_it_was_looked_at_is_not_judged_unseen() {
 }
 
 #[tokio::test]
-async fn a_decision_that_names_no_state_is_on_the_present_one() {
+async fn a_review_without_if_match_applies_to_the_current_state() {
     let Some(app) = App::start(Needs::Own).await else { return };
     let (staff, user) = (app.staff().await, app.pending_user("1234").await);
     let path = format!("/admin/kyc/{}/review", user.user_id);
@@ -136,7 +136,7 @@ async fn a_decision_that_names_no_state_is_on_the_present_one() {
 }
 
 #[tokio::test]
-async fn asvs_5_4_a_view_is_an_attachment_of_the_checked_type_and_expires() {
+async fn asvs_5_4_a_document_link_serves_an_attachment_of_the_checked_type_and_expires() {
     let Some(app) = App::start(Needs::Own).await else { return };
     let (staff, user) = (app.staff().await, app.pending_user("27-01-70-12345").await);
     let seen = app.look(&staff, &user).await;
@@ -156,7 +156,7 @@ async fn asvs_5_4_a_view_is_an_attachment_of_the_checked_type_and_expires() {
 }
 
 #[tokio::test]
-async fn files_that_were_not_handed_in_are_not_shown() {
+async fn files_that_are_not_submitted_are_not_shown() {
     let Some(app) = App::start(Needs::Own).await else { return };
     let (staff, user) = (app.staff().await, app.register_user().await);
     app.look(&staff, &user).await.problem(404, "not_found");
@@ -171,7 +171,7 @@ async fn files_that_were_not_handed_in_are_not_shown() {
 }
 
 #[tokio::test]
-async fn documents_of_a_deleted_person_are_not_shown_even_before_they_are_cleared_away() {
+async fn documents_of_a_deleted_account_are_not_shown_even_before_cleanup() {
     let Some(app) = App::start(Needs::Own).await else { return };
     let (staff, user) = (app.staff().await, app.pending_user("27-01-70-12345").await);
     app.fault_after("dynamodb", 3, "error_500").await;
@@ -185,7 +185,7 @@ async fn documents_of_a_deleted_person_are_not_shown_even_before_they_are_cleare
 }
 
 #[tokio::test]
-async fn the_queue_is_oldest_first_and_pages_show_each_once() {
+async fn the_review_queue_is_oldest_first_and_pages_show_each_submission_once() {
     let Some(app) = App::start(Needs::Own).await else { return };
     let staff = app.staff().await;
     let mut waiting = Vec::new();
@@ -213,7 +213,7 @@ async fn the_queue_is_oldest_first_and_pages_show_each_once() {
 }
 
 #[tokio::test]
-async fn a_number_that_staff_freed_is_another_accounts_to_hand_in() {
+async fn a_released_number_can_be_submitted_by_another_account() {
     let Some(app) = App::start(Needs::Tables).await else { return };
     let (staff, user) = (app.staff().await, app.pending_user("27-01-70-12345").await);
     app.free(&staff, &user).await.problem(409, "kyc_not_rejected");
@@ -234,7 +234,7 @@ async fn a_number_that_staff_freed_is_another_accounts_to_hand_in() {
 }
 
 #[tokio::test]
-async fn a_number_that_was_replaced_or_given_up_can_be_freed() {
+async fn a_replaced_or_abandoned_number_can_be_released() {
     let Some(app) = App::start(Needs::Own).await else { return };
     let staff = app.staff().await;
     let is_free = async |number: &str| {
@@ -266,7 +266,7 @@ async fn a_number_that_was_replaced_or_given_up_can_be_freed() {
 }
 
 #[tokio::test]
-async fn an_approval_leaves_the_files_that_were_approved_alone() {
+async fn an_approval_keeps_only_the_approved_files() {
     let Some(app) = App::start(Needs::Own).await else { return };
     let (staff, user) = (app.staff().await, app.register_user().await);
     let (old, new) = (jpeg("old"), jpeg("new"));
@@ -288,7 +288,7 @@ async fn an_approval_leaves_the_files_that_were_approved_alone() {
 }
 
 #[tokio::test]
-async fn every_bad_field_of_a_decision_is_named() {
+async fn every_invalid_field_of_a_decision_is_named() {
     let Some(app) = App::start(Needs::Own).await else { return };
     let (staff, user) = (app.staff().await, app.pending_user("1234").await);
     let judge = async |body: Value| app.judge(&staff, &user, &body).await;
@@ -309,7 +309,7 @@ async fn every_bad_field_of_a_decision_is_named() {
 }
 
 #[tokio::test]
-async fn nobody_judges_themselves_and_only_staff_judge() {
+async fn only_staff_review_and_no_one_reviews_their_own_submission() {
     let Some(app) = App::start(Needs::Own).await else { return };
     let (staff, user) = (app.staff().await, app.pending_user("1234").await);
     let front = jpeg("own");
@@ -339,7 +339,7 @@ async fn nobody_judges_themselves_and_only_staff_judge() {
 }
 
 #[tokio::test]
-async fn a_decision_is_whole_or_not_made_whatever_fails() {
+async fn a_decision_is_made_completely_or_not_at_all_despite_faults() {
     let Some(app) = App::start(Needs::Own).await else { return };
     let staff = app.staff().await;
     for (number, (kind, times)) in
@@ -357,7 +357,7 @@ async fn a_decision_is_whole_or_not_made_whatever_fails() {
 }
 
 #[tokio::test]
-async fn what_a_review_costs() {
+async fn viewing_reviewing_and_releasing_stay_within_their_budgets() {
     let Some(app) = App::start(Needs::Own).await else { return };
     let (staff, user) = (app.staff().await, app.pending_user("1234").await);
     app.look(&staff, &user).await.ok();

@@ -47,7 +47,7 @@ async fn a_ban_takes_effect_at_the_next_request_of_every_session() {
 }
 
 #[tokio::test]
-async fn a_sign_in_under_way_does_not_survive_a_ban() {
+async fn a_sign_in_during_a_ban_leaves_no_session() {
     let Some(app) = App::start(Needs::Tables).await else { return };
     let staff = app.staff().await;
     for round in 0..4 {
@@ -79,7 +79,7 @@ async fn a_sign_in_under_way_does_not_survive_a_ban() {
 }
 
 #[tokio::test]
-async fn a_ban_is_whole_whatever_fails() {
+async fn a_ban_is_applied_completely_despite_faults() {
     let Some(app) = App::start(Needs::Own).await else { return };
     let staff = app.staff().await;
     for operation in ["BatchGetItem", "Query", "TransactWriteItems"] {
@@ -118,7 +118,7 @@ async fn a_ban_that_cannot_be_written_changes_nothing() {
 }
 
 #[tokio::test]
-async fn a_lost_staff_right_takes_effect_at_the_next_request() {
+async fn a_revoked_staff_right_takes_effect_at_the_next_request() {
     let Some(app) = App::start(Needs::Tables).await else { return };
     let (staff, other) = (app.staff().await, app.staff().await);
     app.admin_get(&other, "/admin/users").await.ok();
@@ -134,7 +134,7 @@ async fn a_lost_staff_right_takes_effect_at_the_next_request() {
 }
 
 #[tokio::test]
-async fn a_staff_right_is_of_the_sessions_that_begin_after_it_was_given() {
+async fn a_granted_staff_right_applies_to_later_sessions_only() {
     let Some(app) = App::start(Needs::Tables).await else { return };
     let (staff, user) = (app.staff().await, app.register_user().await);
     let answer = app.change_user(&staff, &user.user_id, &json!({"is_staff": true})).await;
@@ -151,7 +151,7 @@ async fn a_staff_right_is_of_the_sessions_that_begin_after_it_was_given() {
 }
 
 #[tokio::test]
-async fn staff_cannot_take_or_give_themselves_anything_and_the_try_is_audited() {
+async fn staff_changing_their_own_rights_are_refused_and_audited() {
     let Some(app) = App::start(Needs::Own).await else { return };
     let staff = app.staff().await;
     let rows = app.rows("users").await;
@@ -179,7 +179,7 @@ async fn staff_cannot_take_or_give_themselves_anything_and_the_try_is_audited() 
 }
 
 #[tokio::test]
-async fn of_two_who_take_each_others_right_at_once_one_keeps_it() {
+async fn when_two_staff_revoke_each_others_right_at_once_one_keeps_it() {
     let Some(app) = App::start(Needs::Tables).await else { return };
     for body in [json!({"is_staff": false}), json!({"status": "BANNED"})] {
         for _ in 0..6 {
@@ -212,7 +212,7 @@ async fn of_two_who_take_each_others_right_at_once_one_keeps_it() {
 }
 
 #[tokio::test]
-async fn a_ban_of_one_with_twenty_sessions_2_hops() {
+async fn a_ban_of_a_user_with_twenty_sessions_costs_2_hops_9_rru_52_wru() {
     let Some(app) = App::start(Needs::Own).await else { return };
     let (staff, user) = (app.staff().await, app.register_user().await);
     for _ in 0..20 {
@@ -223,7 +223,7 @@ async fn a_ban_of_one_with_twenty_sessions_2_hops() {
 }
 
 #[tokio::test]
-async fn a_right_that_was_just_taken_is_not_used_by_what_is_under_way() {
+async fn a_request_in_progress_cannot_use_a_revoked_staff_right() {
     let Some(app) = App::start(Needs::Own).await else { return };
     let (staff, user) = (app.staff().await, app.register_user().await);
     // As when somebody takes the right after the session was read.
@@ -243,7 +243,7 @@ async fn a_right_that_was_just_taken_is_not_used_by_what_is_under_way() {
 }
 
 #[tokio::test]
-async fn staff_do_not_vouch_for_their_own_identifiers() {
+async fn staff_cannot_unverify_their_own_identifiers() {
     let Some(app) = App::start(Needs::Tables).await else { return };
     let staff = app.staff().await;
     for edit in [json!({"phone_verified": false}), json!({"phone_verified": false, "address": "x"})]
@@ -255,7 +255,7 @@ async fn staff_do_not_vouch_for_their_own_identifiers() {
 }
 
 #[tokio::test]
-async fn somebody_who_signs_in_all_the_time_can_be_banned() {
+async fn a_user_with_many_recent_sign_ins_can_be_banned() {
     let Some(app) = App::start(Needs::Tables).await else { return };
     let (staff, user) = (app.staff().await, app.register_user().await);
     for _ in 0..45 {
@@ -272,7 +272,7 @@ async fn somebody_who_signs_in_all_the_time_can_be_banned() {
 }
 
 #[tokio::test]
-async fn an_address_that_is_verified_and_replaced_at_once_leaves_no_claim() {
+async fn verifying_and_replacing_an_address_at_once_leaves_no_stale_claim() {
     let Some(app) = App::start(Needs::Tables).await else { return };
     let staff = app.staff().await;
     for _ in 0..8 {

@@ -7,7 +7,7 @@ use crate::harness::{App, Needs, PASSWORD, within};
 const OPERATION: &str = "DELETE /admin/users/{user_id}/sessions";
 
 #[tokio::test]
-async fn every_session_of_the_user_ends_at_the_next_request_and_nobody_elses() {
+async fn ending_a_users_sessions_ends_all_of_them_and_no_other_users() {
     let Some(app) = App::start(Needs::Own).await else { return };
     let (staff, user) = (app.staff().await, app.register_user().await);
     let other = app.register_user().await;
@@ -38,7 +38,7 @@ async fn staff_may_end_their_own_sessions() {
 }
 
 #[tokio::test]
-async fn all_end_whatever_fails() {
+async fn all_sessions_end_despite_faults() {
     let Some(app) = App::start(Needs::Own).await else { return };
     let staff = app.staff().await;
     for operation in ["BatchGetItem", "Query", "TransactWriteItems"] {
@@ -61,7 +61,7 @@ async fn all_end_whatever_fails() {
 }
 
 #[tokio::test]
-async fn two_hops_and_units_by_the_sessions() {
+async fn ending_sessions_costs_2_hops_and_2_wru_per_session() {
     let Some(app) = App::start(Needs::Own).await else { return };
     let (staff, user) = (app.staff().await, app.register_user().await);
     app.end_sessions(&staff, &user.user_id).await.ok();

@@ -12,7 +12,7 @@ async fn listed(app: &App, staff: &User, query: &str) -> Vec<String> {
 }
 
 #[tokio::test]
-async fn a_row_shows_what_there_is_of_a_user() {
+async fn a_row_shows_every_field_of_a_user() {
     let Some(app) = App::start(Needs::Own).await else { return };
     let staff = app.staff().await;
     let email = random_email();
@@ -45,7 +45,7 @@ async fn a_row_shows_what_there_is_of_a_user() {
 }
 
 #[tokio::test]
-async fn a_name_that_is_asked_for_exactly_finds_its_one_holder_if_all_else_is_met() {
+async fn an_exact_name_finds_its_holder_if_all_other_filters_match() {
     let Some(app) = App::start(Needs::Own).await else { return };
     let staff = app.staff().await;
     let (one, other) = (app.register_user().await, app.register_user().await);
@@ -91,7 +91,7 @@ async fn a_name_that_is_asked_for_exactly_finds_its_one_holder_if_all_else_is_me
 }
 
 #[tokio::test]
-async fn a_username_is_found_by_its_present_beginning() {
+async fn a_username_is_found_by_its_current_prefix() {
     let Some(app) = App::start(Needs::Own).await else { return };
     let (staff, user) = (app.staff().await, app.register_user().await);
     app.change_user(&staff, &user.user_id, &json!({"username": "Renamed.One"})).await.ok();
@@ -102,7 +102,7 @@ async fn a_username_is_found_by_its_present_beginning() {
 }
 
 #[tokio::test]
-async fn a_cursor_that_was_altered_or_is_of_another_query_or_person_is_refused() {
+async fn a_cursor_that_is_altered_or_from_another_query_or_caller_is_refused() {
     let Some(app) = App::start(Needs::Tables).await else { return };
     let (staff, other) = (app.staff().await, app.staff().await);
     app.register_user().await;
@@ -129,7 +129,7 @@ async fn a_cursor_that_was_altered_or_is_of_another_query_or_person_is_refused()
 }
 
 #[tokio::test]
-async fn a_query_out_of_bounds_names_every_parameter() {
+async fn every_invalid_query_parameter_is_named() {
     let Some(app) = App::start(Needs::Tables).await else { return };
     let staff = app.staff().await;
     let wrong = "status=DEAD&kyc_status=LOST&email=x&phone_number=1&username=a&username_prefix=%20\
@@ -153,7 +153,7 @@ async fn a_query_out_of_bounds_names_every_parameter() {
 }
 
 #[tokio::test]
-async fn a_list_comes_through_what_fails_once() {
+async fn a_list_succeeds_despite_one_fault() {
     let Some(app) = App::start(Needs::Own).await else { return };
     let staff = app.staff().await;
     for kind in ["throttle", "timeout", "error_500", "lost_response"] {
@@ -184,7 +184,7 @@ fn operations(user_id: &str) -> Vec<(&'static str, String, Value)> {
 }
 
 #[tokio::test]
-async fn strangers_are_401_and_people_who_are_not_staff_are_403_which_is_audited() {
+async fn anonymous_callers_get_401_and_non_staff_users_get_an_audited_403() {
     let Some(app) = App::start(Needs::Own).await else { return };
     let (user, other) = (app.register_user().await, app.register_user().await);
     let send = async |method: &str, path: &str, body: &Value, token: Option<&str>| {
@@ -223,7 +223,7 @@ async fn strangers_are_401_and_people_who_are_not_staff_are_403_which_is_audited
 }
 
 #[tokio::test]
-async fn staff_is_who_the_session_says_not_the_account() {
+async fn the_session_decides_who_is_staff_not_the_account() {
     let Some(app) = App::start(Needs::Tables).await else { return };
     let (staff, user) = (app.staff().await, app.register_user().await);
     app.change_user(&staff, &user.user_id, &json!({"is_staff": true})).await.ok();

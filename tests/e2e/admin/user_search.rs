@@ -115,7 +115,7 @@ fn each<T: Clone, C: Clone>(
 }
 
 #[tokio::test]
-async fn every_combination_of_filters_lists_what_meets_all_of_them_newest_first() {
+async fn every_combination_of_filters_lists_exactly_the_matching_users_newest_first() {
     let Some(app) = App::start(Needs::Own).await else { return };
     let (staff, rows) = (app.staff().await, seed(&app, 120).await);
     let second = |number: usize| rows[number]["joined_at"].as_i64();
@@ -134,7 +134,7 @@ async fn every_combination_of_filters_lists_what_meets_all_of_them_newest_first(
 }
 
 #[tokio::test]
-async fn a_span_is_of_the_seconds_that_are_shown() {
+async fn the_joined_filters_compare_the_seconds_that_rows_show() {
     let Some(app) = App::start(Needs::Own).await else { return };
     let staff = app.staff().await;
     let second = Timestamp::from_second(app.now().await.as_second() - 86_400).unwrap();
@@ -160,7 +160,7 @@ async fn a_span_is_of_the_seconds_that_are_shown() {
 }
 
 #[tokio::test]
-async fn ten_thousand_users_are_listed_once_each_at_one_price_a_page_while_others_register() {
+async fn ten_thousand_users_are_each_listed_once_at_a_constant_page_cost_during_registrations() {
     let Some(app) = App::start(Needs::Own).await else { return };
     let (staff, rows) = (app.staff().await, seed(&app, 10_000).await);
     let registering: Vec<_> = (0..12)

@@ -23,7 +23,7 @@ fn profile() -> Value {
 }
 
 #[tokio::test]
-async fn a_patch_changes_what_is_sent_null_clears_and_the_user_sees_it() {
+async fn a_patch_changes_the_fields_sent_and_null_clears_a_field() {
     let Some(app) = App::start(Needs::Tables).await else { return };
     let (staff, user) = (app.staff().await, app.register_user().await);
     let id = &user.user_id;
@@ -49,7 +49,7 @@ async fn a_patch_changes_what_is_sent_null_clears_and_the_user_sees_it() {
 }
 
 #[tokio::test]
-async fn a_put_clears_the_profile_fields_that_are_absent_and_leaves_the_account() {
+async fn a_put_clears_absent_profile_fields_and_keeps_the_account_fields() {
     let Some(app) = App::start(Needs::Tables).await else { return };
     let (staff, user) = (app.staff().await, app.register_user().await);
     app.change_user(&staff, &user.user_id, &profile()).await.ok();
@@ -67,7 +67,7 @@ async fn a_put_clears_the_profile_fields_that_are_absent_and_leaves_the_account(
 }
 
 #[tokio::test]
-async fn every_bad_field_is_named_and_nothing_is_changed() {
+async fn every_invalid_field_is_named_and_nothing_changes() {
     let Some(app) = App::start(Needs::Own).await else { return };
     let (staff, user) = (app.staff().await, app.register_user().await);
     let before = app.rows("users").await;
@@ -94,7 +94,7 @@ async fn every_bad_field_is_named_and_nothing_is_changed() {
 }
 
 #[tokio::test]
-async fn what_changes_nothing_writes_nothing() {
+async fn an_update_without_changes_writes_nothing() {
     let Some(app) = App::start(Needs::Own).await else { return };
     let (staff, user) = (app.staff().await, app.register_user().await);
     // So that it was not changed in the second that it was made in.
@@ -117,7 +117,7 @@ async fn what_changes_nothing_writes_nothing() {
 }
 
 #[tokio::test]
-async fn a_username_moves_with_its_claim_and_one_that_is_taken_is_named() {
+async fn a_username_change_moves_its_claim_and_a_taken_username_is_refused() {
     let Some(app) = App::start(Needs::Tables).await else { return };
     let (staff, user, other) =
         (app.staff().await, app.register_user().await, app.register_user().await);
@@ -149,7 +149,7 @@ async fn a_username_moves_with_its_claim_and_one_that_is_taken_is_named() {
 }
 
 #[tokio::test]
-async fn of_many_accounts_that_get_one_username_at_once_one_has_it() {
+async fn when_many_accounts_get_one_username_at_once_one_has_it() {
     let Some(app) = App::start(Needs::Tables).await else { return };
     let staff = app.staff().await;
     let mut users = Vec::new();
@@ -175,7 +175,7 @@ async fn of_many_accounts_that_get_one_username_at_once_one_has_it() {
 }
 
 #[tokio::test]
-async fn unverifying_frees_the_identifier_and_verifying_claims_it_if_it_is_free() {
+async fn unverifying_releases_the_identifier_and_verifying_claims_it_if_it_is_free() {
     let Some(app) = App::start(Needs::Tables).await else { return };
     let (staff, email) = (app.staff().await, random_email());
     let new = app.new_user().await.with("email", email.as_str());
@@ -209,7 +209,7 @@ async fn unverifying_frees_the_identifier_and_verifying_claims_it_if_it_is_free(
 }
 
 #[tokio::test]
-async fn changes_of_different_fields_at_once_all_come_through_and_equal_ones_are_one() {
+async fn concurrent_changes_of_different_fields_all_apply_and_identical_changes_apply_once() {
     let Some(app) = App::start(Needs::Tables).await else { return };
     let (staff, user) = (app.staff().await, app.register_user().await);
     let changes = [
@@ -243,7 +243,7 @@ async fn changes_of_different_fields_at_once_all_come_through_and_equal_ones_are
 }
 
 #[tokio::test]
-async fn a_change_is_made_once_whatever_fails() {
+async fn a_change_is_applied_once_despite_faults() {
     let Some(app) = App::start(Needs::Own).await else { return };
     let (staff, user) = (app.staff().await, app.register_user().await);
     let writes = ["throttle", "conflict", "timeout", "error_500", "lost_response"];
@@ -272,7 +272,7 @@ async fn a_change_is_made_once_whatever_fails() {
 }
 
 #[tokio::test]
-async fn a_change_2_hops_8_rru_14_wru_and_2_more_for_another_to_make() {
+async fn a_change_costs_2_hops_8_rru_14_wru_and_2_wru_more_for_a_verified_flag() {
     let Some(app) = App::start(Needs::Own).await else { return };
     let staff = app.staff().await;
     let new = app.new_user().await.with("email", random_email());

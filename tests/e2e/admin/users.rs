@@ -18,7 +18,7 @@ async fn detail(app: &App, staff: &User, user_id: &str) -> Answer {
 }
 
 #[tokio::test]
-async fn an_account_made_by_staff_is_whole_and_its_holder_signs_in_by_code() {
+async fn an_account_created_by_staff_is_complete_and_its_user_signs_in_by_code() {
     let Some(app) = App::start(Needs::Own).await else { return };
     let staff = app.staff().await;
     for (field, identifier) in [("phone_number", random_phone()), ("email", random_email())] {
@@ -83,7 +83,7 @@ async fn an_account_made_by_staff_is_whole_and_its_holder_signs_in_by_code() {
 }
 
 #[tokio::test]
-async fn a_username_and_exactly_one_identifier_are_needed() {
+async fn a_username_and_exactly_one_identifier_are_required() {
     let Some(app) = App::start(Needs::Own).await else { return };
     let staff = app.staff().await;
     let before = app.sizes().await;
@@ -100,7 +100,7 @@ async fn a_username_and_exactly_one_identifier_are_needed() {
 }
 
 #[tokio::test]
-async fn what_another_account_has_is_named() {
+async fn fields_taken_by_another_account_are_named() {
     let Some(app) = App::start(Needs::Own).await else { return };
     let (staff, user) = (app.staff().await, app.register_user().await);
     let before = app.sizes().await;
@@ -119,7 +119,7 @@ async fn what_another_account_has_is_named() {
 }
 
 #[tokio::test]
-async fn of_many_who_make_one_account_at_once_one_does() {
+async fn when_one_account_is_created_many_times_at_once_one_creation_succeeds() {
     let Some(app) = App::start(Needs::Tables).await else { return };
     let (staff, username) = (app.staff().await, random_username());
     let answers = at_once((0..12).map(|_| {
@@ -134,7 +134,7 @@ async fn of_many_who_make_one_account_at_once_one_does() {
 }
 
 #[tokio::test]
-async fn an_account_is_made_once_whatever_fails() {
+async fn an_account_is_created_once_despite_faults() {
     let Some(app) = App::start(Needs::Own).await else { return };
     let staff = app.staff().await;
     let mut made = 0;
@@ -160,7 +160,7 @@ async fn an_account_is_made_once_whatever_fails() {
 }
 
 #[tokio::test]
-async fn the_detail_is_what_the_user_sees_and_their_devices_and_sessions() {
+async fn the_detail_shows_the_user_object_with_devices_and_sessions() {
     let Some(app) = App::start(Needs::Tables).await else { return };
     let (staff, user) = (app.staff().await, app.register_user().await);
     let second = app.login(&user.phone, PASSWORD).await;
@@ -201,7 +201,7 @@ async fn the_detail_is_what_the_user_sees_and_their_devices_and_sessions() {
 }
 
 #[tokio::test]
-async fn what_is_nobodys_id_or_no_id_is_not_found() {
+async fn an_unknown_or_malformed_user_id_is_not_found() {
     let Some(app) = App::start(Needs::Own).await else { return };
     let staff = app.staff().await;
     let before = app.sizes().await;
@@ -220,7 +220,7 @@ async fn what_is_nobodys_id_or_no_id_is_not_found() {
 }
 
 #[tokio::test]
-async fn detail_1_hop_6_rru_and_creation_2_hops_2_rru_26_wru() {
+async fn the_detail_costs_1_hop_6_rru_and_a_creation_2_hops_2_rru_26_wru() {
     let Some(app) = App::start(Needs::Own).await else { return };
     let (staff, user) = (app.staff().await, app.register_user().await);
     let device = json!({"device_id": "p", "fcm_token": "t", "device_type": "IOS"});

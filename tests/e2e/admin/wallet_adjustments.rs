@@ -22,7 +22,7 @@ fn points(direction: &str, points: i64) -> Value {
 }
 
 #[tokio::test]
-async fn an_adjustment_is_an_entry_of_the_ledger_and_of_the_trail() {
+async fn an_adjustment_adds_a_ledger_entry_and_an_audit_entry() {
     let Some(app) = App::start(Needs::Tables).await else { return };
     let (staff, user) = (app.staff().await, app.register_user().await);
     let body = App::correction("CREDIT", "12.50");
@@ -54,7 +54,7 @@ async fn an_adjustment_is_an_entry_of_the_ledger_and_of_the_trail() {
 }
 
 #[tokio::test]
-async fn nothing_goes_below_zero_and_nothing_is_audited_that_did_not_happen() {
+async fn an_adjustment_below_zero_is_refused_and_not_audited() {
     let Some(app) = App::start(Needs::Tables).await else { return };
     let (staff, user) = (app.staff().await, app.register_user().await);
     let debit = App::correction("DEBIT", "0.01");
@@ -71,7 +71,7 @@ async fn nothing_goes_below_zero_and_nothing_is_audited_that_did_not_happen() {
 }
 
 #[tokio::test]
-async fn every_bad_field_is_named_and_a_key_is_needed() {
+async fn every_invalid_field_is_named_and_the_idempotency_key_is_required() {
     let Some(app) = App::start(Needs::Tables).await else { return };
     let (staff, user) = (app.staff().await, app.register_user().await);
     let adjust = async |body: Value| app.adjust(&staff, &user.user_id, "k1", &body).await;
@@ -91,7 +91,7 @@ async fn every_bad_field_is_named_and_a_key_is_needed() {
 }
 
 #[tokio::test]
-async fn nobody_adjusts_their_own_wallet_and_the_try_is_audited() {
+async fn adjusting_ones_own_wallet_is_refused_and_audited() {
     let Some(app) = App::start(Needs::Tables).await else { return };
     let staff = app.staff().await;
     let body = App::correction("CREDIT", "1000");
@@ -105,7 +105,7 @@ async fn nobody_adjusts_their_own_wallet_and_the_try_is_audited() {
 }
 
 #[tokio::test]
-async fn a_key_answers_its_first_answer_again_for_a_day_whoever_asks() {
+async fn a_key_replays_its_first_response_for_a_day_to_any_staff_member() {
     let Some(app) = App::start(Needs::Own).await else { return };
     let (staff, other) = (app.staff().await, app.staff().await);
     let (user, second) = (app.register_user().await, app.register_user().await);
@@ -145,7 +145,7 @@ async fn a_key_answers_its_first_answer_again_for_a_day_whoever_asks() {
 }
 
 #[tokio::test]
-async fn one_key_at_once_moves_once_and_is_audited_once() {
+async fn concurrent_adjustments_with_one_key_apply_and_are_audited_once() {
     let Some(app) = App::start(Needs::Own).await else { return };
     let (staff, user) = (app.staff().await, app.register_user().await);
     let answers = at_once((0..20).map(|_| {
@@ -161,7 +161,7 @@ async fn one_key_at_once_moves_once_and_is_audited_once() {
 }
 
 #[tokio::test]
-async fn an_adjustment_is_made_once_whatever_fails() {
+async fn an_adjustment_is_applied_once_despite_faults() {
     let Some(app) = App::start(Needs::Own).await else { return };
     let (staff, user) = (app.staff().await, app.register_user().await);
     let writes = ["throttle", "conflict", "timeout", "error_500", "lost_response"];
@@ -186,7 +186,7 @@ async fn an_adjustment_is_made_once_whatever_fails() {
 }
 
 #[tokio::test]
-async fn an_adjustment_2_hops_2_rru_12_wru_and_6_more_with_points() {
+async fn an_adjustment_costs_2_hops_2_rru_12_wru_and_6_wru_more_for_points() {
     let Some(app) = App::start(Needs::Own).await else { return };
     let (staff, user) = (app.staff().await, app.register_user().await);
     let adjust = async |key: &str, body: Value| app.adjust(&staff, &user.user_id, key, &body).await;

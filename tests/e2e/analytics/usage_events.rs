@@ -39,7 +39,7 @@ async fn total(app: &App, user: &User, name: &str) -> Value {
 }
 
 #[tokio::test]
-async fn each_event_is_counted_and_has_a_result_in_its_place() {
+async fn each_event_is_counted_and_results_keep_the_order_of_the_events() {
     let Some(app) = App::start(Needs::Own).await else { return };
     let (user, other) = (app.register_user().await, app.register_user().await);
     let now = app.now().await;
@@ -78,7 +78,7 @@ async fn each_event_is_counted_and_has_a_result_in_its_place() {
 }
 
 #[tokio::test]
-async fn an_event_counts_once_however_often_and_wherever_it_is_sent() {
+async fn an_event_counts_once_however_often_it_is_sent() {
     let Some(app) = App::start(Needs::Own).await else { return };
     let user = app.register_user().await;
     let now = app.now().await;
@@ -97,7 +97,7 @@ async fn an_event_counts_once_however_often_and_wherever_it_is_sent() {
 }
 
 #[tokio::test]
-async fn what_was_said_last_of_a_station_holds_in_whatever_order_it_comes() {
+async fn the_latest_event_about_a_station_wins_in_any_order_of_arrival() {
     let Some(app) = App::start(Needs::Own).await else { return };
     let now = app.now().await - 1.hour();
     let said = [(0, true), (1, false), (2, true), (3, false)];
@@ -118,7 +118,7 @@ async fn what_was_said_last_of_a_station_holds_in_whatever_order_it_comes() {
 }
 
 #[tokio::test]
-async fn an_event_that_cannot_be_counted_is_rejected_alone() {
+async fn an_event_that_cannot_be_counted_is_rejected_without_affecting_the_others() {
     let Some(app) = App::start(Needs::Own).await else { return };
     let user = app.register_user().await;
     let now = app.now().await;
@@ -160,7 +160,7 @@ async fn an_event_that_cannot_be_counted_is_rejected_alone() {
 }
 
 #[tokio::test]
-async fn a_batch_is_1_to_25_objects_that_have_a_name() {
+async fn a_batch_has_1_to_25_objects_with_an_event_id() {
     let Some(app) = App::start(Needs::Own).await else { return };
     let user = app.register_user().await;
     let now = app.now().await;
@@ -180,7 +180,7 @@ async fn a_batch_is_1_to_25_objects_that_have_a_name() {
 }
 
 #[tokio::test]
-async fn people_and_strangers_are_403() {
+async fn users_and_anonymous_callers_get_403() {
     let Some(app) = App::start(Needs::Own).await else { return };
     let user = app.register_user().await;
     let body = json!({"events": [rental(&user, "e1", app.now().await)]});
@@ -191,7 +191,7 @@ async fn people_and_strangers_are_403() {
 }
 
 #[tokio::test]
-async fn a_batch_at_once_from_many_counts_each_event_once() {
+async fn the_same_events_sent_concurrently_are_each_counted_once() {
     let Some(app) = App::start(Needs::Own).await else { return };
     let user = app.register_user().await;
     let now = app.now().await - 1.minute();
@@ -233,7 +233,7 @@ async fn a_batch_at_once_from_many_counts_each_event_once() {
 }
 
 #[tokio::test]
-async fn an_event_counts_once_whatever_fails() {
+async fn an_event_counts_once_despite_faults() {
     let Some(app) = App::start(Needs::Own).await else { return };
     let user = app.register_user().await;
     let now = app.now().await;
@@ -262,7 +262,7 @@ async fn an_event_counts_once_whatever_fails() {
 }
 
 #[tokio::test]
-async fn a_batch_2_hops_and_1_rru_8_wru_an_event() {
+async fn a_batch_costs_2_hops_and_1_rru_8_wru_per_event() {
     let Some(app) = App::start(Needs::Own).await else { return };
     let (user, other) = (app.register_user().await, app.register_user().await);
     let now = app.now().await;

@@ -20,7 +20,7 @@ fn days_ago(now: Timestamp, days: i64) -> (Timestamp, Date) {
 }
 
 #[tokio::test]
-async fn a_new_user_has_the_points_of_the_registration_and_nothing_else() {
+async fn a_new_user_has_only_the_registration_points() {
     let Some(app) = App::start(Needs::Codes).await else { return };
     let user = app.register_user().await;
     let stats = app.usage_stats(&user, "").await;
@@ -54,7 +54,7 @@ async fn referrals_and_their_points_are_counted() {
 }
 
 #[tokio::test]
-async fn a_series_has_every_day_empty_ones_included() {
+async fn a_daily_series_includes_days_without_rentals() {
     let Some(app) = App::start(Needs::Own).await else { return };
     let user = app.register_user().await;
     let now = app.now().await;
@@ -82,7 +82,7 @@ async fn a_series_has_every_day_empty_ones_included() {
 }
 
 #[tokio::test]
-async fn a_series_by_month_has_whole_months() {
+async fn a_monthly_series_has_whole_months() {
     let Some(app) = App::start(Needs::Own).await else { return };
     let user = app.register_user().await;
     let now = app.now().await;
@@ -129,7 +129,7 @@ async fn a_series_has_at_most_366_days_or_36_months() {
 }
 
 #[tokio::test]
-async fn a_bad_query_names_its_parameters() {
+async fn every_invalid_query_parameter_is_named() {
     let Some(app) = App::start(Needs::Codes).await else { return };
     let user = app.register_user().await;
     for (query, fields) in [
@@ -145,7 +145,7 @@ async fn a_bad_query_names_its_parameters() {
 }
 
 #[tokio::test]
-async fn strangers_are_401_and_nobody_sees_anothers_statistics() {
+async fn anonymous_callers_get_401_and_users_see_only_their_own_statistics() {
     let Some(app) = App::start(Needs::Own).await else { return };
     let (user, other) = (app.register_user().await, app.register_user().await);
     let now = app.now().await;
@@ -161,7 +161,7 @@ async fn strangers_are_401_and_nobody_sees_anothers_statistics() {
 }
 
 #[tokio::test]
-async fn statistics_are_never_401_because_dynamodb_failed() {
+async fn a_dynamodb_fault_never_causes_401() {
     let Some(app) = App::start(Needs::Own).await else { return };
     let user = app.register_user().await;
     for operation in ["BatchGetItem", "Query"] {
@@ -173,7 +173,7 @@ async fn statistics_are_never_401_because_dynamodb_failed() {
 }
 
 #[tokio::test]
-async fn statistics_1_hop_2_5_rru_and_7_more_with_366_days() {
+async fn statistics_cost_1_hop_2_5_rru_and_7_rru_more_for_366_days() {
     let Some(app) = App::start(Needs::Own).await else { return };
     let user = app.register_user().await;
     app.usage_stats(&user, "").await.ok();

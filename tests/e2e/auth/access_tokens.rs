@@ -32,7 +32,7 @@ async fn assert_refused(app: &App, token: &str, code: &str) {
 }
 
 #[tokio::test]
-async fn rfc_9068_an_access_token_says_who_and_nothing_personal() {
+async fn rfc_9068_an_access_token_identifies_the_user_without_personal_data() {
     let Some(app) = App::start(Needs::Codes).await else { return };
     let user = app.register_user().await;
     let (header, claims) = (part(&user.access_token, 0), part(&user.access_token, 1));
@@ -54,7 +54,7 @@ async fn rfc_9068_an_access_token_says_who_and_nothing_personal() {
 }
 
 #[tokio::test]
-async fn auth_time_stays_that_of_the_sign_in_over_refreshes() {
+async fn a_refresh_keeps_the_auth_time_of_the_sign_in() {
     let Some(app) = App::start(Needs::Own).await else { return };
     let user = app.register_user().await;
     app.advance(5_000).await;
@@ -65,7 +65,7 @@ async fn auth_time_stays_that_of_the_sign_in_over_refreshes() {
 }
 
 #[tokio::test]
-async fn strangers_are_401_on_every_operation_of_a_user() {
+async fn anonymous_callers_get_401_on_user_operations() {
     let Some(app) = App::start(Needs::Nothing).await else { return };
     for stranger in [
         None,
@@ -88,7 +88,7 @@ async fn strangers_are_401_on_every_operation_of_a_user() {
 }
 
 #[tokio::test]
-async fn the_scheme_has_no_case_and_the_token_does() {
+async fn the_bearer_scheme_ignores_case_and_the_token_does_not() {
     let Some(app) = App::start(Needs::Codes).await else { return };
     let user = app.register_user().await;
     for scheme in ["Bearer", "bearer", "BEARER"] {
@@ -102,7 +102,7 @@ async fn the_scheme_has_no_case_and_the_token_does() {
 }
 
 #[tokio::test]
-async fn asvs_9_1_an_access_token_dies_after_15_minutes_without_leeway() {
+async fn asvs_9_1_an_access_token_expires_after_15_minutes_without_leeway() {
     let Some(app) = App::start(Needs::Own).await else { return };
     let user = app.register_user().await;
     app.advance(880).await;
@@ -114,7 +114,7 @@ async fn asvs_9_1_an_access_token_dies_after_15_minutes_without_leeway() {
 }
 
 #[tokio::test]
-async fn a_refresh_or_verification_token_is_no_access_token() {
+async fn a_refresh_or_verification_token_is_not_accepted_as_an_access_token() {
     let Some(app) = App::start(Needs::Codes).await else { return };
     let user = app.register_user().await;
     assert_refused(&app, &user.refresh_token, "invalid_access_token").await;
@@ -123,7 +123,7 @@ async fn a_refresh_or_verification_token_is_no_access_token() {
 }
 
 #[tokio::test]
-async fn every_altered_character_of_a_token_is_refused() {
+async fn a_token_with_any_altered_character_is_refused() {
     let Some(app) = App::start(Needs::Codes).await else { return };
     let user = app.register_user().await;
     let token = &user.access_token;
@@ -197,7 +197,7 @@ async fn asvs_9_1_rfc_8725_type_algorithm_issuer_audience_and_times_are_checked(
 }
 
 #[tokio::test]
-async fn asvs_9_1_keys_that_a_token_brings_and_hs256_with_the_public_key_are_refused() {
+async fn asvs_9_1_keys_embedded_in_a_token_and_hs256_with_the_public_key_are_refused() {
     let Some(app) = App::start(Needs::Codes).await else { return };
     let user = app.register_user().await;
     let jwks = app.get("/.well-known/jwks.json").send().await;
@@ -232,7 +232,7 @@ async fn asvs_9_1_keys_that_a_token_brings_and_hs256_with_the_public_key_are_ref
 }
 
 #[tokio::test]
-async fn api1_a_token_of_ones_own_session_for_another_user_opens_nothing() {
+async fn api1_a_token_that_combines_a_session_with_another_user_is_refused() {
     let Some(app) = App::start(Needs::Tables).await else { return };
     let (user, other) = (app.register_user().await, app.register_user().await);
     // Even a well-signed token is nothing without a session of that very user.
@@ -244,7 +244,7 @@ async fn api1_a_token_of_ones_own_session_for_another_user_opens_nothing() {
 }
 
 #[tokio::test]
-async fn asvs_7_4_1_an_ended_session_is_401_on_every_operation_whatever_it_asks() {
+async fn asvs_7_4_1_an_ended_session_gets_401_whatever_it_requests() {
     let Some(app) = App::start(Needs::Codes).await else { return };
     let (user, other) = (app.register_user().await, app.register_user().await);
     app.logout(&user.access_token, &json!({"all": true})).await.ok();

@@ -30,7 +30,7 @@ async fn put_device(app: &App, access_token: &str, name: &str) {
 }
 
 #[tokio::test]
-async fn reauthenticate_2_hops_3_rru_6_wru_and_8_with_a_token() {
+async fn reauthentication_costs_2_hops_3_rru_6_wru_and_8_wru_with_a_token() {
     let Some(app) = App::start(Needs::Own).await else { return };
     let operation = "POST /auth/reauthenticate";
     let user = with_sessions(&app, 20).await;
@@ -49,7 +49,7 @@ async fn reauthenticate_2_hops_3_rru_6_wru_and_8_with_a_token() {
 }
 
 #[tokio::test]
-async fn a_changed_password_2_hops_and_3_where_a_device_goes() {
+async fn a_password_change_costs_2_hops_and_3_if_a_device_is_removed() {
     let Some(app) = App::start(Needs::Own).await else { return };
     let operation = "POST /auth/password/change";
     let user = with_sessions(&app, 1).await;
@@ -65,7 +65,7 @@ async fn a_changed_password_2_hops_and_3_where_a_device_goes() {
 }
 
 #[tokio::test]
-async fn a_changed_password_of_one_with_twenty_sessions_2_wru_for_each_more() {
+async fn a_password_change_costs_2_wru_more_per_session() {
     let Some(app) = App::start(Needs::Own).await else { return };
     let user = with_sessions(&app, 20).await;
     change(&app, &user.access_token, PASSWORD, NEW).await.ok();
@@ -73,7 +73,7 @@ async fn a_changed_password_of_one_with_twenty_sessions_2_wru_for_each_more() {
 }
 
 #[tokio::test]
-async fn a_reset_password_3_hops_and_4_where_a_device_goes() {
+async fn a_password_reset_costs_3_hops_and_4_if_a_device_is_removed() {
     let Some(app) = App::start(Needs::Own).await else { return };
     let operation = "POST /auth/password/reset";
     let user = app.register_user().await;
@@ -92,7 +92,7 @@ async fn a_reset_password_3_hops_and_4_where_a_device_goes() {
 }
 
 #[tokio::test]
-async fn a_new_identifier_2_hops_and_4_with_a_notice() {
+async fn an_identifier_change_costs_2_hops_and_4_with_a_notice() {
     let Some(app) = App::start(Needs::Own).await else { return };
     let operation = "POST /auth/identifier";
     let user = app.register_user().await;
@@ -113,7 +113,7 @@ async fn a_new_identifier_2_hops_and_4_with_a_notice() {
 }
 
 #[tokio::test]
-async fn ones_sessions_and_devices_1_hop() {
+async fn listing_sessions_or_devices_costs_1_hop() {
     let Some(app) = App::start(Needs::Own).await else { return };
     let user = with_sessions(&app, 20).await;
     app.get("/auth/sessions").bearer(&user.access_token).send().await.ok();
@@ -123,7 +123,7 @@ async fn ones_sessions_and_devices_1_hop() {
 }
 
 #[tokio::test]
-async fn the_end_of_a_device_2_hops_4_wru() {
+async fn removing_a_device_costs_2_hops_4_wru() {
     let Some(app) = App::start(Needs::Own).await else { return };
     let operation = "DELETE /auth/devices/{device_id}";
     let user = with_sessions(&app, 1).await;
@@ -138,7 +138,7 @@ async fn the_end_of_a_device_2_hops_4_wru() {
 }
 
 #[tokio::test]
-async fn the_end_of_a_session_1_hop_1_wru_and_more_for_another_or_a_device() {
+async fn ending_a_session_costs_1_hop_1_wru_and_more_for_another_session_or_a_device() {
     let Some(app) = App::start(Needs::Own).await else { return };
     let operation = "DELETE /auth/sessions/{session_id}";
     let end = async |user: &User, current: bool| {

@@ -111,7 +111,7 @@ async fn meets_faults(
 }
 
 #[tokio::test]
-async fn a_reset_is_whole_whatever_fails() {
+async fn a_password_reset_is_applied_completely_or_not_at_all_despite_faults() {
     let Some(app) = App::start(Needs::Own).await else { return };
     let token = async |user: &User| {
         app.advance(61).await;
@@ -122,7 +122,7 @@ async fn a_reset_is_whole_whatever_fails() {
 }
 
 #[tokio::test]
-async fn a_change_is_whole_whatever_fails() {
+async fn a_password_change_is_applied_completely_or_not_at_all_despite_faults() {
     let Some(app) = App::start(Needs::Own).await else { return };
     let nothing = async |_: &User| String::new();
     let request =
@@ -131,7 +131,7 @@ async fn a_change_is_whole_whatever_fails() {
 }
 
 #[tokio::test]
-async fn one_whose_every_answer_of_dynamodb_was_lost_is_known_to_be_done() {
+async fn a_reset_whose_dynamodb_responses_are_all_lost_is_recognised_as_done() {
     let Some(app) = App::start(Needs::Own).await else { return };
     let somebody = somebody(&app, 0).await;
     app.advance(61).await;
@@ -143,7 +143,7 @@ async fn one_whose_every_answer_of_dynamodb_was_lost_is_known_to_be_done() {
 }
 
 #[tokio::test]
-async fn a_sign_in_under_way_does_not_survive_a_new_password() {
+async fn a_sign_in_during_a_password_change_leaves_no_session() {
     let Some(app) = App::start(Needs::Own).await else { return };
     for round in 0..4 {
         let user = app.register_user().await;

@@ -27,7 +27,7 @@ fn claims(access_token: &str) -> Value {
 }
 
 #[tokio::test]
-async fn reauthenticating_renews_auth_time_in_the_same_session() {
+async fn reauthentication_renews_auth_time_in_the_same_session() {
     let Some(app) = App::start(Needs::Own).await else { return };
     let user = app.register_user().await;
     app.advance(700).await;
@@ -45,7 +45,7 @@ async fn reauthenticating_renews_auth_time_in_the_same_session() {
 }
 
 #[tokio::test]
-async fn a_login_token_of_ones_own_identifier_proves_it_once() {
+async fn a_login_token_of_ones_own_identifier_reauthenticates_once() {
     let Some(app) = App::start(Needs::Own).await else { return };
     let (user, other) = (app.register_user().await, app.register_user().await);
     app.advance(61).await;
@@ -59,7 +59,7 @@ async fn a_login_token_of_ones_own_identifier_proves_it_once() {
 }
 
 #[tokio::test]
-async fn a_wrong_credential_renews_nothing_and_slows_down() {
+async fn reauthentication_with_wrong_credentials_is_refused_and_throttled() {
     let Some(app) = App::start(Needs::Codes).await else { return };
     let user = app.register_user().await;
     let wrong = json!({"password": "not the password"});
@@ -74,7 +74,7 @@ async fn a_wrong_credential_renews_nothing_and_slows_down() {
 }
 
 #[tokio::test]
-async fn a_changed_password_ends_all_other_sessions() {
+async fn a_password_change_ends_all_other_sessions() {
     let Some(app) = App::start(Needs::Codes).await else { return };
     let user = app.register_user().await;
     let other = app.login(&user.phone, PASSWORD).await;
@@ -90,7 +90,7 @@ async fn a_changed_password_ends_all_other_sessions() {
 }
 
 #[tokio::test]
-async fn asvs_7_4_2_a_reset_password_ends_all_sessions_at_once() {
+async fn asvs_7_4_2_a_password_reset_ends_all_sessions_at_once() {
     let Some(app) = App::start(Needs::Own).await else { return };
     let user = app.register_user().await;
     app.advance(61).await;
@@ -107,7 +107,7 @@ async fn asvs_7_4_2_a_reset_password_ends_all_sessions_at_once() {
 }
 
 #[tokio::test]
-async fn a_reset_asks_for_a_reset_token_of_that_identifier() {
+async fn a_reset_requires_a_reset_token_of_the_same_identifier() {
     let Some(app) = App::start(Needs::Own).await else { return };
     let (user, other) = (app.register_user().await, app.register_user().await);
     app.advance(61).await;
@@ -121,7 +121,7 @@ async fn a_reset_asks_for_a_reset_token_of_that_identifier() {
 }
 
 #[tokio::test]
-async fn asvs_6_3_8_a_refused_reset_is_the_same_for_nobody_and_costs_the_same() {
+async fn asvs_6_3_8_a_refused_reset_of_an_unknown_identifier_looks_and_costs_the_same() {
     let Some(app) = App::start(Needs::Own).await else { return };
     let user = app.register_user().await;
     let mut seen = Vec::new();
@@ -135,7 +135,7 @@ async fn asvs_6_3_8_a_refused_reset_is_the_same_for_nobody_and_costs_the_same() 
 }
 
 #[tokio::test]
-async fn fifty_resets_with_one_token_set_one_password() {
+async fn of_fifty_resets_with_one_token_one_sets_the_password() {
     let Some(app) = App::start(Needs::Own).await else { return };
     let user = app.register_user().await;
     app.advance(61).await;
@@ -159,7 +159,7 @@ async fn fifty_resets_with_one_token_set_one_password() {
 }
 
 #[tokio::test]
-async fn where_both_credentials_are_needed_a_reset_needs_a_second_identifier() {
+async fn a_reset_under_the_both_policy_requires_a_second_identifier() {
     let Some(app) = App::with(&[("LOGIN_POLICY", "both")]).await else { return };
     let user = app.register_user().await;
     app.advance(61).await;
@@ -169,7 +169,7 @@ async fn where_both_credentials_are_needed_a_reset_needs_a_second_identifier() {
 }
 
 #[tokio::test]
-async fn every_bad_field_is_named() {
+async fn every_invalid_field_is_named() {
     let Some(app) = App::start(Needs::Codes).await else { return };
     let user = app.register_user().await;
     let long = "x".repeat(129);
@@ -212,7 +212,7 @@ async fn every_bad_field_is_named() {
 }
 
 #[tokio::test]
-async fn wrong_old_passwords_slow_down_and_change_nothing() {
+async fn a_password_change_with_wrong_old_passwords_is_refused_and_throttled() {
     let Some(app) = App::start(Needs::Own).await else { return };
     let user = app.register_user().await;
     for _ in 0..10 {

@@ -22,7 +22,7 @@ async fn fresh(app: &App, access_token: &str) -> String {
 }
 
 #[tokio::test]
-async fn nothing_of_the_person_is_left_but_the_ledger_and_the_audit_trail() {
+async fn a_deletion_leaves_only_the_ledger_and_the_audit_trail() {
     let Some(app) = App::start(Needs::Own).await else { return };
     let (person, other) = (app.person().await, app.person().await);
     assert!(app.traces(&person).await.len() > 15);
@@ -39,7 +39,7 @@ async fn nothing_of_the_person_is_left_but_the_ledger_and_the_audit_trail() {
 }
 
 #[tokio::test]
-async fn the_receipt_is_the_audit_entry_and_holds_nothing_of_the_person() {
+async fn the_receipt_names_the_audit_entry_which_holds_no_personal_data() {
     let Some(app) = App::start(Needs::Own).await else { return };
     for (query, forfeited) in [("?forfeit_balance=true", "true"), ("", "false")] {
         let user = app.register_user().await;
@@ -55,7 +55,7 @@ async fn the_receipt_is_the_audit_entry_and_holds_nothing_of_the_person() {
 }
 
 #[tokio::test]
-async fn sessions_that_are_too_many_for_the_transaction_go_with_the_rest() {
+async fn sessions_that_do_not_fit_into_the_transaction_are_deleted_too() {
     let Some(app) = App::start(Needs::Own).await else { return };
     let (staff, by_staff, own) =
         (app.staff().await, app.register_user().await, app.register_user().await);
@@ -114,7 +114,7 @@ async fn asvs_7_4_2_every_token_of_every_session_is_refused_at_once() {
 }
 
 #[tokio::test]
-async fn every_name_is_free_again_at_once() {
+async fn identifiers_and_username_can_be_registered_again_at_once() {
     let Some(app) = App::start(Needs::Own).await else { return };
     let person = app.person().await;
     app.delete_account(&person.user.access_token, "?forfeit_balance=true").await.ok();
@@ -143,7 +143,7 @@ async fn every_name_is_free_again_at_once() {
 }
 
 #[tokio::test]
-async fn asvs_7_5_1_it_needs_a_fresh_sign_in() {
+async fn asvs_7_5_1_a_deletion_requires_recent_authentication() {
     let Some(app) = App::start(Needs::Own).await else { return };
     let user = app.register_user().await;
     app.advance(601).await;
@@ -156,7 +156,7 @@ async fn asvs_7_5_1_it_needs_a_fresh_sign_in() {
 }
 
 #[tokio::test]
-async fn money_is_given_up_only_when_that_is_said() {
+async fn a_deletion_with_a_balance_requires_forfeit_balance() {
     let Some(app) = App::start(Needs::Own).await else { return };
     let user = app.register_user().await;
     app.post_entry("k", &money(&user, "CREDIT", "12.34")).await.body(201);
@@ -185,7 +185,7 @@ async fn money_is_given_up_only_when_that_is_said() {
 }
 
 #[tokio::test]
-async fn a_balance_that_was_spent_needs_nothing_to_be_said() {
+async fn a_deletion_with_a_spent_balance_does_not_require_forfeit_balance() {
     let Some(app) = App::start(Needs::Own).await else { return };
     let user = app.register_user().await;
     app.post_entry("c", &money(&user, "CREDIT", "5.00")).await.body(201);
@@ -198,7 +198,7 @@ async fn a_balance_that_was_spent_needs_nothing_to_be_said() {
 }
 
 #[tokio::test]
-async fn staff_delete_others_and_the_audit_says_who() {
+async fn a_deletion_by_staff_is_audited_with_the_actor() {
     let Some(app) = App::start(Needs::Own).await else { return };
     let (staff, person) = (app.staff().await, app.person().await);
     let id = person.user.user_id.as_str();
@@ -223,7 +223,7 @@ async fn staff_delete_others_and_the_audit_says_who() {
 }
 
 #[tokio::test]
-async fn a_member_of_staff_cannot_delete_themselves_and_that_is_audited() {
+async fn staff_deleting_their_own_account_are_refused_and_audited() {
     let Some(app) = App::start(Needs::Tables).await else { return };
     let (staff, other) = (app.staff().await, app.staff().await);
     app.delete_account(&staff.access_token, "").await.problem(403, "own_account");
@@ -238,7 +238,7 @@ async fn a_member_of_staff_cannot_delete_themselves_and_that_is_audited() {
 }
 
 #[tokio::test]
-async fn of_two_members_of_staff_who_delete_each_other_one_stays() {
+async fn when_two_staff_delete_each_other_at_once_one_account_remains() {
     let Some(app) = App::start(Needs::Tables).await else { return };
     for _ in 0..5 {
         let (a, b) = (app.staff().await, app.staff().await);
@@ -254,7 +254,7 @@ async fn of_two_members_of_staff_who_delete_each_other_one_stays() {
 }
 
 #[tokio::test]
-async fn strangers_are_401_and_ordinary_users_403() {
+async fn anonymous_callers_get_401_and_non_staff_users_get_403() {
     let Some(app) = App::start(Needs::Tables).await else { return };
     let (user, other) = (app.register_user().await, app.register_user().await);
     for path in ["/auth/account".to_owned(), format!("/admin/users/{}", other.user_id)] {
@@ -277,7 +277,7 @@ async fn strangers_are_401_and_ordinary_users_403() {
 }
 
 #[tokio::test]
-async fn the_budget_of_a_deletion_and_of_a_sweep() {
+async fn a_deletion_and_a_cleanup_run_stay_within_their_budgets() {
     let Some(app) = App::start(Needs::Own).await else { return };
     let (staff, user, person) = (app.staff().await, app.register_user().await, app.person().await);
     // Steps of the clean-up go side by side; where they interleave, they count as two hops more.
@@ -299,7 +299,7 @@ async fn the_budget_of_a_deletion_and_of_a_sweep() {
 }
 
 #[tokio::test]
-async fn the_sign_ins_before_leave_a_token_of_nobody() {
+async fn verification_tokens_issued_before_the_deletion_are_refused() {
     let Some(app) = App::start(Needs::Own).await else { return };
     let user = app.register_user().await;
     app.advance(61).await;

@@ -57,22 +57,22 @@ async fn cut_off_after_each_call(kind: &str, documents: bool) {
 }
 
 #[tokio::test]
-async fn errors_from_any_call_on_are_finished_by_the_sweep() {
+async fn a_deletion_that_fails_at_any_call_is_finished_by_the_cleanup_job() {
     cut_off_after_each_call("error_500", true).await;
 }
 
 #[tokio::test]
-async fn calls_that_never_arrive_from_any_call_on_are_finished_by_the_sweep() {
+async fn a_deletion_whose_calls_time_out_is_finished_by_the_cleanup_job() {
     cut_off_after_each_call("timeout", true).await;
 }
 
 #[tokio::test]
-async fn answers_that_are_lost_from_any_call_on_are_finished_by_the_sweep() {
+async fn a_deletion_whose_responses_are_lost_is_finished_by_the_cleanup_job() {
     cut_off_after_each_call("lost_response", false).await;
 }
 
 #[tokio::test]
-async fn documents_that_cannot_be_deleted_keep_nothing_else() {
+async fn a_failed_document_deletion_does_not_stop_the_other_cleanup_steps() {
     let Some(app) = App::start(Needs::Own).await else { return };
     for after in 0..2 {
         let person = app.person().await;
@@ -87,7 +87,7 @@ async fn documents_that_cannot_be_deleted_keep_nothing_else() {
 }
 
 #[tokio::test]
-async fn any_one_fault_is_met_inside() {
+async fn a_deletion_succeeds_despite_any_single_fault() {
     let Some(app) = App::start(Needs::Own).await else { return };
     let calls = [
         ("dynamodb", "BatchGetItem"),

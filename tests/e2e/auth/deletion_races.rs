@@ -52,7 +52,7 @@ fn only(answers: &[Answer], expected: &[(u16, &str)]) {
 }
 
 #[tokio::test]
-async fn sign_ins_begin_no_session_that_survives() {
+async fn sign_ins_during_a_deletion_leave_no_session() {
     let Some(app) = App::start(Needs::Own).await else { return };
     for _ in 0..3 {
         let person = app.person().await;
@@ -68,7 +68,7 @@ async fn sign_ins_begin_no_session_that_survives() {
 }
 
 #[tokio::test]
-async fn refreshes_keep_no_session() {
+async fn refreshes_during_a_deletion_leave_no_session() {
     let Some(app) = App::start(Needs::Own).await else { return };
     for _ in 0..3 {
         let person = app.person().await;
@@ -80,7 +80,7 @@ async fn refreshes_keep_no_session() {
 }
 
 #[tokio::test]
-async fn devices_and_profiles_are_not_written_again() {
+async fn device_and_profile_writes_during_a_deletion_leave_no_items() {
     let Some(app) = App::start(Needs::Own).await else { return };
     for _ in 0..3 {
         let person = app.person().await;
@@ -94,7 +94,7 @@ async fn devices_and_profiles_are_not_written_again() {
 }
 
 #[tokio::test]
-async fn usage_events_recreate_nothing() {
+async fn usage_events_during_a_deletion_leave_no_items() {
     let Some(app) = App::start(Needs::Own).await else { return };
     for _ in 0..3 {
         let person = app.person().await;
@@ -106,7 +106,7 @@ async fn usage_events_recreate_nothing() {
 }
 
 #[tokio::test]
-async fn registrations_with_their_code_pay_a_living_inviter_or_are_refused() {
+async fn registrations_with_the_referral_code_pay_before_the_deletion_or_are_refused() {
     let Some(app) = App::start(Needs::Own).await else { return };
     for referrals_paid in ["1", "50"] {
         let person = app.person().await;
@@ -129,7 +129,7 @@ async fn registrations_with_their_code_pay_a_living_inviter_or_are_refused() {
 }
 
 #[tokio::test]
-async fn a_code_of_somebody_who_is_gone_is_not_valid() {
+async fn the_referral_code_of_a_deleted_account_is_invalid() {
     let Some(app) = App::start(Needs::Own).await else { return };
     let person = app.person().await;
     app.delete_account(&person.user.access_token, "?forfeit_balance=true").await.ok();
@@ -161,7 +161,7 @@ async fn sums_up(app: &App, person: &Person) {
 }
 
 #[tokio::test]
-async fn two_hundred_credits_are_each_in_the_sum_or_refused() {
+async fn each_of_two_hundred_credits_is_in_the_forfeited_balance_or_refused() {
     let Some(app) = App::start(Needs::Own).await else { return };
     let person = app.person().await;
     let credit = async |app: App, person: Person, number: usize| {
@@ -177,7 +177,7 @@ async fn two_hundred_credits_are_each_in_the_sum_or_refused() {
 }
 
 #[tokio::test]
-async fn of_many_deletions_at_once_one_has_a_receipt() {
+async fn of_many_deletions_at_once_one_succeeds() {
     let Some(app) = App::start(Needs::Own).await else { return };
     let person = app.person().await;
     let token = &person.user.access_token;
@@ -190,7 +190,7 @@ async fn of_many_deletions_at_once_one_has_a_receipt() {
 }
 
 #[tokio::test]
-async fn an_identifier_that_is_added_meanwhile_is_free_afterwards() {
+async fn an_identifier_added_during_the_deletion_is_free_afterwards() {
     let Some(app) = App::start(Needs::Own).await else { return };
     for _ in 0..5 {
         let person = app.person().await;
@@ -220,7 +220,7 @@ async fn an_identifier_that_is_added_meanwhile_is_free_afterwards() {
 }
 
 #[tokio::test]
-async fn a_token_that_another_took_over_stays_theirs() {
+async fn a_push_token_taken_over_by_another_user_stays_theirs() {
     let Some(app) = App::start(Needs::Own).await else { return };
     let (person, other) = (app.person().await, app.register_user().await);
     let body = json!({

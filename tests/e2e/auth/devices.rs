@@ -25,7 +25,7 @@ async fn sign_in(app: &App, user: &User) -> (String, String) {
 }
 
 #[tokio::test]
-async fn a_device_is_answered_whole_and_listed_the_same() {
+async fn a_registered_device_is_returned_and_listed_with_all_fields() {
     let Some(app) = App::start(Needs::Codes).await else { return };
     let user = app.register_user().await;
     let mut body = phone("t1");
@@ -43,7 +43,7 @@ async fn a_device_is_answered_whole_and_listed_the_same() {
 }
 
 #[tokio::test]
-async fn registering_again_changes_the_same_device() {
+async fn registering_again_updates_the_same_device() {
     let Some(app) = App::start(Needs::Own).await else { return };
     let user = app.register_user().await;
     let first = register(&app, &user.access_token, &phone("t1")).await;
@@ -75,7 +75,7 @@ async fn a_push_token_belongs_to_the_user_who_registered_it_last() {
 }
 
 #[tokio::test]
-async fn fifty_registrations_of_one_push_token_leave_one_holder() {
+async fn fifty_concurrent_registrations_of_one_push_token_leave_one_holder() {
     let Some(app) = App::start(Needs::Own).await else { return };
     let users = [app.register_user().await, app.register_user().await];
     let tasks = (0..50).map(|number| {
@@ -103,7 +103,7 @@ async fn fifty_registrations_of_one_push_token_leave_one_holder() {
 }
 
 #[tokio::test]
-async fn of_devices_that_one_session_registers_at_once_it_has_one() {
+async fn a_session_that_registers_many_devices_at_once_has_one() {
     let Some(app) = App::start(Needs::Tables).await else { return };
     for _ in 0..5 {
         let user = app.register_user().await;
@@ -123,7 +123,7 @@ async fn of_devices_that_one_session_registers_at_once_it_has_one() {
 }
 
 #[tokio::test]
-async fn the_end_of_a_session_whatever_ends_it_ends_its_device() {
+async fn every_way_to_end_a_session_removes_its_device() {
     let Some(app) = App::start(Needs::Own).await else { return };
     let user = app.register_user().await;
     for end in ["logout", "session", "all", "theft"] {
@@ -152,7 +152,7 @@ async fn the_end_of_a_session_whatever_ends_it_ends_its_device() {
 }
 
 #[tokio::test]
-async fn a_device_that_moved_to_another_session_stays_when_the_first_ends() {
+async fn a_device_moved_to_another_session_stays_when_the_first_session_ends() {
     let Some(app) = App::start(Needs::Codes).await else { return };
     let user = app.register_user().await;
     register(&app, &user.access_token, &phone("t1")).await.ok();
@@ -163,7 +163,7 @@ async fn a_device_that_moved_to_another_session_stays_when_the_first_ends() {
 }
 
 #[tokio::test]
-async fn of_two_sessions_that_give_way_and_name_one_device_it_goes_with_its_own() {
+async fn two_evicted_sessions_that_name_one_device_remove_it() {
     let Some(app) = App::start(Needs::Own).await else { return };
     let user = app.register_user().await;
     let (second, _) = sign_in(&app, &user).await;
@@ -189,7 +189,7 @@ async fn of_two_sessions_that_give_way_and_name_one_device_it_goes_with_its_own(
 }
 
 #[tokio::test]
-async fn the_twenty_first_device_pushes_out_the_least_recently_used() {
+async fn the_twenty_first_device_evicts_the_least_recently_used() {
     let Some(app) = App::start(Needs::Own).await else { return };
     let user = app.register_user().await;
     let mut access = user.access_token.clone();
@@ -212,7 +212,7 @@ async fn the_twenty_first_device_pushes_out_the_least_recently_used() {
 }
 
 #[tokio::test]
-async fn a_device_can_be_taken_off_by_its_own_user_only() {
+async fn only_the_devices_own_user_can_remove_it() {
     let Some(app) = App::start(Needs::Codes).await else { return };
     let (user, other) = (app.register_user().await, app.register_user().await);
     register(&app, &user.access_token, &phone("t1")).await.ok();
@@ -224,7 +224,7 @@ async fn a_device_can_be_taken_off_by_its_own_user_only() {
 }
 
 #[tokio::test]
-async fn what_is_a_device_id_can_be_named_in_a_path_and_the_rest_is_none() {
+async fn every_valid_device_id_works_in_a_path_and_other_ids_are_refused() {
     let Some(app) = App::start(Needs::Codes).await else { return };
     let user = app.register_user().await;
     let named = |device_id: &str| {
@@ -245,7 +245,7 @@ async fn what_is_a_device_id_can_be_named_in_a_path_and_the_rest_is_none() {
 }
 
 #[tokio::test]
-async fn bad_fields_are_named_all_at_once() {
+async fn every_invalid_field_is_named() {
     let Some(app) = App::start(Needs::Codes).await else { return };
     let user = app.register_user().await;
     let body = json!({
@@ -263,7 +263,7 @@ async fn bad_fields_are_named_all_at_once() {
 }
 
 #[tokio::test]
-async fn a_device_that_ran_out_does_not_stand_in_the_way_when_its_tokens_claim_went_first() {
+async fn an_expired_device_whose_token_claim_is_gone_can_be_registered_again() {
     let Some(app) = App::start(Needs::Own).await else { return };
     let (user, other) = (app.register_user().await, app.register_user().await);
     for (device_id, token) in [("phone", "t1"), ("tablet", "t2")] {
@@ -291,7 +291,7 @@ async fn a_device_that_ran_out_does_not_stand_in_the_way_when_its_tokens_claim_w
 }
 
 #[tokio::test]
-async fn a_claim_that_ran_out_does_not_stand_in_the_way_of_another_user() {
+async fn an_expired_token_claim_does_not_block_another_user() {
     let Some(app) = App::start(Needs::Own).await else { return };
     let (user, other) = (app.register_user().await, app.register_user().await);
     register(&app, &user.access_token, &phone("t1")).await.ok();

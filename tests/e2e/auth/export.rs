@@ -12,7 +12,7 @@ async fn export(app: &App, access_token: &str) -> Answer {
 }
 
 #[tokio::test]
-async fn it_has_everything_that_is_held_about_the_person() {
+async fn an_export_has_everything_stored_about_the_user() {
     let Some(app) = App::start(Needs::Own).await else { return };
     let (person, other) = (app.person().await, app.person().await);
     let answer = export(&app, &person.user.access_token).await;
@@ -51,7 +51,7 @@ async fn it_has_everything_that_is_held_about_the_person() {
 }
 
 #[tokio::test]
-async fn it_shows_no_hash_no_digest_and_nothing_of_the_inside() {
+async fn an_export_has_no_hashes_digests_or_internal_fields() {
     let Some(app) = App::start(Needs::Own).await else { return };
     let person = app.person().await;
     let text = export(&app, &person.user.access_token).await.ok().to_string();
@@ -77,7 +77,7 @@ async fn it_shows_no_hash_no_digest_and_nothing_of_the_inside() {
 }
 
 #[tokio::test]
-async fn it_does_not_show_where_staff_work() {
+async fn an_export_hides_the_network_of_staff() {
     let Some(app) = App::start(Needs::Tables).await else { return };
     let (staff, user) = (app.staff().await, app.register_user().await);
     let name = json!({"full_name": "Sita Rai"});
@@ -90,7 +90,7 @@ async fn it_does_not_show_where_staff_work() {
 }
 
 #[tokio::test]
-async fn somebody_of_whom_little_is_held_gets_that() {
+async fn an_export_of_a_new_account_has_empty_lists() {
     let Some(app) = App::start(Needs::Codes).await else { return };
     let user = app.register_user().await;
     let answer = export(&app, &user.access_token).await;
@@ -102,7 +102,7 @@ async fn somebody_of_whom_little_is_held_gets_that() {
 }
 
 #[tokio::test]
-async fn a_long_list_is_cut_off_and_says_so() {
+async fn a_truncated_list_is_marked_incomplete() {
     let Some(app) = App::start(Needs::Tables).await else { return };
     let user = app.register_user().await;
     for number in 0..1_001 {
@@ -121,7 +121,7 @@ async fn a_long_list_is_cut_off_and_says_so() {
 }
 
 #[tokio::test]
-async fn asvs_7_5_1_it_needs_a_fresh_sign_in() {
+async fn asvs_7_5_1_an_export_requires_recent_authentication() {
     let Some(app) = App::start(Needs::Own).await else { return };
     let user = app.register_user().await;
     app.advance(601).await;
@@ -134,7 +134,7 @@ async fn asvs_7_5_1_it_needs_a_fresh_sign_in() {
 }
 
 #[tokio::test]
-async fn strangers_are_401() {
+async fn anonymous_callers_get_401() {
     let Some(app) = App::start(Needs::Codes).await else { return };
     let user = app.register_user().await;
     let stranger = app.get("/auth/account/export").send().await;
@@ -145,7 +145,7 @@ async fn strangers_are_401() {
 }
 
 #[tokio::test]
-async fn an_export_2_hops() {
+async fn an_export_costs_2_hops() {
     let Some(app) = App::start(Needs::Own).await else { return };
     let person = app.person().await;
     for number in 0..20 {
@@ -157,7 +157,7 @@ async fn an_export_2_hops() {
 }
 
 #[tokio::test]
-async fn the_longest_fits_into_an_answer() {
+async fn the_largest_export_fits_into_a_lambda_response() {
     let Some(app) = App::start(Needs::Own).await else { return };
     let user = app.register_user().await;
     let (words, at) = ("न".repeat(200), app.now().await.as_second());

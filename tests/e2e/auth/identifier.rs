@@ -12,7 +12,7 @@ pub(crate) async fn change(app: &App, user: &User, identifier: &str, token: &str
 }
 
 #[tokio::test]
-async fn a_new_number_takes_the_place_of_the_old_one_which_is_told() {
+async fn a_new_number_replaces_the_old_number_which_is_notified_once() {
     let Some(app) = App::start(Needs::Codes).await else { return };
     let user = app.register_user().await;
     let told = app.messages(&user.phone).await.len();
@@ -31,7 +31,7 @@ async fn a_new_number_takes_the_place_of_the_old_one_which_is_told() {
 }
 
 #[tokio::test]
-async fn a_new_address_takes_the_place_of_the_old_one_which_is_told() {
+async fn a_new_address_replaces_the_old_address_which_is_notified() {
     let Some(app) = App::start(Needs::Codes).await else { return };
     let user = app.register_user().await;
     let (old, new) = (random_email(), random_email());
@@ -45,7 +45,7 @@ async fn a_new_address_takes_the_place_of_the_old_one_which_is_told() {
 }
 
 #[tokio::test]
-async fn an_address_is_added_beside_the_number_and_the_number_is_free_after_it_changed() {
+async fn an_address_can_be_added_and_a_replaced_number_can_be_registered_again() {
     let Some(app) = App::start(Needs::Own).await else { return };
     let user = app.register_user().await;
     let email = random_email();
@@ -65,7 +65,7 @@ async fn an_address_is_added_beside_the_number_and_the_number_is_free_after_it_c
 }
 
 #[tokio::test]
-async fn asvs_7_5_1_it_needs_a_fresh_sign_in() {
+async fn asvs_7_5_1_an_identifier_change_requires_recent_authentication() {
     let Some(app) = App::start(Needs::Own).await else { return };
     let mut user = app.register_user().await;
     app.advance(601).await;
@@ -79,7 +79,7 @@ async fn asvs_7_5_1_it_needs_a_fresh_sign_in() {
 }
 
 #[tokio::test]
-async fn a_taken_identifier_or_a_token_of_something_else_changes_nothing() {
+async fn a_taken_identifier_or_a_token_for_another_purpose_is_refused() {
     let Some(app) = App::start(Needs::Own).await else { return };
     let (user, other) = (app.register_user().await, app.register_user().await);
     app.advance(61).await;
@@ -96,7 +96,7 @@ async fn a_taken_identifier_or_a_token_of_something_else_changes_nothing() {
 }
 
 #[tokio::test]
-async fn fifty_who_prove_one_number_at_once_leave_it_to_one() {
+async fn when_two_users_prove_one_number_at_once_one_gets_it() {
     let Some(app) = App::start(Needs::Tables).await else { return };
     let new = random_phone();
     let users = [app.register_user().await, app.register_user().await];
@@ -120,7 +120,7 @@ async fn fifty_who_prove_one_number_at_once_leave_it_to_one() {
 }
 
 #[tokio::test]
-async fn every_bad_field_is_named() {
+async fn every_invalid_field_is_named() {
     let Some(app) = App::start(Needs::Codes).await else { return };
     let user = app.register_user().await;
     let cases = [
@@ -138,7 +138,7 @@ async fn every_bad_field_is_named() {
 }
 
 #[tokio::test]
-async fn whatever_is_cut_off_the_one_that_was_replaced_is_told() {
+async fn the_replaced_identifier_is_notified_wherever_the_request_fails() {
     let Some(app) = App::start(Needs::Own).await else { return };
     for kind in ["error_500", "lost_response"] {
         for after in 0..5 {
@@ -163,7 +163,7 @@ async fn whatever_is_cut_off_the_one_that_was_replaced_is_told() {
 }
 
 #[tokio::test]
-async fn a_change_whose_every_answer_of_dynamodb_was_lost_is_found_and_told_once() {
+async fn a_change_whose_dynamodb_responses_are_lost_is_recognised_and_notified_once() {
     let Some(app) = App::start(Needs::Own).await else { return };
     for times in [1, 5] {
         let user = app.register_user().await;
@@ -178,7 +178,7 @@ async fn a_change_whose_every_answer_of_dynamodb_was_lost_is_found_and_told_once
 }
 
 #[tokio::test]
-async fn one_that_is_not_told_yet_is_told_before_another_takes_its_place() {
+async fn a_pending_notice_is_sent_before_the_next_replacement() {
     let Some(app) = App::start(Needs::Own).await else { return };
     let user = app.register_user().await;
     let (second, third) = (random_phone(), random_phone());
@@ -197,7 +197,7 @@ async fn one_that_is_not_told_yet_is_told_before_another_takes_its_place() {
 }
 
 #[tokio::test]
-async fn a_crowd_of_retries_tells_four_times_at_most() {
+async fn concurrent_retries_send_at_most_four_notices() {
     let Some(app) = App::start(Needs::Own).await else { return };
     let user = app.register_user().await;
     let (new, before) = (random_phone(), app.messages(&user.phone).await.len());
@@ -218,7 +218,7 @@ async fn a_crowd_of_retries_tells_four_times_at_most() {
 }
 
 #[tokio::test]
-async fn a_change_that_a_deletion_overtakes_is_answered_as_the_end_of_the_session() {
+async fn a_change_after_the_account_is_deleted_returns_session_ended() {
     let Some(app) = App::start(Needs::Own).await else { return };
     for of_password in [false, true] {
         for delay in [10, 40, 80, 160] {
@@ -248,7 +248,7 @@ async fn a_change_that_a_deletion_overtakes_is_answered_as_the_end_of_the_sessio
 }
 
 #[tokio::test]
-async fn one_that_could_not_be_told_four_times_is_given_up_and_forgotten() {
+async fn a_pending_notice_is_dropped_after_four_attempts() {
     let Some(app) = App::start(Needs::Own).await else { return };
     let user = app.register_user().await;
     let (old, new) = (random_phone(), random_phone());

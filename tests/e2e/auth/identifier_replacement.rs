@@ -60,7 +60,7 @@ async fn state(app: &App, user: &User) -> (Value, usize, Vec<Value>) {
 }
 
 #[tokio::test]
-async fn a_claim_of_a_moment_ago_opens_nothing() {
+async fn a_stale_claim_gives_no_access() {
     let Some(app) = App::start(Needs::Own).await else { return };
     for (name, lost) in LOSSES {
         for (way, purpose) in WAYS {
@@ -77,7 +77,7 @@ async fn a_claim_of_a_moment_ago_opens_nothing() {
 }
 
 #[tokio::test]
-async fn an_address_that_was_replaced_opens_nothing() {
+async fn a_replaced_address_gives_no_access() {
     let Some(app) = App::start(Needs::Own).await else { return };
     for (way, purpose) in WAYS {
         let (user, email) = (app.register_user().await, random_email());
@@ -95,7 +95,7 @@ async fn an_address_that_was_replaced_opens_nothing() {
 }
 
 #[tokio::test]
-async fn one_that_is_replaced_while_it_is_presented_opens_nothing() {
+async fn an_identifier_replaced_during_the_request_gives_no_access() {
     let Some(app) = App::start(Needs::Own).await else { return };
     for (name, lost) in LOSSES {
         for (way, purpose) in WAYS {
@@ -125,7 +125,7 @@ async fn one_that_is_replaced_while_it_is_presented_opens_nothing() {
 }
 
 #[tokio::test]
-async fn a_sign_in_that_is_overtaken_looks_at_the_identifier_again() {
+async fn a_sign_in_retried_after_a_conflict_checks_the_identifier_again() {
     let Some(app) = App::start(Needs::Own).await else { return };
     for delay in [40, 80, 120, 160] {
         let user = app.register_user().await;

@@ -12,7 +12,7 @@ async fn login_token(app: &App, user: &User) -> String {
 }
 
 #[tokio::test]
-async fn it_answers_200_with_the_user_and_the_four_token_fields() {
+async fn a_login_returns_200_with_the_user_and_the_four_token_fields() {
     let Some(app) = App::start(Needs::Own).await else { return };
     let user = app.register_user().await;
     app.advance(100).await;
@@ -45,7 +45,7 @@ async fn a_login_token_signs_in_once() {
 }
 
 #[tokio::test]
-async fn a_token_for_another_purpose_or_identifier_signs_nobody_in() {
+async fn a_token_for_another_purpose_or_identifier_is_refused() {
     let Some(app) = App::start(Needs::Own).await else { return };
     let (user, other) = (app.register_user().await, app.register_user().await);
     let token = login_token(&app, &user).await;
@@ -64,7 +64,7 @@ async fn a_token_for_another_purpose_or_identifier_signs_nobody_in() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn of_20_sign_ins_with_one_token_at_once_one_succeeds() {
+async fn of_20_concurrent_sign_ins_with_one_token_one_succeeds() {
     let Some(app) = App::start(Needs::Own).await else { return };
     let user = app.register_user().await;
     let token = login_token(&app, &user).await;
@@ -82,7 +82,7 @@ async fn of_20_sign_ins_with_one_token_at_once_one_succeeds() {
 }
 
 #[tokio::test]
-async fn every_policy_asks_for_what_it_names() {
+async fn every_login_policy_requires_the_credentials_it_names() {
     for (policy, password_alone, token_alone, both) in [
         ("any", true, true, true),
         ("password", true, false, true),
@@ -114,7 +114,7 @@ async fn every_policy_asks_for_what_it_names() {
 }
 
 #[tokio::test]
-async fn a_right_credential_of_an_account_that_is_not_active_says_so_and_a_wrong_one_does_not() {
+async fn only_correct_credentials_reveal_that_an_account_is_not_active() {
     let Some(app) = App::start(Needs::Own).await else { return };
     let user = app.register_user().await;
     let key = format!("USER#{}", user.user_id);
@@ -131,7 +131,7 @@ async fn a_right_credential_of_an_account_that_is_not_active_says_so_and_a_wrong
 }
 
 #[tokio::test]
-async fn a_21st_session_pushes_out_the_oldest() {
+async fn the_21st_session_evicts_the_oldest() {
     let Some(app) = App::start(Needs::Own).await else { return };
     let user = app.register_user().await;
     let mut tokens = vec![user.access_token.clone()];
@@ -153,7 +153,7 @@ async fn a_21st_session_pushes_out_the_oldest() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn there_are_never_more_than_20_sessions_even_for_10_sign_ins_at_once() {
+async fn concurrent_sign_ins_never_leave_more_than_20_sessions() {
     let Some(app) = App::start(Needs::Own).await else { return };
     let user = app.register_user().await;
     for _ in 0..18 {
@@ -175,7 +175,7 @@ async fn there_are_never_more_than_20_sessions_even_for_10_sign_ins_at_once() {
 const OLD_HASH: &str = "$argon2id$v=19$m=8192,t=1,p=1$AQEBAQEBAQEBAQEBAQEBAQ$7LvpBK/sDsp46J54LYUZPwPtnkyd+BTEkiX9kK6Gx8I";
 
 #[tokio::test]
-async fn asvs_6_2_a_hash_with_older_parameters_is_upgraded_on_a_good_login() {
+async fn asvs_6_2_a_hash_with_older_parameters_is_upgraded_at_login() {
     let Some(app) = App::start(Needs::Own).await else { return };
     let user = app.register_user().await;
     let key = format!("USER#{}", user.user_id);
@@ -197,7 +197,7 @@ async fn asvs_6_2_a_hash_with_older_parameters_is_upgraded_on_a_good_login() {
 }
 
 #[tokio::test]
-async fn every_bad_field_is_named_at_once() {
+async fn every_invalid_field_is_named() {
     let Some(app) = App::start(Needs::Nothing).await else { return };
     let all = &["identifier", "password", "verification_token"][..];
     let with = |name: &str, value: Value| {

@@ -20,7 +20,7 @@ async fn fail_until_limited(app: &App, identifier: &str) -> (u32, u32) {
 }
 
 #[tokio::test]
-async fn ten_failures_in_15_minutes_then_pauses_that_double_to_15_minutes() {
+async fn after_ten_failures_in_15_minutes_the_waits_double_up_to_15_minutes() {
     let Some(app) = App::start(Needs::Own).await else { return };
     let user = app.register_user().await;
     let (tries, mut pause) = fail_until_limited(&app, &user.phone).await;
@@ -47,7 +47,7 @@ async fn ten_failures_in_15_minutes_then_pauses_that_double_to_15_minutes() {
 }
 
 #[tokio::test]
-async fn failures_are_forgotten_after_a_quarter_of_an_hour_and_by_a_right_password() {
+async fn failures_are_cleared_after_15_minutes_and_by_the_right_password() {
     let Some(app) = App::start(Needs::Own).await else { return };
     let user = app.register_user().await;
     for _ in 0..9 {
@@ -64,7 +64,7 @@ async fn failures_are_forgotten_after_a_quarter_of_an_hour_and_by_a_right_passwo
 }
 
 #[tokio::test]
-async fn asvs_6_3_8_nobodys_identifier_slows_down_as_somebodys() {
+async fn asvs_6_3_8_an_unknown_identifier_is_throttled_like_a_known_one() {
     let Some(app) = App::start(Needs::Codes).await else { return };
     let user = app.register_user().await;
     let (known, nobody) = (user.phone, random_phone());
@@ -72,7 +72,7 @@ async fn asvs_6_3_8_nobodys_identifier_slows_down_as_somebodys() {
 }
 
 #[tokio::test]
-async fn a_code_signs_in_while_the_password_has_to_wait() {
+async fn a_code_signs_in_while_the_password_is_throttled() {
     let Some(app) = App::start(Needs::Own).await else { return };
     let user = app.register_user().await;
     app.advance(60).await;
@@ -84,7 +84,7 @@ async fn a_code_signs_in_while_the_password_has_to_wait() {
 }
 
 #[tokio::test]
-async fn one_identifier_slows_down_no_other() {
+async fn a_throttled_identifier_does_not_affect_another() {
     let Some(app) = App::start(Needs::Codes).await else { return };
     let (one, other) = (app.register_user().await, app.register_user().await);
     fail_until_limited(&app, &one.phone).await;
@@ -92,7 +92,7 @@ async fn one_identifier_slows_down_no_other() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn of_60_guesses_at_once_no_more_than_ten_are_compared() {
+async fn of_60_concurrent_guesses_ten_are_compared() {
     let Some(app) = App::start(Needs::Codes).await else { return };
     let user = app.register_user().await;
     let answers = crate::harness::at_once((0..60).map(|_| {
@@ -105,7 +105,7 @@ async fn of_60_guesses_at_once_no_more_than_ten_are_compared() {
 }
 
 #[tokio::test]
-async fn one_source_slows_down_over_identifiers_whatever_its_headers_say() {
+async fn one_client_ip_is_throttled_across_identifiers_whatever_its_headers() {
     let Some(app) = App::with(&[("LOGIN_SOURCE_MAX_FAILURES", "10")]).await else { return };
     let (user, source) = (app.register_user().await, random_source());
     let fail = async |source: &str| {
@@ -129,7 +129,7 @@ async fn one_source_slows_down_over_identifiers_whatever_its_headers_say() {
 }
 
 #[tokio::test]
-async fn a_source_that_guesses_many_identifiers_can_still_sign_in_with_a_code() {
+async fn a_throttled_client_ip_can_sign_in_with_a_code() {
     let Some(app) = App::with(&[("LOGIN_SOURCE_MAX_FAILURES", "10")]).await else { return };
     let (user, source) = (app.register_user().await, random_source());
     app.advance(60).await;
@@ -143,7 +143,7 @@ async fn a_source_that_guesses_many_identifiers_can_still_sign_in_with_a_code() 
 }
 
 #[tokio::test]
-async fn where_somebody_signed_in_before_nobody_elsewhere_can_lock_them_out() {
+async fn failures_from_elsewhere_do_not_throttle_a_known_client_ip() {
     let Some(app) = App::start(Needs::Own).await else { return };
     let user = app.register_user().await;
     let home = random_source();
@@ -163,7 +163,7 @@ async fn where_somebody_signed_in_before_nobody_elsewhere_can_lock_them_out() {
 }
 
 #[tokio::test]
-async fn a_bogus_token_gives_no_source_its_guesses_back() {
+async fn an_invalid_token_does_not_clear_the_failures_of_a_client_ip() {
     let settings = [("LOGIN_SOURCE_MAX_FAILURES", "10")];
     let Some(app) = App::with(&settings).await else { return };
     let source = random_source();
@@ -184,7 +184,7 @@ async fn a_bogus_token_gives_no_source_its_guesses_back() {
 }
 
 #[tokio::test]
-async fn of_60_guesses_of_one_source_at_once_no_more_than_its_limit_are_compared() {
+async fn of_60_concurrent_guesses_from_one_client_ip_ten_are_compared() {
     let settings = [("LOGIN_SOURCE_MAX_FAILURES", "10")];
     let Some(app) = App::with(&settings).await else { return };
     let source = random_source();
@@ -203,7 +203,7 @@ async fn of_60_guesses_of_one_source_at_once_no_more_than_its_limit_are_compared
 }
 
 #[tokio::test]
-async fn a_source_that_has_to_wait_slows_down_nobody_elsewhere() {
+async fn a_throttled_client_ip_does_not_throttle_the_identifier_elsewhere() {
     let settings = [("LOGIN_SOURCE_MAX_FAILURES", "10")];
     let Some(app) = App::with(&settings).await else { return };
     let user = app.register_user().await;

@@ -5,7 +5,7 @@ use serde_json::json;
 use crate::harness::{App, Needs, PASSWORD};
 
 #[tokio::test]
-async fn asvs_7_4_1_it_ends_the_session_its_refresh_token_and_every_access_token_of_it_at_once() {
+async fn asvs_7_4_1_a_logout_ends_the_session_with_all_its_tokens_at_once() {
     let Some(app) = App::start(Needs::Own).await else { return };
     let user = app.register_user().await;
     let second = app.refresh(&user.refresh_token).await;
@@ -34,7 +34,7 @@ async fn an_older_refresh_token_of_the_session_ends_it_too() {
 }
 
 #[tokio::test]
-async fn asvs_7_4_5_another_session_of_ones_own_can_be_ended() {
+async fn asvs_7_4_5_a_user_can_end_another_of_their_sessions() {
     let Some(app) = App::start(Needs::Codes).await else { return };
     let user = app.register_user().await;
     let other = app.login(&user.phone, PASSWORD).await;
@@ -48,7 +48,7 @@ async fn asvs_7_4_5_another_session_of_ones_own_can_be_ended() {
 }
 
 #[tokio::test]
-async fn api1_somebody_elses_token_is_400_and_ends_nothing() {
+async fn api1_another_users_refresh_token_gets_400_and_ends_nothing() {
     let Some(app) = App::start(Needs::Codes).await else { return };
     let (user, other) = (app.register_user().await, app.register_user().await);
     let theirs = json!({ "refresh_token": other.refresh_token });
@@ -60,7 +60,7 @@ async fn api1_somebody_elses_token_is_400_and_ends_nothing() {
 }
 
 #[tokio::test]
-async fn what_is_no_token_is_400() {
+async fn a_malformed_token_gets_400() {
     let Some(app) = App::start(Needs::Codes).await else { return };
     let user = app.register_user().await;
     for bad in ["garbage", &user.access_token[..100], &user.refresh_token[1..]] {
@@ -85,7 +85,7 @@ async fn what_is_no_token_is_400() {
 }
 
 #[tokio::test]
-async fn all_ends_every_session_of_the_user_and_no_other() {
+async fn all_ends_every_session_of_the_user_and_no_other_users() {
     let Some(app) = App::start(Needs::Own).await else { return };
     let (user, other) = (app.register_user().await, app.register_user().await);
     let mut tokens = vec![user.access_token.clone()];
@@ -105,7 +105,7 @@ async fn all_ends_every_session_of_the_user_and_no_other() {
 }
 
 #[tokio::test]
-async fn all_goes_before_a_token() {
+async fn all_takes_precedence_over_a_refresh_token() {
     let Some(app) = App::start(Needs::Codes).await else { return };
     let user = app.register_user().await;
     let other = app.login(&user.phone, PASSWORD).await;

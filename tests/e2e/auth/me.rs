@@ -6,7 +6,7 @@ use shared::kyc::review::Decision;
 use crate::harness::{App, Needs, random_email};
 
 #[tokio::test]
-async fn it_shows_every_field_of_the_user_and_no_other() {
+async fn me_returns_exactly_the_fields_of_the_user() {
     let Some(app) = App::start(Needs::Codes).await else { return };
     let email = random_email();
     let new = app.new_user().await.with("email", email.as_str());
@@ -66,7 +66,7 @@ async fn ids_are_uuids_and_times_are_rfc_3339_in_utc() {
 }
 
 #[tokio::test]
-async fn masked_identifiers_hide_most_of_themselves() {
+async fn masked_identifiers_show_only_a_few_characters() {
     let Some(app) = App::start(Needs::Codes).await else { return };
     let email = random_email();
     let new = app.new_user().await.with("email", email.as_str());
@@ -80,7 +80,7 @@ async fn masked_identifiers_hide_most_of_themselves() {
 }
 
 #[tokio::test]
-async fn without_an_identifier_its_fields_are_null() {
+async fn the_fields_of_a_missing_identifier_are_null() {
     let Some(app) = App::start(Needs::Codes).await else { return };
     let user = app.register_user().await;
     let me = app.me(&user.access_token).await;
@@ -88,7 +88,7 @@ async fn without_an_identifier_its_fields_are_null() {
 }
 
 #[tokio::test]
-async fn the_currency_is_configuration_and_has_its_own_digits() {
+async fn the_configured_currency_decides_the_decimal_places() {
     for (currency, balance) in [("JPY", "0"), ("BHD", "0.000")] {
         let Some(app) = App::with(&[("CURRENCY", currency)]).await else { return };
         let user = app.register_user().await;
@@ -99,7 +99,7 @@ async fn the_currency_is_configuration_and_has_its_own_digits() {
 }
 
 #[tokio::test]
-async fn money_and_kyc_are_shown_as_they_are_stored() {
+async fn balance_and_kyc_status_are_the_stored_ones() {
     use aws_sdk_dynamodb::types::AttributeValue;
     let Some(app) = App::start(Needs::Own).await else { return };
     let user = app.pending_user("11-22-33").await;
@@ -115,7 +115,7 @@ async fn money_and_kyc_are_shown_as_they_are_stored() {
 }
 
 #[tokio::test]
-async fn api1_each_sees_only_themselves() {
+async fn api1_a_user_sees_only_their_own_account() {
     let Some(app) = App::start(Needs::Codes).await else { return };
     let (one, other) = (app.register_user().await, app.register_user().await);
     for user in [&one, &other] {

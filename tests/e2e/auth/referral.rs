@@ -46,7 +46,7 @@ async fn assert_ledger(app: &App) {
 }
 
 #[tokio::test]
-async fn a_referral_credits_both_once_in_the_ledger() {
+async fn a_referral_credits_both_users_once() {
     let Some(app) = App::start(Needs::Own).await else { return };
     let inviter = app.register_user().await;
     let code = code_of(&app, &inviter).await;
@@ -62,7 +62,7 @@ async fn a_referral_credits_both_once_in_the_ledger() {
 }
 
 #[tokio::test]
-async fn referral_codes_differ_and_ones_own_is_shown() {
+async fn every_user_has_a_different_referral_code() {
     let Some(app) = App::start(Needs::Codes).await else { return };
     let (one, other) = (app.register_user().await, app.register_user().await);
     let (one, other) = (code_of(&app, &one).await, code_of(&app, &other).await);
@@ -70,7 +70,7 @@ async fn referral_codes_differ_and_ones_own_is_shown() {
 }
 
 #[tokio::test]
-async fn from_the_51st_referral_on_the_code_is_valid_and_pays_nothing() {
+async fn from_the_51st_referral_the_code_is_valid_and_pays_nothing() {
     let Some(app) = App::start(Needs::Own).await else { return };
     let inviter = app.register_user().await;
     let code = code_of(&app, &inviter).await;
@@ -87,7 +87,7 @@ async fn from_the_51st_referral_on_the_code_is_valid_and_pays_nothing() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn twenty_invitees_of_one_inviter_at_once_are_all_credited_exactly() {
+async fn twenty_concurrent_referrals_of_one_user_are_all_credited() {
     let Some(app) = App::start(Needs::Own).await else { return };
     let inviter = app.register_user().await;
     let code = code_of(&app, &inviter).await;
@@ -103,7 +103,7 @@ async fn twenty_invitees_of_one_inviter_at_once_are_all_credited_exactly() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn of_12_invitees_at_once_before_the_cap_no_more_than_the_rest_are_paid() {
+async fn of_12_concurrent_referrals_only_those_below_the_cap_are_paid() {
     let Some(app) = App::start(Needs::Own).await else { return };
     let inviter = app.register_user().await;
     let code = code_of(&app, &inviter).await;

@@ -21,7 +21,7 @@ async fn assert_ended(app: &App, user: &User, tokens: &[&str]) {
 }
 
 #[tokio::test]
-async fn it_answers_tokens_under_both_names() {
+async fn a_refresh_returns_the_tokens_under_both_names() {
     let Some(app) = App::start(Needs::Codes).await else { return };
     let user = app.register_user().await;
     let answer = app.refresh(&user.refresh_token).await;
@@ -38,7 +38,7 @@ async fn it_answers_tokens_under_both_names() {
 }
 
 #[tokio::test]
-async fn the_field_may_be_called_refresh() {
+async fn the_request_field_may_be_named_refresh() {
     let Some(app) = App::start(Needs::Codes).await else { return };
     let user = app.register_user().await;
     let answer = app.post(PATH, &json!({ "refresh": user.refresh_token })).send().await;
@@ -47,7 +47,7 @@ async fn the_field_may_be_called_refresh() {
 }
 
 #[tokio::test]
-async fn each_step_makes_a_new_token_and_the_session_goes_on() {
+async fn each_refresh_returns_a_new_token_and_keeps_the_session() {
     let Some(app) = App::start(Needs::Codes).await else { return };
     let user = app.register_user().await;
     let mut seen = vec![user.refresh_token.clone()];
@@ -61,7 +61,7 @@ async fn each_step_makes_a_new_token_and_the_session_goes_on() {
 }
 
 #[tokio::test]
-async fn the_previous_token_answers_the_same_successor_even_a_week_later() {
+async fn the_previous_token_returns_the_same_successor_even_a_week_later() {
     let Some(app) = App::start(Needs::Own).await else { return };
     let user = app.register_user().await;
     let first = app.refresh(&user.refresh_token).await;
@@ -79,7 +79,7 @@ async fn the_previous_token_answers_the_same_successor_even_a_week_later() {
 }
 
 #[tokio::test]
-async fn asvs_10_4_5_a_token_two_steps_old_ends_the_whole_session_at_once() {
+async fn asvs_10_4_5_a_token_two_rotations_old_ends_the_session_at_once() {
     let Some(app) = App::start(Needs::Own).await else { return };
     let user = app.register_user().await;
     let other = app.login(&user.phone, PASSWORD).await;
@@ -101,7 +101,7 @@ async fn asvs_10_4_5_a_token_two_steps_old_ends_the_whole_session_at_once() {
 }
 
 #[tokio::test]
-async fn a_step_belongs_to_its_key() {
+async fn a_repeat_with_another_idempotency_key_is_token_reuse() {
     let Some(app) = App::start(Needs::Codes).await else { return };
     for (step, repeat, same) in [
         (Some("k1"), Some("k1"), true),
@@ -128,7 +128,7 @@ async fn a_step_belongs_to_its_key() {
 }
 
 #[tokio::test]
-async fn a_new_step_may_have_any_key() {
+async fn a_new_rotation_may_use_any_idempotency_key() {
     let Some(app) = App::start(Needs::Codes).await else { return };
     let user = app.register_user().await;
     let mut token = user.refresh_token;
@@ -141,7 +141,7 @@ async fn a_new_step_may_have_any_key() {
 }
 
 #[tokio::test]
-async fn a_bad_key_is_400_and_takes_no_step() {
+async fn an_invalid_idempotency_key_gets_400_and_rotates_nothing() {
     let Some(app) = App::start(Needs::Codes).await else { return };
     let user = app.register_user().await;
     for bad in ["", "a b", &"k".repeat(256)] {
@@ -154,7 +154,7 @@ async fn a_bad_key_is_400_and_takes_no_step() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn fifty_refreshes_of_one_token_at_once_all_answer_the_same_successor() {
+async fn fifty_concurrent_refreshes_of_one_token_return_the_same_successor() {
     let Some(app) = App::start(Needs::Codes).await else { return };
     for key in [None, Some("k1")] {
         let user = app.register_user().await;
@@ -175,7 +175,7 @@ async fn fifty_refreshes_of_one_token_at_once_all_answer_the_same_successor() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn of_fifty_refreshes_with_keys_of_their_own_one_steps_and_the_session_ends() {
+async fn of_fifty_concurrent_refreshes_with_different_keys_one_rotates_and_the_session_ends() {
     let Some(app) = App::start(Needs::Codes).await else { return };
     let user = app.register_user().await;
     let answers = at_once((0..50).map(|number| {
@@ -207,7 +207,7 @@ async fn asvs_7_3_1_a_session_ends_after_30_idle_days() {
 }
 
 #[tokio::test]
-async fn asvs_7_3_2_a_session_ends_90_days_after_sign_in_however_used() {
+async fn asvs_7_3_2_a_session_ends_90_days_after_sign_in_even_if_used() {
     let Some(app) = App::start(Needs::Own).await else { return };
     let mut token = app.register_user().await.refresh_token;
     let mut access = String::new();
@@ -227,7 +227,7 @@ async fn asvs_7_3_2_a_session_ends_90_days_after_sign_in_however_used() {
 }
 
 #[tokio::test]
-async fn what_is_no_refresh_token_of_ours_is_401() {
+async fn a_forged_or_malformed_refresh_token_is_refused() {
     let Some(app) = App::start(Needs::Codes).await else { return };
     let user = app.register_user().await;
     let token = &user.refresh_token;
@@ -248,7 +248,7 @@ async fn what_is_no_refresh_token_of_ours_is_401() {
 }
 
 #[tokio::test]
-async fn a_missing_or_wrongly_typed_token_is_400() {
+async fn a_missing_or_wrongly_typed_token_gets_400() {
     let Some(app) = App::start(Needs::Nothing).await else { return };
     for body in [
         json!({}),

@@ -27,7 +27,7 @@ async fn reset(app: &App, user: &User, token: &str) -> crate::harness::Answer {
 }
 
 #[tokio::test]
-async fn a_right_password_or_code_of_a_banned_account_is_audited() {
+async fn a_refused_sign_in_to_a_banned_account_with_correct_credentials_is_audited() {
     let Some(app) = App::start(Needs::Own).await else { return };
     let user = app.register_user().await;
     app.advance(61).await;
@@ -44,7 +44,7 @@ async fn a_right_password_or_code_of_a_banned_account_is_audited() {
 }
 
 #[tokio::test]
-async fn a_wrong_credential_is_not_audited_and_costs_what_nobodys_does() {
+async fn wrong_credentials_are_not_audited_and_cost_the_same_as_for_an_unknown_account() {
     let Some(app) = App::start(Needs::Own).await else { return };
     let user = app.register_user().await;
     ban(&app, &user).await;
@@ -59,7 +59,7 @@ async fn a_wrong_credential_is_not_audited_and_costs_what_nobodys_does() {
 }
 
 #[tokio::test]
-async fn a_reset_that_policy_refuses_is_audited() {
+async fn a_password_reset_refused_by_policy_is_audited() {
     let Some(app) = App::start(Needs::Own).await else { return };
     let user = app.register_user().await;
     app.advance(61).await;
@@ -79,7 +79,7 @@ async fn a_reset_that_policy_refuses_is_audited() {
 }
 
 #[tokio::test]
-async fn a_refusal_that_cannot_be_audited_is_503() {
+async fn a_refusal_that_cannot_be_audited_returns_503() {
     let Some(app) = App::start(Needs::Own).await else { return };
     let user = app.register_user().await;
     ban(&app, &user).await;

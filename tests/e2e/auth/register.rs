@@ -7,7 +7,7 @@ use crate::harness::{
 };
 
 #[tokio::test]
-async fn it_answers_201_with_the_user_and_the_four_token_fields() {
+async fn a_registration_returns_201_with_the_user_and_the_four_token_fields() {
     let Some(app) = App::start(Needs::Codes).await else { return };
     let new = app.new_user().await;
     let answer = app.register(&new).await;
@@ -27,7 +27,7 @@ async fn it_answers_201_with_the_user_and_the_four_token_fields() {
 }
 
 #[tokio::test]
-async fn it_makes_account_profile_wallet_points_session_and_one_audit_entry() {
+async fn a_registration_creates_account_profile_wallet_points_session_and_one_audit_entry() {
     let Some(app) = App::start(Needs::Own).await else { return };
     let user = app.register_user().await;
     let account = app.rows_where("users", "item_type", "account").await;
@@ -48,7 +48,7 @@ async fn it_makes_account_profile_wallet_points_session_and_one_audit_entry() {
 }
 
 #[tokio::test]
-async fn asvs_6_2_the_password_is_stored_as_argon2id_of_the_minimum_or_more() {
+async fn asvs_6_2_the_password_is_stored_as_argon2id_with_at_least_the_minimum_parameters() {
     let Some(app) = App::start(Needs::Own).await else { return };
     app.register_user().await;
     let account = app.rows_where("users", "item_type", "account").await;
@@ -67,7 +67,7 @@ async fn asvs_6_2_the_password_is_stored_as_argon2id_of_the_minimum_or_more() {
 }
 
 #[tokio::test]
-async fn an_account_can_be_made_with_an_e_mail_address_alone() {
+async fn an_account_can_be_registered_with_an_e_mail_address_only() {
     let Some(app) = App::start(Needs::Codes).await else { return };
     let email = random_email();
     let token = app.verified(&email, "REGISTER").await;
@@ -89,7 +89,7 @@ async fn an_account_can_be_made_with_an_e_mail_address_alone() {
 }
 
 #[tokio::test]
-async fn asvs_2_3_no_account_is_made_without_a_right_token() {
+async fn asvs_2_3_a_registration_without_a_valid_token_is_refused() {
     let Some(app) = App::start(Needs::Own).await else { return };
     let before = app.sizes().await;
     let phone = random_phone();
@@ -141,7 +141,7 @@ async fn a_refused_registration_can_be_corrected_with_the_same_token() {
 }
 
 #[tokio::test]
-async fn already_exists_names_every_taken_field_without_case() {
+async fn already_exists_names_every_taken_field_ignoring_case() {
     let Some(app) = App::start(Needs::Own).await else { return };
     let user = app.register_user().await;
     let new = app.new_user().await.with("username", user.username.to_uppercase());
@@ -161,7 +161,7 @@ async fn already_exists_names_every_taken_field_without_case() {
 }
 
 #[tokio::test]
-async fn a_second_identifier_is_stored_unverified_and_cannot_log_in() {
+async fn a_second_identifier_is_stored_unverified_and_cannot_sign_in() {
     let Some(app) = App::start(Needs::Codes).await else { return };
     let email = random_email();
     let new = app.new_user().await.with("email", email.as_str());
@@ -175,7 +175,7 @@ async fn a_second_identifier_is_stored_unverified_and_cannot_log_in() {
 }
 
 #[tokio::test]
-async fn an_unverified_identifier_blocks_nobody() {
+async fn an_unverified_identifier_does_not_block_its_owner() {
     let Some(app) = App::start(Needs::Codes).await else { return };
     let email = random_email();
     let squatter = app.new_user().await.with("email", email.as_str());
@@ -197,7 +197,7 @@ async fn an_unverified_identifier_blocks_nobody() {
 }
 
 #[tokio::test]
-async fn a_second_identifier_that_is_taken_is_stored_unverified_all_the_same() {
+async fn a_taken_second_identifier_is_accepted_as_unverified() {
     let Some(app) = App::start(Needs::Codes).await else { return };
     let owner = app.register_user().await;
     let email = random_email();
@@ -219,7 +219,7 @@ async fn a_second_identifier_that_is_taken_is_stored_unverified_all_the_same() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn of_50_registrations_of_one_username_at_once_one_is_made() {
+async fn of_50_concurrent_registrations_of_one_username_one_succeeds() {
     let Some(app) = App::start(Needs::Own).await else { return };
     let name = random_username();
     let news = at_once((0..50).map(|_| {
@@ -243,7 +243,7 @@ async fn of_50_registrations_of_one_username_at_once_one_is_made() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn of_50_registrations_of_one_phone_number_at_once_one_is_made() {
+async fn of_50_concurrent_registrations_of_one_phone_number_one_succeeds() {
     let Some(app) = App::start(Needs::Own).await else { return };
     let phone = random_phone();
     let mut tokens = Vec::new();

@@ -16,7 +16,7 @@ async fn end(app: &App, access_token: &str, id: &Value) -> crate::harness::Answe
 }
 
 #[tokio::test]
-async fn asvs_7_5_2_a_user_sees_their_sessions_and_ends_one() {
+async fn asvs_7_5_2_a_user_lists_their_sessions_and_ends_one() {
     let Some(app) = App::start(Needs::Own).await else { return };
     let user = app.register_user().await;
     app.advance(5).await;
@@ -46,7 +46,7 @@ async fn asvs_7_5_2_a_user_sees_their_sessions_and_ends_one() {
 }
 
 #[tokio::test]
-async fn api1_somebody_elses_session_is_not_found_and_lives_on() {
+async fn api1_another_users_session_is_not_found_and_stays_active() {
     let Some(app) = App::start(Needs::Codes).await else { return };
     let (user, other) = (app.register_user().await, app.register_user().await);
     let theirs = listed(&app, &other.access_token).await;
@@ -56,7 +56,7 @@ async fn api1_somebody_elses_session_is_not_found_and_lives_on() {
 }
 
 #[tokio::test]
-async fn ones_own_session_can_be_ended_too() {
+async fn the_current_session_can_be_ended() {
     let Some(app) = App::start(Needs::Codes).await else { return };
     let user = app.register_user().await;
     let own = listed(&app, &user.access_token).await;
@@ -67,7 +67,7 @@ async fn ones_own_session_can_be_ended_too() {
 }
 
 #[tokio::test]
-async fn a_session_that_ran_out_is_not_listed() {
+async fn an_expired_session_is_not_listed() {
     let Some(app) = App::start(Needs::Own).await else { return };
     let user = app.register_user().await;
     app.advance(31 * 24 * 3_600).await;

@@ -5,7 +5,7 @@ use serde_json::json;
 use crate::harness::{App, Needs, PASSWORD, random_phone, random_username};
 
 #[tokio::test]
-async fn somebody_signs_up_stays_signed_in_signs_out_and_comes_back() {
+async fn a_user_registers_refreshes_signs_out_and_signs_in_again() {
     let Some(app) = App::start(Needs::Codes).await else { return };
     let (phone, username) = (random_phone(), random_username());
 

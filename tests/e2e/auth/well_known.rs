@@ -31,7 +31,7 @@ fn verifies(jwks: &Answer, token: &str) -> bool {
 }
 
 #[tokio::test]
-async fn the_set_holds_public_ed25519_keys_that_may_be_cached() {
+async fn the_key_set_has_public_ed25519_keys_and_may_be_cached() {
     let Some(app) = App::start(Needs::Nothing).await else { return };
     let jwks = app.get(JWKS).send().await;
     let keys = jwks.ok()["keys"].as_array().unwrap();
@@ -52,7 +52,7 @@ async fn the_set_holds_public_ed25519_keys_that_may_be_cached() {
 }
 
 #[tokio::test]
-async fn the_set_verifies_the_tokens_that_are_signed() {
+async fn the_key_set_verifies_issued_tokens() {
     let Some(app) = App::start(Needs::Codes).await else { return };
     let user = app.register_user().await;
     let jwks = app.get(JWKS).send().await;
@@ -60,7 +60,7 @@ async fn the_set_verifies_the_tokens_that_are_signed() {
 }
 
 #[tokio::test]
-async fn health_answers_without_touching_a_dependency() {
+async fn health_responds_without_calling_a_dependency() {
     let Some(app) = App::start(Needs::Own).await else { return };
     app.fault("dynamodb", "BatchGetItem", "error_500", 1_000).await;
     app.fault("dynamodb", "Query", "error_500", 1_000).await;
@@ -72,7 +72,7 @@ async fn health_answers_without_touching_a_dependency() {
 }
 
 #[tokio::test]
-async fn a_token_of_a_new_slot_is_published_before_it_is_signed_with() {
+async fn a_new_signing_key_is_published_before_it_signs() {
     let Some(app) = App::start(Needs::Own).await else { return };
     let mut refresh_token = app.register_user().await.refresh_token;
     let mut signed_with = Vec::new();
@@ -94,7 +94,7 @@ async fn a_token_of_a_new_slot_is_published_before_it_is_signed_with() {
 }
 
 #[tokio::test]
-async fn a_session_outlives_the_rotation_of_its_keys() {
+async fn a_session_survives_key_rotation() {
     let Some(app) = App::start(Needs::Own).await else { return };
     app.advance_to_end(30 * DAY, 300).await;
     let user = app.register_user().await;
@@ -121,7 +121,7 @@ async fn a_session_outlives_the_rotation_of_its_keys() {
 }
 
 #[tokio::test]
-async fn codes_outlive_the_rotation_of_their_keys() {
+async fn a_code_survives_key_rotation() {
     let Some(app) = App::start(Needs::Own).await else { return };
     app.advance_to_end(30 * DAY, 100).await;
     let phone = crate::harness::random_phone();
@@ -132,7 +132,7 @@ async fn codes_outlive_the_rotation_of_their_keys() {
 }
 
 #[tokio::test]
-async fn no_key_is_ever_shown_that_signs() {
+async fn private_keys_are_never_published() {
     let Some(app) = App::start(Needs::Tables).await else { return };
     let jwks = app.get(JWKS).send().await;
     let text = String::from_utf8(jwks.bytes.clone()).unwrap();
@@ -143,7 +143,7 @@ async fn no_key_is_ever_shown_that_signs() {
 }
 
 #[tokio::test]
-async fn the_keys_are_there_for_whoever_asks_first_after_a_long_quiet() {
+async fn the_key_set_is_current_after_a_long_idle_time() {
     let Some(app) = App::start(Needs::Own).await else { return };
     for _ in 0..3 {
         app.advance(65 * 24 * 3_600).await;

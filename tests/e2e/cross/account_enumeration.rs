@@ -6,7 +6,7 @@ use serde_json::json;
 use crate::harness::{App, Needs, PASSWORD, random_email, random_phone, random_source};
 
 #[tokio::test]
-async fn asvs_6_3_8_otp_request_for_nobody_is_as_for_somebody() {
+async fn asvs_6_3_8_an_otp_request_for_an_unknown_number_looks_the_same() {
     let Some(app) = App::start(Needs::Own).await else { return };
     for purpose in ["LOGIN", "RESET_PASSWORD", "REGISTER", "CHANGE_IDENTIFIER"] {
         let user = app.register_user().await;
@@ -25,7 +25,7 @@ async fn asvs_6_3_8_otp_request_for_nobody_is_as_for_somebody() {
 }
 
 #[tokio::test]
-async fn asvs_6_3_8_otp_request_by_e_mail_for_nobody_is_as_for_somebody() {
+async fn asvs_6_3_8_an_otp_request_for_an_unknown_address_looks_the_same() {
     let Some(app) = App::start(Needs::Own).await else { return };
     let email = random_email();
     let token = app.verified(&email, "REGISTER").await;
@@ -47,7 +47,7 @@ async fn asvs_6_3_8_otp_request_by_e_mail_for_nobody_is_as_for_somebody() {
 }
 
 #[tokio::test]
-async fn asvs_6_3_8_the_limits_of_nobody_are_those_of_somebody() {
+async fn asvs_6_3_8_an_unknown_identifier_has_the_same_limits() {
     let Some(app) = App::start(Needs::Own).await else { return };
     let user = app.register_user().await;
     app.advance(3_600).await;
@@ -68,7 +68,7 @@ async fn asvs_6_3_8_the_limits_of_nobody_are_those_of_somebody() {
 }
 
 #[tokio::test]
-async fn asvs_6_3_8_wrong_codes_lock_nobody_as_they_lock_somebody() {
+async fn asvs_6_3_8_wrong_codes_lock_an_unknown_identifier_the_same_way() {
     let Some(app) = App::start(Needs::Own).await else { return };
     let user = app.register_user().await;
     app.advance(3_600).await;
@@ -89,7 +89,7 @@ async fn asvs_6_3_8_wrong_codes_lock_nobody_as_they_lock_somebody() {
 }
 
 #[tokio::test]
-async fn asvs_6_3_8_a_failed_login_of_nobody_is_as_of_somebody() {
+async fn asvs_6_3_8_a_failed_login_with_an_unknown_identifier_looks_and_costs_the_same() {
     let Some(app) = App::start(Needs::Own).await else { return };
     let user = app.register_user().await;
     let garbage = "A".repeat(43);
@@ -112,7 +112,7 @@ async fn asvs_6_3_8_a_failed_login_of_nobody_is_as_of_somebody() {
 }
 
 #[tokio::test]
-async fn asvs_6_3_8_a_slowed_login_of_nobody_is_as_of_somebody() {
+async fn asvs_6_3_8_a_throttled_login_with_an_unknown_identifier_looks_and_costs_the_same() {
     let Some(app) = App::start(Needs::Own).await else { return };
     let user = app.register_user().await;
     let nobody = random_phone();

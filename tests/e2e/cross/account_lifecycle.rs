@@ -111,7 +111,7 @@ async fn export(app: &App, access_token: &str) -> Answer {
 }
 
 #[tokio::test]
-async fn a_whole_life_leaves_nothing_but_anonymous_entries() {
+async fn a_deleted_account_leaves_only_anonymous_ledger_and_audit_entries() {
     let Some(app) = App::start(Needs::Own).await else { return };
     let staff = app.staff().await;
     let mut person = sign_up(&app).await;

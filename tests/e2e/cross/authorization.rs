@@ -39,7 +39,7 @@ fn of(callers: &[Caller]) -> impl Iterator<Item = &'static Operation> {
 }
 
 #[tokio::test]
-async fn asvs_7_4_1_an_ended_session_is_401_on_every_operation_whatever_is_sent() {
+async fn asvs_7_4_1_an_ended_session_gets_401_on_every_operation_whatever_is_sent() {
     let Some(app) = App::start(Needs::Own).await else { return };
     let (staff, user) = (app.staff().await, app.register_user().await);
     for person in [&staff, &user] {
@@ -57,7 +57,7 @@ async fn asvs_7_4_1_an_ended_session_is_401_on_every_operation_whatever_is_sent(
 }
 
 #[tokio::test]
-async fn an_ordinary_user_is_403_on_every_operation_of_staff_whatever_is_sent() {
+async fn a_non_staff_user_gets_403_on_every_staff_operation_whatever_is_sent() {
     let Some(app) = App::start(Needs::Tables).await else { return };
     let user = app.register_user().await;
     for operation in of(&[Caller::Staff]) {
@@ -72,7 +72,7 @@ async fn an_ordinary_user_is_403_on_every_operation_of_staff_whatever_is_sent() 
 }
 
 #[tokio::test]
-async fn staff_are_told_what_is_wrong_with_what_they_send() {
+async fn staff_get_the_specific_problem_of_a_malformed_request() {
     let Some(app) = App::start(Needs::Tables).await else { return };
     let staff = app.staff().await;
     for path in ["/admin/users", "/admin/users/x/wallet/adjustments", "/admin/kyc/x/review"] {
@@ -83,7 +83,7 @@ async fn staff_are_told_what_is_wrong_with_what_they_send() {
 }
 
 #[tokio::test]
-async fn a_request_that_is_refused_at_the_edge_costs_who_may_come_in_one_look_at_the_session() {
+async fn a_malformed_request_of_a_signed_in_user_costs_one_hop() {
     let Some(app) = App::start(Needs::Own).await else { return };
     let user = app.register_user().await;
     for operation in of(&[Caller::User]).filter(|operation| operation.path == "/users/profile") {
@@ -95,7 +95,7 @@ async fn a_request_that_is_refused_at_the_edge_costs_who_may_come_in_one_look_at
 
 /// The gateway lets none of these through; a route that lacked its authorization would.
 #[tokio::test]
-async fn a_function_refuses_an_event_that_names_no_iam_identity() {
+async fn a_function_refuses_an_event_without_an_iam_identity() {
     let Some(app) = App::start(Needs::Own).await else { return };
     let user = app.register_user().await;
     let events = events::all();
@@ -116,7 +116,7 @@ async fn a_function_refuses_an_event_that_names_no_iam_identity() {
 }
 
 #[tokio::test]
-async fn asvs_4_1_1_what_is_no_json_object_is_refused_alike_by_every_operation() {
+async fn asvs_4_1_1_every_operation_refuses_a_body_that_is_not_a_json_object_the_same_way() {
     let Some(app) = App::start(Needs::Own).await else { return };
     let (staff, user) = (app.staff().await, app.register_user().await);
     let too_large = format!("{{\"x\": \"{}\"}}", "x".repeat(64 * 1_024));
@@ -147,7 +147,7 @@ async fn asvs_4_1_1_what_is_no_json_object_is_refused_alike_by_every_operation()
 }
 
 #[tokio::test]
-async fn a_known_path_with_another_method_is_405_and_names_those_that_there_are() {
+async fn an_unsupported_method_gets_405_with_the_allowed_methods() {
     let Some(app) = App::start(Needs::ApiGateway).await else { return };
     for operation in ALL {
         let answer = app.request("TRACE", &path_of(operation, NOBODY)).send().await;

@@ -5,7 +5,7 @@ use serde_json::json;
 use crate::harness::{App, Needs, PASSWORD, random_phone, random_source, within};
 
 #[tokio::test]
-async fn otp_request_2_hops_1_rru_10_wru_and_the_send() {
+async fn an_otp_request_costs_2_hops_1_rru_10_wru_and_one_send() {
     let Some(app) = App::start(Needs::Own).await else { return };
     let user = app.register_user().await;
     app.advance(3_600).await;
@@ -30,7 +30,7 @@ async fn otp_request_2_hops_1_rru_10_wru_and_the_send() {
 }
 
 #[tokio::test]
-async fn otp_verify_2_hops_6_wru() {
+async fn an_otp_verification_costs_2_hops_6_wru() {
     let Some(app) = App::start(Needs::Own).await else { return };
     let phone = random_phone();
     app.otp(&phone, "REGISTER").await.ok();
@@ -44,7 +44,7 @@ async fn otp_verify_2_hops_6_wru() {
 }
 
 #[tokio::test]
-async fn register_2_hops_3_rru_34_wru() {
+async fn a_registration_costs_2_hops_3_rru_34_wru() {
     let Some(app) = App::start(Needs::Own).await else { return };
     let user = app.register_user().await;
     let new = app.new_user().await.with("email", "someone@example.com");
@@ -55,7 +55,7 @@ async fn register_2_hops_3_rru_34_wru() {
 }
 
 #[tokio::test]
-async fn register_with_a_referral_3_hops_4_5_rru_44_wru() {
+async fn a_registration_with_a_referral_costs_3_hops_4_5_rru_44_wru() {
     let Some(app) = App::start(Needs::Own).await else { return };
     let user = app.register_user().await;
     let code = app.me(&user.access_token).await.text("referral_code").to_owned();
@@ -65,7 +65,7 @@ async fn register_with_a_referral_3_hops_4_5_rru_44_wru() {
 }
 
 #[tokio::test]
-async fn login_3_hops_3_rru_13_wru() {
+async fn a_login_costs_3_hops_3_rru_13_wru() {
     let Some(app) = App::start(Needs::Own).await else { return };
     let user = app.register_user().await;
     let budget = (3, 3.0, 13.0, 0);
@@ -84,7 +84,7 @@ async fn login_3_hops_3_rru_13_wru() {
 }
 
 #[tokio::test]
-async fn login_that_is_slowed_down_takes_one_hop_more() {
+async fn a_throttled_login_costs_one_hop_more() {
     let Some(app) = App::start(Needs::Own).await else { return };
     let user = app.register_user().await;
     for _ in 0..12 {
@@ -98,7 +98,7 @@ async fn login_that_is_slowed_down_takes_one_hop_more() {
 }
 
 #[tokio::test]
-async fn login_that_pushes_a_session_out_6_wru_more_with_its_device() {
+async fn a_login_that_evicts_a_session_with_a_device_costs_6_wru_more() {
     let Some(app) = App::start(Needs::Own).await else { return };
     let user = app.register_user().await;
     put_device(&app, &user.access_token).await;
@@ -116,7 +116,7 @@ async fn login_that_pushes_a_session_out_6_wru_more_with_its_device() {
 }
 
 #[tokio::test]
-async fn login_that_pushes_out_a_session_whose_device_has_moved_on_takes_one_hop_more() {
+async fn a_login_that_evicts_a_session_whose_device_has_moved_costs_one_hop_more() {
     let Some(app) = App::start(Needs::Own).await else { return };
     let user = app.register_user().await;
     put_device(&app, &user.access_token).await;
@@ -136,7 +136,7 @@ async fn put_device(app: &App, access_token: &str) {
 }
 
 #[tokio::test]
-async fn refresh_1_hop_1_wru() {
+async fn a_refresh_costs_1_hop_1_wru() {
     let Some(app) = App::start(Needs::Own).await else { return };
     let user = app.register_user().await;
     let second = app.refresh(&user.refresh_token).await;
@@ -147,7 +147,7 @@ async fn refresh_1_hop_1_wru() {
 }
 
 #[tokio::test]
-async fn logout_1_hop_1_wru_or_2_for_another_session() {
+async fn a_logout_costs_1_hop_1_wru_and_2_hops_for_another_session() {
     let Some(app) = App::start(Needs::Own).await else { return };
     let user = app.register_user().await;
     let other = app.login(&user.phone, PASSWORD).await;
@@ -162,7 +162,7 @@ async fn logout_1_hop_1_wru_or_2_for_another_session() {
 }
 
 #[tokio::test]
-async fn me_1_hop_3_rru() {
+async fn me_costs_1_hop_3_rru() {
     let Some(app) = App::start(Needs::Own).await else { return };
     let user = app.register_user().await;
     app.me(&user.access_token).await.ok();
@@ -186,7 +186,7 @@ async fn a_refused_body_costs_nothing() {
 }
 
 #[tokio::test]
-async fn a_device_2_hops_2_5_rru_8_wru_and_14_when_others_give_way() {
+async fn a_device_registration_costs_2_hops_2_5_rru_8_wru_and_14_wru_if_it_replaces_others() {
     let Some(app) = App::start(Needs::Own).await else { return };
     let (user, other) = (app.register_user().await, app.register_user().await);
     let register = async |access: &str, device: &str, token: &str| {
@@ -202,7 +202,7 @@ async fn a_device_2_hops_2_5_rru_8_wru_and_14_when_others_give_way() {
 }
 
 #[tokio::test]
-async fn logout_with_a_device_2_hops_5_wru() {
+async fn a_logout_with_a_device_costs_2_hops_5_wru() {
     let Some(app) = App::start(Needs::Own).await else { return };
     let user = app.register_user().await;
     let body = json!({"device_id": "d", "fcm_token": "t", "device_type": "IOS"});

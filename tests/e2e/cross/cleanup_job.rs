@@ -29,7 +29,7 @@ impl App {
 }
 
 #[tokio::test]
-async fn with_nothing_to_do_it_does_nothing() {
+async fn the_cleanup_job_without_work_changes_nothing() {
     let Some(app) = App::start(Needs::Own).await else { return };
     app.person().await;
     let sizes = app.sizes().await;
@@ -39,7 +39,7 @@ async fn with_nothing_to_do_it_does_nothing() {
 }
 
 #[tokio::test]
-async fn a_deletion_that_was_cut_off_is_finished_after_a_minute() {
+async fn an_interrupted_deletion_is_finished_after_a_minute() {
     let Some(app) = App::start(Needs::Own).await else { return };
     let person = app.person().await;
     delete_half(&app, &person).await;
@@ -55,7 +55,7 @@ async fn a_deletion_that_was_cut_off_is_finished_after_a_minute() {
 }
 
 #[tokio::test]
-async fn one_that_is_found_after_an_hour_is_finished_at_once() {
+async fn an_interrupted_deletion_found_after_an_hour_is_finished_in_one_run() {
     let Some(app) = App::start(Needs::Own).await else { return };
     let person = app.person().await;
     delete_half(&app, &person).await;
@@ -65,7 +65,7 @@ async fn one_that_is_found_after_an_hour_is_finished_at_once() {
 }
 
 #[tokio::test]
-async fn the_last_look_takes_away_an_upload_that_arrived_after_the_deletion() {
+async fn an_upload_that_arrived_after_the_deletion_is_removed_an_hour_later() {
     let Some(app) = App::start(Needs::Own).await else { return };
     let person = app.person().await;
     app.delete_account(&person.user.access_token, "?forfeit_balance=true").await.ok();
@@ -81,7 +81,7 @@ async fn the_last_look_takes_away_an_upload_that_arrived_after_the_deletion() {
 }
 
 #[tokio::test]
-async fn two_sweeps_at_once_do_no_harm() {
+async fn two_concurrent_cleanup_runs_do_no_harm() {
     let Some(app) = App::start(Needs::Own).await else { return };
     let (one, other) = (app.person().await, app.person().await);
     for person in [&one, &other] {
@@ -99,7 +99,7 @@ async fn two_sweeps_at_once_do_no_harm() {
 }
 
 #[tokio::test]
-async fn one_that_fails_is_put_off_and_the_others_are_finished() {
+async fn a_failing_deletion_is_postponed_and_the_others_are_finished() {
     let Some(app) = App::start(Needs::Own).await else { return };
     let (one, other) = (app.person().await, app.person().await);
     for person in [&one, &other] {
@@ -141,7 +141,7 @@ async fn thirty_due(app: &App) -> i64 {
 }
 
 #[tokio::test]
-async fn one_sweep_finishes_all_that_is_due() {
+async fn one_run_finishes_everything_due() {
     let Some(app) = App::start(Needs::Own).await else { return };
     thirty_due(&app).await;
     assert_eq!(app.sweep().await, (30, 0));
@@ -149,7 +149,7 @@ async fn one_sweep_finishes_all_that_is_due() {
 }
 
 #[tokio::test]
-async fn the_oldest_come_first_and_one_sweep_is_limited() {
+async fn the_oldest_deletions_come_first_and_a_run_has_a_time_limit() {
     let Some(app) = App::start(Needs::Own).await else { return };
     let (first, looks) = (thirty_due(&app).await, AtomicUsize::new(0));
     // Time is up at the third look at it, before the eleventh deletion.
@@ -164,7 +164,7 @@ async fn the_oldest_come_first_and_one_sweep_is_limited() {
 }
 
 #[tokio::test]
-async fn submissions_that_fail_are_put_off_and_all_others_are_given_up_in_one_sweep() {
+async fn failing_submissions_are_postponed_and_all_others_are_abandoned_in_one_run() {
     let Some(app) = App::start(Needs::Own).await else { return };
     let mut users = Vec::new();
     for number in 0..30 {
@@ -191,7 +191,7 @@ async fn submissions_that_fail_are_put_off_and_all_others_are_given_up_in_one_sw
 }
 
 #[tokio::test]
-async fn what_is_due_must_be_known() {
+async fn a_run_that_cannot_read_the_due_work_fails() {
     let Some(app) = App::start(Needs::Own).await else { return };
     app.fault("dynamodb", "Query", "error_500", 100).await;
     let failed = app.post("/_local/sweep", &json!({})).send().await;
@@ -201,7 +201,7 @@ async fn what_is_due_must_be_known() {
 }
 
 #[tokio::test]
-async fn files_that_nobody_hands_in_are_given_up_after_a_day() {
+async fn files_that_are_not_submitted_are_abandoned_after_a_day() {
     let Some(app) = App::start(Needs::Own).await else { return };
     let (user, waiting) = (app.register_user().await, app.pending_user("5678").await);
     let front = jpeg("front");

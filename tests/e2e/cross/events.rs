@@ -272,7 +272,7 @@ impl Journey {
 }
 
 #[tokio::test]
-async fn every_event_is_answered_by_its_function() {
+async fn every_sample_event_succeeds_in_its_function() {
     let Some(app) = App::start(Needs::Tables).await else { return };
     let mut journey = Journey::new(app);
     journey.ask_the_service().await;
@@ -297,7 +297,7 @@ async fn every_event_is_answered_by_its_function() {
 
 /// Nobody has to fill in a placeholder to see a function answer.
 #[tokio::test]
-async fn every_event_is_answered_as_it_stands() {
+async fn every_sample_event_gets_a_documented_response_without_filling_placeholders() {
     let Some(app) = App::start(Needs::Codes).await else { return };
     let all = events::all();
     for operation in ALL {

@@ -43,7 +43,7 @@ async fn many(app: &App, operation: &str, request: impl AsyncFn() -> Answer) -> 
 }
 
 #[tokio::test]
-async fn otp_request_sends_one_code_whatever_fails_once() {
+async fn an_otp_request_sends_one_code_despite_one_fault() {
     let Some(app) = App::start(Needs::Own).await else { return };
     for operation in ["TransactWriteItems", "BatchGetItem", "UpdateItem"] {
         for kind in kinds(operation) {
@@ -61,7 +61,7 @@ async fn otp_request_sends_one_code_whatever_fails_once() {
 }
 
 #[tokio::test]
-async fn otp_verify_gives_one_token_whatever_fails_once() {
+async fn an_otp_verification_issues_one_token_despite_one_fault() {
     let Some(app) = App::start(Needs::Own).await else { return };
     for operation in ["UpdateItem", "TransactWriteItems"] {
         for kind in kinds(operation).iter().chain(&["many"]) {
@@ -82,7 +82,7 @@ async fn otp_verify_gives_one_token_whatever_fails_once() {
 }
 
 #[tokio::test]
-async fn a_wrong_try_counts_once_though_its_answer_is_lost() {
+async fn a_wrong_code_counts_once_even_if_the_dynamodb_response_is_lost() {
     let Some(app) = App::start(Needs::Own).await else { return };
     let phone = random_phone();
     app.otp(&phone, "REGISTER").await.ok();
@@ -96,7 +96,7 @@ async fn a_wrong_try_counts_once_though_its_answer_is_lost() {
 }
 
 #[tokio::test]
-async fn register_makes_exactly_one_whole_account_whatever_fails_once() {
+async fn a_registration_creates_one_complete_account_despite_one_fault() {
     let Some(app) = App::start(Needs::Own).await else { return };
     let inviter = app.register_user().await;
     let code = app.me(&inviter.access_token).await.text("referral_code").to_owned();
@@ -141,7 +141,7 @@ async fn a_registration_that_cannot_be_written_writes_nothing() {
 }
 
 #[tokio::test]
-async fn login_begins_one_session_whatever_fails_once() {
+async fn a_login_creates_one_session_despite_one_fault() {
     let Some(app) = App::start(Needs::Own).await else { return };
     for operation in ["BatchGetItem", "UpdateItem", "Query", "TransactWriteItems", "DeleteItem"] {
         let user = app.register_user().await;
@@ -163,7 +163,7 @@ async fn login_begins_one_session_whatever_fails_once() {
 }
 
 #[tokio::test]
-async fn a_sign_in_counts_once_though_dynamodbs_answer_is_lost() {
+async fn a_sign_in_attempt_counts_once_even_if_the_dynamodb_response_is_lost() {
     let Some(app) = App::start(Needs::Own).await else { return };
     let user = app.register_user().await;
     for _ in 0..9 {
@@ -175,7 +175,7 @@ async fn a_sign_in_counts_once_though_dynamodbs_answer_is_lost() {
 }
 
 #[tokio::test]
-async fn refresh_answers_the_same_successor_whatever_fails_once() {
+async fn a_refresh_returns_the_same_successor_despite_one_fault() {
     let Some(app) = App::start(Needs::Own).await else { return };
     let mut token = app.register_user().await.refresh_token;
     for key in [None, Some("k1")] {
@@ -197,7 +197,7 @@ async fn refresh_answers_the_same_successor_whatever_fails_once() {
 }
 
 #[tokio::test]
-async fn a_client_that_loses_every_other_answer_never_loses_its_session() {
+async fn a_client_that_loses_every_other_response_keeps_its_session() {
     let Some(app) = App::start(Needs::Own).await else { return };
     let mut token = app.register_user().await.refresh_token;
     for round in 0..40 {
@@ -212,7 +212,7 @@ async fn a_client_that_loses_every_other_answer_never_loses_its_session() {
 }
 
 #[tokio::test]
-async fn logout_ends_the_session_and_is_200_whatever_fails_once() {
+async fn a_logout_ends_the_session_despite_one_fault() {
     let Some(app) = App::start(Needs::Own).await else { return };
     for kind in WRITES {
         let user = app.register_user().await;
@@ -234,7 +234,7 @@ async fn logout_ends_the_session_and_is_200_whatever_fails_once() {
 }
 
 #[tokio::test]
-async fn logout_of_all_is_200_whatever_fails_once() {
+async fn a_logout_of_all_sessions_succeeds_despite_one_fault() {
     let Some(app) = App::start(Needs::Own).await else { return };
     for operation in ["Query", "TransactWriteItems"] {
         for kind in kinds(operation).iter().chain(&["many"]) {
@@ -254,7 +254,7 @@ async fn logout_of_all_is_200_whatever_fails_once() {
 }
 
 #[tokio::test]
-async fn me_is_never_401_because_dynamodb_failed() {
+async fn a_dynamodb_fault_never_causes_401_from_me() {
     let Some(app) = App::start(Needs::Own).await else { return };
     let user = app.register_user().await;
     for kind in READS {
@@ -282,7 +282,7 @@ async fn otp_request_after(app: &App, kind: &str, key: Option<&str>) {
 }
 
 #[tokio::test]
-async fn an_otp_request_that_was_answered_503_may_be_sent_again() {
+async fn an_otp_request_that_got_503_can_be_retried() {
     let Some(app) = App::start(Needs::Own).await else { return };
     for kind in ["throttle", "conflict", "timeout", "error_500"] {
         otp_request_after(&app, kind, None).await;
@@ -291,19 +291,19 @@ async fn an_otp_request_that_was_answered_503_may_be_sent_again() {
 }
 
 #[tokio::test]
-async fn an_otp_request_whose_every_answer_of_dynamodb_was_lost_may_be_sent_again() {
+async fn an_otp_request_whose_dynamodb_responses_were_lost_can_be_retried() {
     let Some(app) = App::start(Needs::Own).await else { return };
     otp_request_after(&app, "lost_response", None).await;
 }
 
 #[tokio::test]
-async fn a_keyed_otp_request_whose_every_answer_of_dynamodb_was_lost_may_be_sent_again() {
+async fn an_otp_request_with_a_key_whose_dynamodb_responses_were_lost_can_be_retried() {
     let Some(app) = App::start(Needs::Own).await else { return };
     otp_request_after(&app, "lost_response", Some("k1")).await;
 }
 
 #[tokio::test]
-async fn a_registration_whose_every_answer_of_dynamodb_was_lost_makes_no_second_account() {
+async fn a_registration_whose_dynamodb_responses_were_lost_creates_no_second_account() {
     let Some(app) = App::start(Needs::Own).await else { return };
     let new = app.new_user().await;
     app.fault("dynamodb", "TransactWriteItems", "lost_response", 5).await;

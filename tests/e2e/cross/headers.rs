@@ -43,7 +43,7 @@ async fn every_operation(app: &App) -> Vec<(&'static str, u16, Answer)> {
 }
 
 #[tokio::test]
-async fn asvs_14_3_2_every_answer_carries_the_security_headers_and_no_banner() {
+async fn asvs_14_3_2_every_response_has_the_security_headers_and_no_banner() {
     let Some(app) = App::start(Needs::Gateway).await else { return };
     let mut ids = std::collections::HashSet::new();
     for (what, status, answer) in every_operation(&app).await {
@@ -73,7 +73,7 @@ async fn asvs_14_3_2_every_answer_carries_the_security_headers_and_no_banner() {
 }
 
 #[tokio::test]
-async fn a_401_challenges_under_the_name_that_the_gateway_gives_it() {
+async fn a_401_has_the_challenge_header_that_the_gateway_renames() {
     let Some(app) = App::start(Needs::Own).await else { return };
     for answer in
         [app.me("garbage").await, app.get("/auth/me").send().await, app.refresh("x").await]
@@ -84,7 +84,7 @@ async fn a_401_challenges_under_the_name_that_the_gateway_gives_it() {
 }
 
 #[tokio::test]
-async fn an_unknown_path_is_a_404_problem_with_every_method() {
+async fn an_unknown_path_gets_a_404_problem_with_every_method() {
     let Some(app) = App::start(Needs::ApiGateway).await else { return };
     for path in [
         "/",
@@ -123,7 +123,7 @@ async fn an_unknown_path_is_a_404_problem_with_every_method() {
 
 /// API Gateway decodes the path after it has chosen the route, so this one comes by `$default`.
 #[tokio::test]
-async fn an_encoded_slash_opens_no_way_around_the_gate() {
+async fn an_encoded_slash_does_not_bypass_authentication() {
     let Some(app) = App::start(Needs::ApiGateway).await else { return };
     for path in
         ["/auth%2Fme", "/auth/%6de", "/auth/otp%2Frequest", "/auth%2flogout", "/x/..%2Fauth/me"]
@@ -137,7 +137,7 @@ async fn an_encoded_slash_opens_no_way_around_the_gate() {
 }
 
 #[tokio::test]
-async fn a_known_path_with_another_method_is_405_with_allow() {
+async fn an_unsupported_method_gets_405_with_allow() {
     let Some(app) = App::start(Needs::ApiGateway).await else { return };
     let routes = [
         ("/auth/otp/request", "POST"),
@@ -168,7 +168,7 @@ async fn a_known_path_with_another_method_is_405_with_allow() {
 }
 
 #[tokio::test]
-async fn cors_is_off_by_default_and_for_the_configured_origins_when_on() {
+async fn cors_is_off_by_default_and_limited_to_the_configured_origins() {
     let Some(app) = App::with(&[("CORS_ORIGINS", "https://app.example")]).await else { return };
     let good = app.get("/health").header("origin", "https://app.example").send().await;
     assert_eq!(good.header("access-control-allow-origin"), Some("https://app.example"));
@@ -180,7 +180,7 @@ async fn cors_is_off_by_default_and_for_the_configured_origins_when_on() {
 }
 
 #[tokio::test]
-async fn a_429_and_a_503_say_when_in_header_and_body() {
+async fn a_429_and_a_503_have_retry_after_in_header_and_body() {
     let Some(app) = App::start(Needs::Own).await else { return };
     let phone = random_phone();
     app.otp(&phone, "REGISTER").await.ok();

@@ -89,7 +89,7 @@ async fn submit_document(app: &App, access_token: &str) -> String {
 /// On one thread, so that what this thread logs is of this stack and of no other. The subscriber
 /// is the process's all the same: other threads would turn off what is not heard by them.
 #[tokio::test(flavor = "current_thread")]
-async fn asvs_16_2_5_secrets_are_never_logged_and_answers_are() {
+async fn asvs_16_2_5_responses_are_logged_and_secrets_are_not() {
     let collector = Collector::default();
     let subscriber = tracing_subscriber::registry().with(collector.clone());
     tracing::subscriber::set_global_default(subscriber).unwrap();

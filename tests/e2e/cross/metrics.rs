@@ -14,7 +14,7 @@ impl App {
 }
 
 #[tokio::test]
-async fn a_sign_up_is_counted_at_each_of_its_steps() {
+async fn each_step_of_a_registration_is_counted() {
     let Some(app) = App::start(Needs::Own).await else { return };
     let user = app.register_user().await;
     let expected = json!({
@@ -29,7 +29,7 @@ async fn a_sign_up_is_counted_at_each_of_its_steps() {
 }
 
 #[tokio::test]
-async fn codes_are_counted_by_what_they_are_for() {
+async fn codes_are_counted_by_purpose() {
     let Some(app) = App::start(Needs::Own).await else { return };
     let user = app.register_user().await;
     app.advance(60).await;
@@ -49,7 +49,7 @@ async fn codes_are_counted_by_what_they_are_for() {
 }
 
 #[tokio::test]
-async fn a_flood_of_sign_ups_is_seen_though_it_uses_up_neither_the_hour_nor_the_day() {
+async fn a_flood_of_registrations_is_counted_even_below_the_hourly_and_daily_cap() {
     let Some(app) = App::with(&[("SMS_MAX_PER_HOUR", "10")]).await else { return };
     app.advance_into(3_600, 60).await;
     for expected in [200, 200, 200, 200, 200, 200, 200, 429, 429] {
@@ -61,7 +61,7 @@ async fn a_flood_of_sign_ups_is_seen_though_it_uses_up_neither_the_hour_nor_the_
 }
 
 #[tokio::test]
-async fn sms_that_are_not_sent_are_counted_by_country() {
+async fn refused_sms_are_counted_by_country() {
     let settings = [("SMS_MAX_PER_DAY", "2"), ("SMS_SIGN_UP_PERCENT", "100")];
     let Some(app) = App::with(&settings).await else { return };
     for expected in [200, 200, 429] {
@@ -78,7 +78,7 @@ async fn sms_that_are_not_sent_are_counted_by_country() {
 }
 
 #[tokio::test]
-async fn a_refused_message_and_a_stolen_token_are_counted() {
+async fn refused_messages_and_reused_refresh_tokens_are_counted() {
     let Some(app) = App::start(Needs::Own).await else { return };
     let user = app.register_user().await;
     let mut token = user.refresh_token.clone();

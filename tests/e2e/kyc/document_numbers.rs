@@ -20,7 +20,7 @@ async fn claims(app: &App, user: &User) -> (usize, usize) {
 }
 
 #[tokio::test]
-async fn a_number_belongs_to_one_account_however_it_is_typed() {
+async fn a_number_belongs_to_one_account_in_every_spelling() {
     let Some(app) = App::start(Needs::Codes).await else { return };
     let (user, other) = (app.register_user().await, app.register_user().await);
     post(&app, &user, "27-01-70/abc45").await.body(201);
@@ -40,7 +40,7 @@ async fn a_number_belongs_to_one_account_however_it_is_typed() {
 }
 
 #[tokio::test]
-async fn of_accounts_that_submit_one_number_at_once_exactly_one_has_it() {
+async fn when_accounts_claim_one_number_at_once_exactly_one_gets_it() {
     let Some(app) = App::start(Needs::Codes).await else { return };
     let mut users = Vec::new();
     for _ in 0..6 {
@@ -55,7 +55,7 @@ async fn of_accounts_that_submit_one_number_at_once_exactly_one_has_it() {
 }
 
 #[tokio::test]
-async fn a_number_that_was_only_typed_lapses_after_a_day() {
+async fn the_claim_of_a_number_that_was_not_submitted_expires_after_a_day() {
     let Some(app) = App::start(Needs::Own).await else { return };
     let (user, front) = (app.register_user().await, jpeg("9-9-9"));
     let submitted = post(&app, &user, "9-9-9").await;
@@ -73,7 +73,7 @@ async fn a_number_that_was_only_typed_lapses_after_a_day() {
 }
 
 #[tokio::test]
-async fn a_number_that_was_handed_in_never_lapses() {
+async fn the_claim_of_a_submitted_number_never_expires() {
     let Some(app) = App::start(Needs::Own).await else { return };
     let user = app.pending_user("1212-12").await;
     assert_eq!(claims(&app, &user).await, (1, 0));
@@ -93,7 +93,7 @@ async fn a_number_that_was_handed_in_never_lapses() {
 }
 
 #[tokio::test]
-async fn an_account_hands_in_ten_numbers_at_most() {
+async fn an_account_can_submit_at_most_ten_numbers() {
     let Some(app) = App::start(Needs::Own).await else { return };
     let mut user = app.pending_user("number-0").await;
     for number in 1..10 {
@@ -110,7 +110,7 @@ async fn an_account_hands_in_ten_numbers_at_most() {
 }
 
 #[tokio::test]
-async fn a_number_is_in_the_clear_in_its_record_alone() {
+async fn a_number_is_in_plain_text_only_in_its_record() {
     let Some(app) = App::start(Needs::Own).await else { return };
     let number = "PLANTED70717";
     let user = app.pending_user(number).await;

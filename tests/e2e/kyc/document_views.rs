@@ -39,7 +39,7 @@ impl App {
 }
 
 #[tokio::test]
-async fn documents_that_came_after_the_last_look_are_not_judged_without_naming_them() {
+async fn a_review_without_if_match_of_documents_changed_since_the_view_is_refused() {
     let Some(app) = App::start(Needs::Own).await else { return };
     let staff = app.staff().await;
     for method in ["PATCH", "POST"] {
@@ -56,7 +56,7 @@ async fn documents_that_came_after_the_last_look_are_not_judged_without_naming_t
 }
 
 #[tokio::test]
-async fn whoever_looked_last_counts_and_a_named_state_is_judged_whoever_looked() {
+async fn the_last_view_counts_for_a_review_without_if_match_and_if_match_overrides_it() {
     let Some(app) = App::start(Needs::Own).await else { return };
     let (one, other) = (app.staff().await, app.register_user().await);
     app.set_staff(&other, true).await;
@@ -81,7 +81,7 @@ async fn whoever_looked_last_counts_and_a_named_state_is_judged_whoever_looked()
 }
 
 #[tokio::test]
-async fn a_change_that_did_not_see_the_look_is_made_anew_and_the_look_stays_noted() {
+async fn a_change_that_conflicts_with_a_view_is_retried_and_the_view_stays_recorded() {
     let Some(app) = App::start(Needs::Own).await else { return };
     let (staff, user) = (app.staff().await, app.pending_user("1234").await);
     for looks in 0..2 {
@@ -106,7 +106,7 @@ async fn a_change_that_did_not_see_the_look_is_made_anew_and_the_look_stays_note
 }
 
 #[tokio::test]
-async fn a_look_and_its_audit_entry_are_made_together_or_not_at_all() {
+async fn a_view_and_its_audit_entry_are_written_together_or_not_at_all() {
     let Some(app) = App::start(Needs::Own).await else { return };
     let (staff, user) = (app.staff().await, app.pending_user("1234").await);
     app.fault("dynamodb", "TransactWriteItems", "error_500", 50).await;

@@ -14,7 +14,7 @@ async fn post_with_key(app: &App, user: &User, key: &str, body: &Value) -> Answe
 }
 
 #[tokio::test]
-async fn the_same_key_answers_the_same_submission_and_new_uploads_for_its_files() {
+async fn the_same_key_returns_the_same_submission_with_new_uploads() {
     let Some(app) = App::start(Needs::Own).await else { return };
     let (user, front) = (app.register_user().await, jpeg(""));
     let body = submission("12345", &front);
@@ -47,7 +47,7 @@ async fn the_same_key_answers_the_same_submission_and_new_uploads_for_its_files(
 }
 
 #[tokio::test]
-async fn the_same_key_after_the_review_answers_what_became_of_the_submission() {
+async fn the_same_key_after_the_review_returns_the_reviewed_submission() {
     let Some(app) = App::start(Needs::Own).await else { return };
     let staff = app.staff_user().await;
     for decision in [Decision::Approve, Decision::Reject("It is blurred.".to_owned())] {
@@ -67,7 +67,7 @@ async fn the_same_key_after_the_review_answers_what_became_of_the_submission() {
 }
 
 #[tokio::test]
-async fn a_key_is_kept_for_a_day_and_must_be_one() {
+async fn a_key_is_kept_for_a_day_and_must_be_valid() {
     let Some(app) = App::start(Needs::Own).await else { return };
     let (user, body) = (app.register_user().await, submission("12345", &jpeg("")));
     let first = post_with_key(&app, &user, "k1", &body).await;
@@ -82,7 +82,7 @@ async fn a_key_is_kept_for_a_day_and_must_be_one() {
 }
 
 #[tokio::test]
-async fn of_one_key_sent_many_times_at_once_one_makes_a_submission() {
+async fn concurrent_requests_with_one_key_create_one_submission() {
     let Some(app) = App::start(Needs::Own).await else { return };
     let (user, body) = (app.register_user().await, submission("12345", &jpeg("")));
     let all = (0..8).map(|_| {
@@ -98,7 +98,7 @@ async fn of_one_key_sent_many_times_at_once_one_makes_a_submission() {
 }
 
 #[tokio::test]
-async fn handing_in_many_times_at_once_is_handing_in_once() {
+async fn concurrent_submits_submit_once() {
     let Some(app) = App::start(Needs::Own).await else { return };
     let (user, front) = (app.register_user().await, jpeg(""));
     let answer = app.post_kyc(&user, &submission("12345", &front)).await;
@@ -126,7 +126,7 @@ async fn agrees(app: &App, user: &User) -> String {
 }
 
 #[tokio::test]
-async fn a_fault_of_the_database_leaves_all_of_a_step_or_nothing_and_is_overcome() {
+async fn a_step_succeeds_completely_despite_one_database_fault() {
     let Some(app) = App::start(Needs::Own).await else { return };
     for kind in ["lost_response", "error_500", "timeout", "throttle", "conflict"] {
         let (user, front) = (app.register_user().await, jpeg(kind));
@@ -148,7 +148,7 @@ async fn a_fault_of_the_database_leaves_all_of_a_step_or_nothing_and_is_overcome
 }
 
 #[tokio::test]
-async fn a_database_that_stays_away_is_503_and_the_same_request_goes_through_later() {
+async fn a_request_that_got_503_during_a_database_outage_succeeds_on_retry() {
     let Some(app) = App::start(Needs::Own).await else { return };
     for kind in ["lost_response", "error_500", "timeout"] {
         let (user, front) = (app.register_user().await, jpeg(kind));
@@ -169,7 +169,7 @@ async fn a_database_that_stays_away_is_503_and_the_same_request_goes_through_lat
 }
 
 #[tokio::test]
-async fn a_fault_of_the_bucket_never_passes_a_file_nor_loses_one() {
+async fn a_bucket_fault_never_accepts_or_loses_a_file() {
     let Some(app) = App::start(Needs::Own).await else { return };
     for kind in ["lost_response", "error_500", "timeout", "throttle"] {
         let (user, front) = (app.register_user().await, jpeg(kind));
@@ -187,7 +187,7 @@ async fn a_fault_of_the_bucket_never_passes_a_file_nor_loses_one() {
 }
 
 #[tokio::test]
-async fn replaced_files_that_could_not_be_deleted_are_deleted_the_next_time() {
+async fn replaced_files_that_could_not_be_deleted_are_deleted_later() {
     let Some(app) = App::start(Needs::Own).await else { return };
     let user = app.pending_user("1-2-3-4").await;
     let (old, front) = (app.files_of(&user).await, jpeg("new"));
@@ -206,7 +206,7 @@ async fn replaced_files_that_could_not_be_deleted_are_deleted_the_next_time() {
 
 /// The account went while the submission was under way: nothing is made for it.
 #[tokio::test]
-async fn nothing_is_submitted_for_an_account_that_is_gone() {
+async fn a_submission_for_a_deleted_account_is_refused() {
     let Some(app) = App::start(Needs::Own).await else { return };
     let user = app.register_user().await;
     let (stack, key) = (app.stack(), format!("USER#{}", user.user_id));

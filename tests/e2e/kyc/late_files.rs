@@ -36,7 +36,7 @@ async fn judged(app: &App, staff: &User, decision: &Value) -> (User, Value) {
 }
 
 #[tokio::test]
-async fn who_asks_again_where_to_send_a_file_just_before_the_day_ends_gets_another_day() {
+async fn requesting_uploads_again_extends_the_deadline_by_a_day() {
     let Some(app) = App::start(Needs::Own).await else { return };
     let (user, front) = (app.register_user().await, jpeg("front"));
     let body = submission("12345", &front);
@@ -71,7 +71,7 @@ async fn who_asks_again_where_to_send_a_file_just_before_the_day_ends_gets_anoth
 }
 
 #[tokio::test]
-async fn a_file_that_was_replaced_and_arrives_afterwards_goes_with_what_is_given_up() {
+async fn a_replaced_file_that_arrives_late_is_deleted_with_the_abandoned_submission() {
     let Some(app) = App::start(Needs::Own).await else { return };
     let (user, front) = (app.register_user().await, jpeg("1"));
     let first = app.post_kyc(&user, &submission("12345", &front)).await;
@@ -87,7 +87,7 @@ async fn a_file_that_was_replaced_and_arrives_afterwards_goes_with_what_is_given
 }
 
 #[tokio::test]
-async fn a_file_that_was_replaced_stays_noted_for_as_long_as_it_may_arrive() {
+async fn a_replaced_file_stays_recorded_as_long_as_it_may_arrive() {
     let Some(app) = App::start(Needs::Own).await else { return };
     let (user, old) = (app.register_user().await, jpeg("old"));
     let first = app.post_kyc(&user, &submission("12345", &old)).await;
@@ -103,7 +103,7 @@ async fn a_file_that_was_replaced_stays_noted_for_as_long_as_it_may_arrive() {
 }
 
 #[tokio::test]
-async fn a_file_that_arrives_after_the_review_is_deleted_by_a_sweep_an_hour_later() {
+async fn a_file_that_arrives_after_the_review_is_deleted_by_the_cleanup_job() {
     let Some(app) = App::start(Needs::Own).await else { return };
     let staff = app.staff().await;
     let reject = json!({"decision": "REJECT", "rejection_reason": "It is blurred."});
@@ -129,7 +129,7 @@ async fn a_file_that_arrives_after_the_review_is_deleted_by_a_sweep_an_hour_late
 }
 
 #[tokio::test]
-async fn what_is_submitted_after_a_review_is_left_alone_by_the_sweep() {
+async fn the_cleanup_job_keeps_files_submitted_after_a_review() {
     let Some(app) = App::start(Needs::Own).await else { return };
     let staff = app.staff().await;
     let reject = json!({"decision": "REJECT", "rejection_reason": "It is blurred."});
@@ -149,7 +149,7 @@ async fn what_is_submitted_after_a_review_is_left_alone_by_the_sweep() {
 }
 
 #[tokio::test]
-async fn what_is_left_to_clear_away_goes_with_the_account_and_shows_in_no_list() {
+async fn the_clearing_record_is_not_listed_and_is_deleted_with_the_account() {
     let Some(app) = App::start(Needs::Own).await else { return };
     let staff = app.staff().await;
     let (user, _) = judged(&app, &staff, &json!({"decision": "APPROVE"})).await;

@@ -22,7 +22,7 @@ async fn try_taken(app: &App, user: &User) -> Answer {
 }
 
 #[tokio::test]
-async fn a_refused_number_counts_and_the_sixth_attempt_does_not_tell_whether_it_is_in_use() {
+async fn a_refused_number_counts_and_the_sixth_attempt_does_not_reveal_if_it_is_in_use() {
     let Some(app) = App::start(Needs::Own).await else { return };
     let (_, user) = two(&app).await;
     for number in 0..5 {
@@ -49,7 +49,7 @@ async fn a_refused_number_counts_and_the_sixth_attempt_does_not_tell_whether_it_
 }
 
 #[tokio::test]
-async fn of_numbers_that_are_tried_at_once_no_more_than_five_are_told_to_be_in_use() {
+async fn of_many_concurrent_attempts_five_reveal_that_a_number_is_in_use() {
     let Some(app) = App::start(Needs::Own).await else { return };
     let (_, user) = two(&app).await;
     let all = (0..12).map(|_| {
@@ -68,7 +68,7 @@ async fn of_numbers_that_are_tried_at_once_no_more_than_five_are_told_to_be_in_u
 }
 
 #[tokio::test]
-async fn a_refused_number_changes_nothing_of_the_submission_that_there_is() {
+async fn a_refused_number_does_not_change_the_existing_submission() {
     let Some(app) = App::start(Needs::Own).await else { return };
     let (_, user) = two(&app).await;
     let front = jpeg("mine");
@@ -90,7 +90,7 @@ async fn a_refused_number_changes_nothing_of_the_submission_that_there_is() {
 }
 
 #[tokio::test]
-async fn another_type_alone_does_not_count_unless_it_is_refused() {
+async fn a_change_of_the_type_only_counts_if_it_is_refused() {
     let Some(app) = App::start(Needs::Own).await else { return };
     let (_, user) = two(&app).await;
     let mut body = submission(TAKEN, &jpeg("x"));
@@ -112,7 +112,7 @@ async fn another_type_alone_does_not_count_unless_it_is_refused() {
 }
 
 #[tokio::test]
-async fn a_change_of_the_number_or_of_the_files_counts() {
+async fn a_change_of_the_number_or_the_files_counts() {
     let Some(app) = App::start(Needs::Own).await else { return };
     app.advance_into(86_400, 7_200).await;
     let user = app.register_user().await;
@@ -127,7 +127,7 @@ async fn a_change_of_the_number_or_of_the_files_counts() {
 }
 
 #[tokio::test]
-async fn a_sweep_does_not_give_the_attempts_of_the_day_back() {
+async fn the_cleanup_job_keeps_the_attempts_of_the_day() {
     let Some(app) = App::start(Needs::Own).await else { return };
     let (_, user) = two(&app).await;
     app.post_kyc(&user, &submission("1234", &jpeg("never sent"))).await.body(201);
@@ -148,7 +148,7 @@ async fn a_sweep_does_not_give_the_attempts_of_the_day_back() {
 }
 
 #[tokio::test]
-async fn a_record_of_attempts_is_a_living_accounts_and_goes_with_it() {
+async fn attempts_are_recorded_only_for_existing_accounts_and_deleted_with_them() {
     let Some(app) = App::start(Needs::Own).await else { return };
     let (_, user) = two(&app).await;
     try_taken(&app, &user).await.problem(409, "document_in_use");
@@ -170,7 +170,7 @@ fn junk() -> File {
 }
 
 #[tokio::test]
-async fn files_that_are_not_what_was_promised_are_read_ten_times_a_day() {
+async fn files_that_do_not_match_are_read_at_most_ten_times_a_day() {
     let Some(app) = App::start(Needs::Own).await else { return };
     app.advance_into(86_400, 7_200).await;
     let (user, junk, front) = (app.register_user().await, junk(), jpeg("x"));

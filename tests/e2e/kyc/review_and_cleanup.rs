@@ -21,7 +21,7 @@ fn rejected(reason: &str) -> Decision {
 }
 
 #[tokio::test]
-async fn an_approved_identity_is_not_submitted_again() {
+async fn an_approved_identity_cannot_be_submitted_again() {
     let Some(app) = App::start(Needs::Own).await else { return };
     let (user, staff) = (app.pending_user("11-22-33").await, app.staff_user().await);
     let approved = app.review(&staff, &user, Decision::Approve, None).await.unwrap();
@@ -39,7 +39,7 @@ async fn an_approved_identity_is_not_submitted_again() {
 }
 
 #[tokio::test]
-async fn a_rejected_submission_says_why_and_is_submitted_again() {
+async fn a_rejected_submission_shows_the_reason_and_can_be_submitted_again() {
     let Some(app) = App::start(Needs::Own).await else { return };
     let (user, staff) = (app.pending_user("11-22-33").await, app.staff_user().await);
     app.review(&staff, &user, rejected("The picture is blurred."), None).await.unwrap();
@@ -59,7 +59,7 @@ async fn a_rejected_submission_says_why_and_is_submitted_again() {
 }
 
 #[tokio::test]
-async fn only_what_waits_is_judged_by_staff_who_saw_it_and_once() {
+async fn a_pending_submission_is_reviewed_once_by_staff_at_the_viewed_revision() {
     let Some(app) = App::start(Needs::Own).await else { return };
     let (user, staff) = (app.register_user().await, app.staff_user().await);
     let code = async |by: &User, seen| {
@@ -88,7 +88,7 @@ async fn only_what_waits_is_judged_by_staff_who_saw_it_and_once() {
 
 /// What is approved is what was seen: a change comes before the review or not at all.
 #[tokio::test]
-async fn of_a_change_and_a_review_at_once_one_comes_first() {
+async fn of_a_concurrent_change_and_review_one_wins() {
     let Some(app) = App::start(Needs::Own).await else { return };
     let staff = app.staff_user().await;
     for number in 0..6 {
@@ -117,7 +117,7 @@ async fn of_a_change_and_a_review_at_once_one_comes_first() {
 }
 
 #[tokio::test]
-async fn staff_free_the_number_of_a_rejected_submission() {
+async fn staff_release_the_number_of_a_rejected_submission() {
     let Some(app) = App::start(Needs::Own).await else { return };
     let (user, staff) = (app.pending_user("11-22-33").await, app.staff_user().await);
     let other = app.register_user().await;
@@ -137,7 +137,7 @@ async fn staff_free_the_number_of_a_rejected_submission() {
 }
 
 #[tokio::test]
-async fn the_queue_is_oldest_first_page_by_page_each_once() {
+async fn the_queue_is_oldest_first_and_pages_show_each_submission_once() {
     let Some(app) = App::start(Needs::Own).await else { return };
     let mut waiting = Vec::new();
     for number in 0..9 {
@@ -193,7 +193,7 @@ async fn abandoned(app: &App) -> Vec<Submission> {
 }
 
 #[tokio::test]
-async fn files_that_are_awaited_for_a_day_are_given_up_with_the_record_and_the_claim() {
+async fn a_submission_awaiting_files_for_a_day_is_abandoned_with_its_claim() {
     let Some(app) = App::start(Needs::Own).await else { return };
     let (user, front) = (app.register_user().await, jpeg(""));
     let pending = app.pending_user("other").await;
@@ -217,7 +217,7 @@ async fn files_that_are_awaited_for_a_day_are_given_up_with_the_record_and_the_c
 }
 
 #[tokio::test]
-async fn a_sweep_that_is_cut_off_is_finished_by_the_next() {
+async fn an_interrupted_cleanup_is_finished_by_the_next_run() {
     let Some(app) = App::start(Needs::Own).await else { return };
     let (user, front) = (app.register_user().await, jpeg(""));
     let answer = app.post_kyc(&user, &submission("12345", &front)).await;
@@ -239,7 +239,7 @@ async fn a_sweep_that_is_cut_off_is_finished_by_the_next() {
 
 /// Somebody submits again while the sweep is at work: their new files and record stay.
 #[tokio::test]
-async fn the_sweep_leaves_alone_what_has_moved_on() {
+async fn the_cleanup_job_keeps_a_submission_that_changed_meanwhile() {
     let Some(app) = App::start(Needs::Own).await else { return };
     let (user, front) = (app.register_user().await, jpeg(""));
     app.post_kyc(&user, &submission("12345", &front)).await.body(201);
@@ -258,7 +258,7 @@ async fn the_sweep_leaves_alone_what_has_moved_on() {
 }
 
 #[tokio::test]
-async fn a_number_that_was_handed_in_stays_claimed_when_files_are_given_up() {
+async fn a_submitted_number_stays_claimed_when_the_submission_is_abandoned() {
     let Some(app) = App::start(Needs::Own).await else { return };
     let user = app.pending_user("11-22-33").await;
     app.patch_kyc(&user, &json!({"documents": {"front": jpeg("x").promise()}})).await.ok();
@@ -275,7 +275,7 @@ async fn a_number_that_was_handed_in_stays_claimed_when_files_are_given_up() {
 }
 
 #[tokio::test]
-async fn a_deletion_frees_every_number_and_can_be_repeated() {
+async fn a_deletion_releases_every_number_and_can_be_repeated() {
     let Some(app) = App::start(Needs::Own).await else { return };
     let user = app.pending_user("11-22-33").await;
     let body = submission("44-55-66", &jpeg("y"));

@@ -9,7 +9,7 @@ use crate::harness::{
 };
 
 #[tokio::test]
-async fn a_document_is_submitted_uploaded_and_handed_in() {
+async fn a_document_is_announced_uploaded_and_submitted() {
     let Some(app) = App::start(Needs::Codes).await else { return };
     let (user, front, back) = (app.register_user().await, jpeg("front"), pdf());
     assert_eq!(app.kyc_status(&user).await.ok()["status"], "NOT_SUBMITTED");
@@ -51,7 +51,7 @@ async fn a_document_is_submitted_uploaded_and_handed_in() {
 }
 
 #[tokio::test]
-async fn a_body_out_of_bounds_names_every_field() {
+async fn every_invalid_field_is_named() {
     let Some(app) = App::start(Needs::Codes).await else { return };
     let user = app.register_user().await;
     app.post_kyc(&user, &json!({})).await.refuses(&["document_number", "documents"]);
@@ -89,7 +89,7 @@ async fn a_body_out_of_bounds_names_every_field() {
 }
 
 #[tokio::test]
-async fn strangers_are_401_and_nobody_sees_anothers_submission() {
+async fn anonymous_callers_get_401_and_users_see_only_their_own_submission() {
     let Some(app) = App::start(Needs::Own).await else { return };
     let (user, other) = (app.pending_user("12-345").await, app.register_user().await);
     assert_eq!(app.kyc_status(&other).await.ok()["status"], "NOT_SUBMITTED");
@@ -108,7 +108,7 @@ async fn strangers_are_401_and_nobody_sees_anothers_submission() {
 }
 
 #[tokio::test]
-async fn a_change_keeps_what_it_does_not_name_and_sets_the_review_back() {
+async fn a_patch_keeps_absent_fields_and_requires_a_new_submit() {
     let Some(app) = App::start(Needs::Own).await else { return };
     let user = app.pending_user("12-34-567").await;
     let before = app.submission(&user).await.unwrap();
@@ -142,7 +142,7 @@ async fn a_change_keeps_what_it_does_not_name_and_sets_the_review_back() {
 }
 
 #[tokio::test]
-async fn a_change_of_nothing_answers_new_uploads_and_counts_for_nothing() {
+async fn a_patch_without_changes_returns_new_uploads_and_is_not_counted() {
     let Some(app) = App::start(Needs::Own).await else { return };
     let (user, front) = (app.register_user().await, jpeg(""));
     let first = app.post_kyc(&user, &submission("12345", &front)).await;
@@ -159,7 +159,7 @@ async fn a_change_of_nothing_answers_new_uploads_and_counts_for_nothing() {
 }
 
 #[tokio::test]
-async fn a_new_submission_replaces_the_one_before_with_its_files() {
+async fn a_new_submission_replaces_the_previous_one_and_its_files() {
     let Some(app) = App::start(Needs::Own).await else { return };
     let user = app.pending_user("11-111").await;
     let old = app.files_of(&user).await;
@@ -181,7 +181,7 @@ async fn a_new_submission_replaces_the_one_before_with_its_files() {
 }
 
 #[tokio::test]
-async fn asvs_5_2_the_sixth_attempt_of_a_utc_day_is_429_until_the_day_ends() {
+async fn asvs_5_2_the_sixth_attempt_of_a_utc_day_gets_429_until_the_day_ends() {
     let Some(app) = App::start(Needs::Own).await else { return };
     app.advance_into(86_400, 3_600).await;
     let user = app.register_user().await;
@@ -211,7 +211,7 @@ async fn asvs_5_2_the_sixth_attempt_of_a_utc_day_is_429_until_the_day_ends() {
 }
 
 #[tokio::test]
-async fn of_attempts_at_once_no_more_than_five_get_through() {
+async fn of_many_concurrent_attempts_five_succeed() {
     let Some(app) = App::start(Needs::Own).await else { return };
     app.advance_into(86_400, 3_600).await;
     let user = app.register_user().await;
@@ -232,7 +232,7 @@ async fn of_attempts_at_once_no_more_than_five_get_through() {
 }
 
 #[tokio::test]
-async fn kyc_status_1_hop_1_5_rru_and_what_changes_it() {
+async fn kyc_operations_stay_within_their_budgets() {
     let Some(app) = App::start(Needs::Own).await else { return };
     let (user, front) = (app.register_user().await, jpeg(""));
     app.kyc_status(&user).await.ok();
@@ -266,7 +266,7 @@ async fn kyc_status_1_hop_1_5_rru_and_what_changes_it() {
 }
 
 #[tokio::test]
-async fn a_repeated_key_never_answers_another_submission() {
+async fn a_repeated_key_never_returns_another_submission() {
     let Some(app) = App::start(Needs::Codes).await else { return };
     let user = app.register_user().await;
     let (first, second) = (submission("1111", &jpeg("1")), submission("2222", &jpeg("2")));

@@ -24,7 +24,7 @@ fn refused(answer: &Answer, code: &str, fields: &[&str]) {
 }
 
 #[tokio::test]
-async fn every_type_is_taken_up_to_ten_mebibytes() {
+async fn every_document_type_is_accepted_up_to_ten_mebibytes() {
     let Some(app) = App::start(Needs::Codes).await else { return };
     let mut largest = jpeg("");
     largest.bytes.resize(MAX_BYTES, 0);
@@ -36,7 +36,7 @@ async fn every_type_is_taken_up_to_ten_mebibytes() {
 }
 
 #[tokio::test]
-async fn a_file_that_has_not_arrived_is_missing() {
+async fn a_file_that_is_not_uploaded_is_reported_missing() {
     let Some(app) = App::start(Needs::Codes).await else { return };
     let (user, front, back) = (app.register_user().await, jpeg("front"), png());
     let documents = json!({ "front": front.promise(), "back": back.promise() });
@@ -53,7 +53,7 @@ async fn a_file_that_has_not_arrived_is_missing() {
 
 /// One side missing and one not what was promised: the code says the former, `errors` both.
 #[tokio::test]
-async fn a_missing_file_comes_before_a_wrong_one() {
+async fn a_missing_file_takes_precedence_over_an_invalid_one() {
     let Some(app) = App::start(Needs::Codes).await else { return };
     let (user, program) = (app.register_user().await, program());
     let documents = json!({ "front": program.promise(), "back": png().promise() });
@@ -74,7 +74,7 @@ fn program() -> File {
 }
 
 #[tokio::test]
-async fn asvs_5_2_a_program_that_is_called_a_picture_is_not_taken() {
+async fn asvs_5_2_a_file_of_another_type_than_declared_is_refused() {
     let Some(app) = App::start(Needs::Codes).await else { return };
     let windows = File { content_type: "image/png", bytes: b"MZ\x90\0\x03\0\0\0\x04\0".to_vec() };
     let page = File { content_type: "application/pdf", bytes: b"<html><script>".to_vec() };
@@ -97,7 +97,7 @@ async fn asvs_5_2_a_program_that_is_called_a_picture_is_not_taken() {
 
 /// What S3 refuses it may keep all the same, here: the function looks at the bytes.
 #[tokio::test]
-async fn asvs_5_2_other_bytes_than_those_promised_are_not_taken() {
+async fn asvs_5_2_other_bytes_than_declared_are_refused() {
     let Some(app) = App::start(Needs::Codes).await else { return };
     let file = jpeg("the right one");
     let other = jpeg("another one, as long");
@@ -128,7 +128,7 @@ fn client(_: &App) -> reqwest::Client {
 }
 
 #[tokio::test]
-async fn an_upload_with_other_headers_than_those_signed_is_refused() {
+async fn an_upload_with_other_headers_than_signed_is_refused() {
     let Some(app) = App::start(Needs::Codes).await else { return };
     let (file, other) = (jpeg("x"), jpeg("y"));
     let (user, upload) = promised(&app, &file).await;
@@ -154,7 +154,7 @@ async fn an_upload_with_other_headers_than_those_signed_is_refused() {
 }
 
 #[tokio::test]
-async fn an_upload_lives_ten_minutes_whatever_the_clock() {
+async fn an_upload_link_is_valid_for_ten_minutes() {
     let Some(app) = App::start(Needs::Own).await else { return };
     app.advance(40 * 86_400).await;
     let file = jpeg("");
@@ -166,7 +166,7 @@ async fn an_upload_lives_ten_minutes_whatever_the_clock() {
 }
 
 #[tokio::test]
-async fn asvs_5_4_a_view_is_saved_as_the_checked_type_and_lives_a_minute() {
+async fn asvs_5_4_a_document_link_serves_the_checked_type_and_is_valid_for_a_minute() {
     let Some(app) = App::start(Needs::Own).await else { return };
     let user = app.pending_user("5-4-4").await;
     app.advance(1_000).await;

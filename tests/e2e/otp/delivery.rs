@@ -18,7 +18,7 @@ async fn rested_user(app: &App) -> User {
 }
 
 #[tokio::test]
-async fn what_sns_refused_is_503_for_register_with_the_limits_unspent_and_no_code() {
+async fn a_registration_sms_refused_by_sns_returns_503_and_leaves_limits_and_code_unchanged() {
     let Some(app) = App::start(Needs::Own).await else { return };
     for purpose in ["REGISTER", "CHANGE_IDENTIFIER"] {
         let phone = random_phone();
@@ -36,7 +36,7 @@ async fn what_sns_refused_is_503_for_register_with_the_limits_unspent_and_no_cod
 }
 
 #[tokio::test]
-async fn what_sns_refused_leaves_the_ceiling_its_places() {
+async fn an_sms_refused_by_sns_does_not_count_against_the_sms_cap() {
     let settings = [("SMS_MAX_PER_HOUR", "2"), ("SMS_SIGN_UP_PERCENT", "100")];
     let Some(app) = App::with(&settings).await else { return };
     app.advance_into(3_600, 60).await;
@@ -51,7 +51,7 @@ async fn what_sns_refused_leaves_the_ceiling_its_places() {
 }
 
 #[tokio::test]
-async fn a_source_whose_every_send_is_refused_reaches_its_limit() {
+async fn refused_sends_count_for_the_client_ip() {
     let Some(app) = App::with(&[("OTP_SOURCE_MAX_PER_HOUR", "3")]).await else { return };
     app.fault("sns", "Publish", "throttle", 4).await;
     let phone = random_phone();
@@ -62,7 +62,7 @@ async fn a_source_whose_every_send_is_refused_reaches_its_limit() {
 }
 
 #[tokio::test]
-async fn the_ceiling_never_opens_though_answers_of_its_returns_are_lost() {
+async fn lost_responses_never_reduce_the_count_of_the_sms_cap() {
     let Some(app) = App::start(Needs::Own).await else { return };
     app.advance_into(3_600, 60).await;
     for _ in 0..3 {
@@ -84,7 +84,7 @@ async fn the_ceiling_never_opens_though_answers_of_its_returns_are_lost() {
 }
 
 #[tokio::test]
-async fn asvs_6_3_8_what_sns_refused_for_a_sign_in_is_answered_as_for_nobody() {
+async fn asvs_6_3_8_a_sign_in_sms_refused_by_sns_looks_like_an_unknown_number() {
     let Some(app) = App::start(Needs::Own).await else { return };
     for purpose in ["LOGIN", "RESET_PASSWORD"] {
         let (user, nobody) = (rested_user(&app).await, random_phone());
@@ -102,7 +102,7 @@ async fn asvs_6_3_8_what_sns_refused_for_a_sign_in_is_answered_as_for_nobody() {
 }
 
 #[tokio::test]
-async fn asvs_6_3_8_wrong_codes_lock_somebody_whose_sends_were_refused_as_they_lock_nobody() {
+async fn asvs_6_3_8_wrong_codes_after_refused_sends_lock_like_an_unknown_number() {
     let Some(app) = App::start(Needs::Own).await else { return };
     let (user, nobody) = (rested_user(&app).await, random_phone());
     let mut answers = [Vec::new(), Vec::new()];
@@ -123,7 +123,7 @@ async fn asvs_6_3_8_wrong_codes_lock_somebody_whose_sends_were_refused_as_they_l
 }
 
 #[tokio::test]
-async fn a_lost_answer_of_sns_leaves_the_code_standing_and_is_200() {
+async fn a_lost_sns_response_returns_200_and_keeps_the_code() {
     let Some(app) = App::start(Needs::Own).await else { return };
     let user = rested_user(&app).await;
     let before = app.messages(&user.phone).await.len();
@@ -138,7 +138,7 @@ async fn a_lost_answer_of_sns_leaves_the_code_standing_and_is_200() {
 }
 
 #[tokio::test]
-async fn sns_that_never_answers_is_taken_for_a_lost_answer() {
+async fn an_sns_timeout_is_treated_like_a_lost_response() {
     let Some(app) = App::start(Needs::Own).await else { return };
     let phone = random_phone();
     app.fault("sns", "Publish", "timeout", 1).await;
@@ -148,7 +148,7 @@ async fn sns_that_never_answers_is_taken_for_a_lost_answer() {
 }
 
 #[tokio::test]
-async fn a_refused_send_takes_no_later_code_away() {
+async fn a_refused_send_does_not_remove_a_later_code() {
     let Some(app) = App::start(Needs::Own).await else { return };
     let phone = random_phone();
     app.fault("sns", "Publish", "throttle", 1).await;
@@ -164,7 +164,7 @@ async fn a_refused_send_takes_no_later_code_away() {
 }
 
 #[tokio::test]
-async fn ses_is_judged_as_sns_is() {
+async fn ses_errors_are_handled_like_sns_errors() {
     let Some(app) = App::start(Needs::Own).await else { return };
     let email = random_email();
     app.fault("ses", "SendEmail", "throttle", 1).await;

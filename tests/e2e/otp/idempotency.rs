@@ -11,7 +11,7 @@ async fn otp(app: &App, identifier: &str, purpose: &str, key: impl AsRef<[u8]>) 
 }
 
 #[tokio::test]
-async fn a_repeat_is_answered_again_and_sends_no_second_sms() {
+async fn a_repeated_request_is_replayed_and_sends_no_second_sms() {
     let Some(app) = App::start(Needs::Own).await else { return };
     let phone = random_phone();
     let first = otp(&app, &phone, "REGISTER", "k1").await;
@@ -32,7 +32,7 @@ async fn a_repeat_is_answered_again_and_sends_no_second_sms() {
 }
 
 #[tokio::test]
-async fn a_repeat_with_another_purpose_is_422() {
+async fn a_repeated_key_with_another_purpose_gets_422() {
     let Some(app) = App::start(Needs::Codes).await else { return };
     let phone = random_phone();
     otp(&app, &phone, "REGISTER", "k1").await.ok();
@@ -54,7 +54,7 @@ async fn a_key_belongs_to_its_identifier() {
 }
 
 #[tokio::test]
-async fn a_key_is_1_to_255_visible_ascii_characters() {
+async fn a_key_has_1_to_255_visible_ascii_characters() {
     let Some(app) = App::start(Needs::Nothing).await else { return };
     let longest = "k".repeat(255);
     for good in ["!", "~a-Z_0.9", &longest] {
@@ -70,7 +70,7 @@ async fn a_key_is_1_to_255_visible_ascii_characters() {
 }
 
 #[tokio::test]
-async fn a_key_is_forgotten_after_24_hours() {
+async fn a_key_expires_after_24_hours() {
     let Some(app) = App::start(Needs::Own).await else { return };
     let phone = random_phone();
     otp(&app, &phone, "REGISTER", "k1").await.ok();
@@ -85,7 +85,7 @@ async fn a_key_is_forgotten_after_24_hours() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn of_30_repeats_at_once_one_sends_and_all_are_answered() {
+async fn of_30_concurrent_repeats_one_sends_and_all_succeed() {
     let Some(app) = App::start(Needs::Codes).await else { return };
     let phone = random_phone();
     let answers = at_once((0..30).map(|_| {
@@ -100,7 +100,7 @@ async fn of_30_repeats_at_once_one_sends_and_all_are_answered() {
 }
 
 #[tokio::test]
-async fn a_refused_request_leaves_its_key_free() {
+async fn a_refused_request_does_not_use_its_key() {
     let Some(app) = App::start(Needs::Own).await else { return };
     let phone = random_phone();
     app.otp(&phone, "REGISTER").await.ok();
@@ -115,7 +115,7 @@ async fn a_refused_request_leaves_its_key_free() {
 }
 
 #[tokio::test]
-async fn the_record_of_a_key_holds_no_key_and_no_identifier() {
+async fn the_stored_record_of_a_key_contains_neither_key_nor_identifier() {
     let Some(app) = App::start(Needs::Own).await else { return };
     let phone = random_phone();
     otp(&app, &phone, "REGISTER", "a-very-recognisable-key").await.ok();

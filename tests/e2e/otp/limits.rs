@@ -18,7 +18,7 @@ async fn fill_source(app: &App, source: &str) -> Vec<String> {
 }
 
 #[tokio::test]
-async fn one_send_per_identifier_per_60_seconds_whatever_the_purpose() {
+async fn one_send_per_identifier_in_60_seconds_for_all_purposes_together() {
     let Some(app) = App::start(Needs::Own).await else { return };
     let user = app.register_user().await;
     app.advance(60).await;
@@ -55,7 +55,7 @@ async fn five_sends_per_identifier_in_any_hour() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn of_30_requests_for_one_number_at_once_one_is_sent() {
+async fn of_30_concurrent_requests_for_one_number_one_is_sent() {
     let Some(app) = App::start(Needs::Codes).await else { return };
     let phone = random_phone();
     let answers = at_once((0..30).map(|_| {
@@ -68,7 +68,7 @@ async fn of_30_requests_for_one_number_at_once_one_is_sent() {
 }
 
 #[tokio::test]
-async fn twenty_unverified_sends_per_source_per_hour() {
+async fn twenty_unverified_sends_per_client_ip_in_an_hour() {
     let Some(app) = App::start(Needs::Own).await else { return };
     let source = random_source();
     fill_source(&app, &source).await;
@@ -84,7 +84,7 @@ async fn twenty_unverified_sends_per_source_per_hour() {
 }
 
 #[tokio::test]
-async fn a_source_that_is_full_leaves_the_identifier_its_limits() {
+async fn a_request_refused_for_the_client_ip_does_not_count_for_the_identifier() {
     let Some(app) = App::start(Needs::Gateway).await else { return };
     let (source, phone) = (random_source(), random_phone());
     fill_source(&app, &source).await;
@@ -93,7 +93,7 @@ async fn a_source_that_is_full_leaves_the_identifier_its_limits() {
 }
 
 #[tokio::test]
-async fn a_verified_send_gives_its_source_the_place_back() {
+async fn a_verified_send_no_longer_counts_for_its_client_ip() {
     let Some(app) = App::start(Needs::Gateway).await else { return };
     let source = random_source();
     let phones = fill_source(&app, &source).await;
@@ -106,7 +106,7 @@ async fn a_verified_send_gives_its_source_the_place_back() {
 }
 
 #[tokio::test]
-async fn a_carriers_address_serves_any_number_of_people_who_verify() {
+async fn one_client_ip_serves_any_number_of_users_who_verify() {
     let Some(app) = App::start(Needs::Codes).await else { return };
     let source = random_source();
     for _ in 0..45 {
@@ -118,7 +118,7 @@ async fn a_carriers_address_serves_any_number_of_people_who_verify() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn of_60_sends_from_one_source_at_once_twenty_are_made() {
+async fn of_60_concurrent_requests_from_one_client_ip_twenty_are_sent() {
     let Some(app) = App::start(Needs::Own).await else { return };
     let source = random_source();
     let answers = at_once((0..60).map(|_| {
@@ -131,7 +131,7 @@ async fn of_60_sends_from_one_source_at_once_twenty_are_made() {
 }
 
 #[tokio::test]
-async fn an_ipv6_64_is_one_source() {
+async fn an_ipv6_64_prefix_is_one_client_ip() {
     let Some(app) = App::start(Needs::Own).await else { return };
     for host in 1..=20 {
         let source = format!("2001:db8:7:9:{host:x}::{host:x}");
@@ -143,7 +143,7 @@ async fn an_ipv6_64_is_one_source() {
 }
 
 #[tokio::test]
-async fn asvs_4_1_3_no_header_changes_the_source() {
+async fn asvs_4_1_3_no_header_changes_the_client_ip() {
     let Some(app) = App::start(Needs::Gateway).await else { return };
     let source = random_source();
     fill_source(&app, &source).await;
@@ -171,7 +171,7 @@ async fn fail(app: &App, identifier: &str, purpose: &str, times: u32) -> String 
 }
 
 #[tokio::test]
-async fn asvs_6_6_3_twenty_wrong_codes_lock_an_identifiers_otps_for_an_hour_and_not_its_password() {
+async fn asvs_6_6_3_twenty_wrong_codes_lock_an_identifiers_codes_but_not_its_password() {
     let Some(app) = App::start(Needs::Own).await else { return };
     let user = app.register_user().await;
     for _ in 0..4 {
@@ -195,7 +195,7 @@ async fn asvs_6_6_3_twenty_wrong_codes_lock_an_identifiers_otps_for_an_hour_and_
 }
 
 #[tokio::test]
-async fn nineteen_wrong_codes_and_a_right_one_lock_nothing() {
+async fn nineteen_wrong_codes_and_a_correct_one_do_not_lock() {
     let Some(app) = App::start(Needs::Own).await else { return };
     let phone = random_phone();
     for times in [5, 5, 5] {
@@ -211,7 +211,7 @@ async fn nineteen_wrong_codes_and_a_right_one_lock_nothing() {
 }
 
 #[tokio::test]
-async fn a_lock_counts_over_purposes() {
+async fn wrong_codes_of_all_purposes_count_together() {
     let Some(app) = App::start(Needs::Own).await else { return };
     let phone = random_phone();
     for purpose in ["REGISTER", "CHANGE_IDENTIFIER", "REGISTER", "CHANGE_IDENTIFIER"] {
@@ -222,7 +222,7 @@ async fn a_lock_counts_over_purposes() {
 }
 
 #[tokio::test]
-async fn tries_on_no_living_code_lock_nobody() {
+async fn attempts_without_an_active_code_do_not_lock() {
     let Some(app) = App::start(Needs::Own).await else { return };
     let phone = random_phone();
     fail(&app, &phone, "REGISTER", 5).await;

@@ -7,7 +7,7 @@ use crate::harness::{App, Needs, random_email, random_phone, random_source};
 const PATH: &str = "/auth/otp/request";
 
 #[tokio::test]
-async fn the_answer_has_three_fields_and_the_code_is_sent_by_sms() {
+async fn the_response_has_three_fields_and_the_code_is_sent_by_sms() {
     let Some(app) = App::start(Needs::Codes).await else { return };
     let phone = random_phone();
     let answer = app.otp(&phone, "REGISTER").await;
@@ -25,7 +25,7 @@ async fn the_answer_has_three_fields_and_the_code_is_sent_by_sms() {
 }
 
 #[tokio::test]
-async fn one_number_is_one_identifier_however_it_is_written() {
+async fn one_number_is_one_identifier_in_every_spelling() {
     let Some(app) = App::start(Needs::Codes).await else { return };
     let phone = random_phone();
     let national = &phone[4..];
@@ -39,7 +39,7 @@ async fn one_number_is_one_identifier_however_it_is_written() {
 }
 
 #[tokio::test]
-async fn e_mail_goes_to_the_address_without_case() {
+async fn an_e_mail_address_ignores_case() {
     let Some(app) = App::start(Needs::Own).await else { return };
     let email = random_email();
     app.otp(&email.to_uppercase(), "REGISTER").await.ok();
@@ -51,7 +51,7 @@ async fn e_mail_goes_to_the_address_without_case() {
 }
 
 #[tokio::test]
-async fn without_a_sender_address_e_mail_is_off_for_everybody() {
+async fn without_a_sender_address_e_mail_is_disabled() {
     let Some(app) = App::with(&[("EMAIL_SENDER", "")]).await else { return };
     for purpose in ["REGISTER", "LOGIN", "RESET_PASSWORD", "CHANGE_IDENTIFIER"] {
         app.otp(&random_email(), purpose).await.problem(400, "email_not_enabled");
@@ -60,7 +60,7 @@ async fn without_a_sender_address_e_mail_is_off_for_everybody() {
 }
 
 #[tokio::test]
-async fn register_and_change_identifier_always_send_and_the_others_only_to_somebody() {
+async fn login_and_reset_send_only_to_known_identifiers_and_the_other_purposes_always() {
     let Some(app) = App::start(Needs::Own).await else { return };
     for (purpose, is_sent) in
         [("REGISTER", 1), ("CHANGE_IDENTIFIER", 1), ("LOGIN", 0), ("RESET_PASSWORD", 0)]
@@ -79,7 +79,7 @@ async fn register_and_change_identifier_always_send_and_the_others_only_to_someb
 }
 
 #[tokio::test]
-async fn an_unverified_identifier_of_an_account_is_nobodys() {
+async fn an_unverified_identifier_of_an_account_is_treated_as_unknown() {
     let Some(app) = App::start(Needs::Codes).await else { return };
     let email = random_email();
     let new = app.new_user().await.with("email", email.as_str());
@@ -89,7 +89,7 @@ async fn an_unverified_identifier_of_an_account_is_nobodys() {
 }
 
 #[tokio::test]
-async fn every_bad_field_is_named_at_once() {
+async fn every_invalid_field_is_named() {
     let Some(app) = App::start(Needs::Nothing).await else { return };
     let cases = [
         (json!({}), &["identifier", "purpose"][..]),
@@ -109,7 +109,7 @@ async fn every_bad_field_is_named_at_once() {
 }
 
 #[tokio::test]
-async fn asvs_2_4_1_sms_go_to_mobile_numbers_of_the_allowed_countries_only() {
+async fn asvs_2_4_1_sms_are_sent_only_to_mobile_numbers_of_allowed_countries() {
     let Some(app) = App::start(Needs::Own).await else { return };
     for (abroad, purpose) in
         [("+919876543210", "REGISTER"), ("+12015550123", "LOGIN"), ("+881612345678", "REGISTER")]
@@ -127,7 +127,7 @@ async fn asvs_2_4_1_sms_go_to_mobile_numbers_of_the_allowed_countries_only() {
 }
 
 #[tokio::test]
-async fn the_allowed_countries_are_configuration() {
+async fn the_allowed_countries_are_configurable() {
     let Some(app) = App::with(&[("SMS_COUNTRIES", "IN")]).await else { return };
     app.otp("+919876543210", "REGISTER").await.ok();
     assert_eq!(app.messages("+919876543210").await.len(), 1);
@@ -135,7 +135,7 @@ async fn the_allowed_countries_are_configuration() {
 }
 
 #[tokio::test]
-async fn the_text_is_a_template_that_phones_can_fill_in() {
+async fn the_message_text_is_a_configurable_template() {
     let template = "<#> {code} is yours.\nFA+9qCX9VSu\n\n@app.example #{code}";
     let Some(app) = App::with(&[("OTP_MESSAGE", template)]).await else { return };
     let phone = random_phone();
@@ -158,7 +158,7 @@ async fn asvs_6_5_4_codes_are_not_repeated() {
 }
 
 #[tokio::test]
-async fn a_setting_moves_the_pause_that_the_answer_tells() {
+async fn the_resend_pause_is_configurable_and_returned() {
     let Some(app) = App::with(&[("OTP_RESEND_SECONDS", "7")]).await else { return };
     let phone = random_phone();
     assert_eq!(app.otp(&phone, "REGISTER").await.ok()["resend_in"], 7);

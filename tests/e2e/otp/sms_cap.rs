@@ -6,7 +6,7 @@ const DAY: u32 = 86_400;
 const HOUR: u32 = 3_600;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn asvs_2_4_1_of_300_sign_ups_from_anywhere_at_once_exactly_the_ceiling_is_sent() {
+async fn asvs_2_4_1_of_300_concurrent_registrations_exactly_the_cap_is_sent() {
     let settings = [("SMS_MAX_PER_HOUR", "50"), ("SMS_SIGN_UP_PERCENT", "100")];
     let Some(app) = App::with(&settings).await else { return };
     app.advance_into(HOUR, 60).await;
@@ -24,7 +24,7 @@ async fn asvs_2_4_1_of_300_sign_ups_from_anywhere_at_once_exactly_the_ceiling_is
 }
 
 #[tokio::test]
-async fn the_ceiling_of_the_hour_begins_anew_with_the_clock_hour() {
+async fn the_hourly_cap_starts_again_with_the_clock_hour() {
     let settings = [("SMS_MAX_PER_HOUR", "3"), ("SMS_SIGN_UP_PERCENT", "100")];
     let Some(app) = App::with(&settings).await else { return };
     app.advance_into(DAY, HOUR / 2).await;
@@ -41,7 +41,7 @@ async fn the_ceiling_of_the_hour_begins_anew_with_the_clock_hour() {
 }
 
 #[tokio::test]
-async fn the_ceiling_of_the_day_begins_anew_with_the_utc_day() {
+async fn the_daily_cap_starts_again_with_the_utc_day() {
     let settings = [("SMS_MAX_PER_DAY", "4"), ("SMS_SIGN_UP_PERCENT", "100")];
     let Some(app) = App::with(&settings).await else { return };
     app.advance_into(DAY, 20 * HOUR).await;
@@ -57,7 +57,7 @@ async fn the_ceiling_of_the_day_begins_anew_with_the_utc_day() {
 }
 
 #[tokio::test]
-async fn sign_ups_use_seventy_percent_so_that_sign_ins_go_on() {
+async fn registrations_use_at_most_seventy_percent_of_the_cap() {
     let Some(app) = App::with(&[("SMS_MAX_PER_HOUR", "10")]).await else { return };
     app.advance_into(DAY, 60).await;
     let users = [app.register_user().await, app.register_user().await, app.register_user().await];
@@ -84,7 +84,7 @@ async fn sign_ups_use_seventy_percent_so_that_sign_ins_go_on() {
 }
 
 #[tokio::test]
-async fn asks_for_nobody_add_nothing_and_are_refused_when_others_are() {
+async fn requests_for_unknown_numbers_count_nothing_and_are_refused_at_the_cap() {
     let settings = [("SMS_MAX_PER_HOUR", "2"), ("SMS_SIGN_UP_PERCENT", "100")];
     let Some(app) = App::with(&settings).await else { return };
     app.advance_into(HOUR, 60).await;
@@ -99,7 +99,7 @@ async fn asks_for_nobody_add_nothing_and_are_refused_when_others_are() {
 }
 
 #[tokio::test]
-async fn what_the_ceiling_refused_leaves_the_identifier_its_limits() {
+async fn a_request_refused_by_the_cap_does_not_count_for_the_identifier() {
     let settings = [("SMS_MAX_PER_HOUR", "1"), ("SMS_SIGN_UP_PERCENT", "100")];
     let Some(app) = App::with(&settings).await else { return };
     app.advance_into(HOUR, HOUR - 30).await;
@@ -113,7 +113,7 @@ async fn what_the_ceiling_refused_leaves_the_identifier_its_limits() {
 }
 
 #[tokio::test]
-async fn a_closed_ceiling_sends_nothing() {
+async fn a_cap_of_zero_sends_nothing() {
     let Some(app) = App::with(&[("SMS_MAX_PER_HOUR", "0")]).await else { return };
     for purpose in ["REGISTER", "LOGIN"] {
         app.otp(&random_phone(), purpose).await.problem(429, "sms_limit_reached");

@@ -26,7 +26,7 @@ async fn verify_at_once(app: &App, phone: &str, codes: Vec<String>) -> Vec<Answe
 }
 
 #[tokio::test]
-async fn asvs_7_2_a_right_code_is_exchanged_for_256_random_bits_stored_hashed() {
+async fn asvs_7_2_a_correct_code_is_exchanged_for_a_256_bit_token_that_is_stored_hashed() {
     let Some(app) = App::start(Needs::Own).await else { return };
     let (phone, code) = sent(&app, "REGISTER").await;
     let answer = app.verify(&phone, &code, "REGISTER").await;
@@ -40,7 +40,7 @@ async fn asvs_7_2_a_right_code_is_exchanged_for_256_random_bits_stored_hashed() 
 }
 
 #[tokio::test]
-async fn one_generic_answer_for_wrong_expired_used_other_purpose_and_never_sent() {
+async fn wrong_expired_used_and_never_sent_codes_get_the_same_response() {
     let Some(app) = App::start(Needs::Own).await else { return };
     let mut answers = Vec::new();
 
@@ -63,7 +63,7 @@ async fn one_generic_answer_for_wrong_expired_used_other_purpose_and_never_sent(
 }
 
 #[tokio::test]
-async fn asvs_6_5_5_a_code_lives_300_seconds() {
+async fn asvs_6_5_5_a_code_is_valid_for_300_seconds() {
     let Some(app) = App::start(Needs::Own).await else { return };
     let (young, code) = sent(&app, "REGISTER").await;
     app.advance(280).await;
@@ -74,7 +74,7 @@ async fn asvs_6_5_5_a_code_lives_300_seconds() {
 }
 
 #[tokio::test]
-async fn a_code_is_replaced_by_the_next_request_for_the_same_purpose_only() {
+async fn a_code_is_replaced_only_by_a_request_for_the_same_purpose() {
     let Some(app) = App::start(Needs::Own).await else { return };
     let (phone, first) = sent(&app, "REGISTER").await;
     app.advance(60).await;
@@ -106,7 +106,7 @@ async fn asvs_6_6_2_a_code_is_bound_to_its_identifier_and_purpose() {
 }
 
 #[tokio::test]
-async fn asvs_6_6_3_five_wrong_tries_burn_a_code() {
+async fn asvs_6_6_3_five_wrong_attempts_invalidate_a_code() {
     let Some(app) = App::start(Needs::Codes).await else { return };
     let (phone, code) = sent(&app, "REGISTER").await;
     for _ in 0..4 {
@@ -121,7 +121,7 @@ async fn asvs_6_6_3_five_wrong_tries_burn_a_code() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn asvs_6_5_1_a_code_works_once_for_50_at_once() {
+async fn asvs_6_5_1_of_50_concurrent_verifications_of_a_code_one_succeeds() {
     let Some(app) = App::start(Needs::Codes).await else { return };
     let (phone, code) = sent(&app, "REGISTER").await;
     let answers = verify_at_once(&app, &phone, vec![code; 50]).await;
@@ -137,7 +137,7 @@ async fn asvs_6_5_1_a_code_works_once_for_50_at_once() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn asvs_6_6_3_of_1000_wrong_tries_at_once_no_more_than_five_are_compared() {
+async fn asvs_6_6_3_of_1000_concurrent_wrong_codes_five_are_compared() {
     let Some(app) = App::start(Needs::Own).await else { return };
     let (phone, code) = sent(&app, "REGISTER").await;
     let answers = verify_at_once(&app, &phone, vec![wrong(&code); 1_000]).await;
@@ -152,7 +152,7 @@ async fn asvs_6_6_3_of_1000_wrong_tries_at_once_no_more_than_five_are_compared()
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn asvs_6_6_3_a_guesser_who_tries_many_codes_at_once_gets_five_of_them() {
+async fn asvs_6_6_3_of_40_concurrent_guesses_five_are_compared() {
     let Some(app) = App::start(Needs::Own).await else { return };
     let (phone, code) = sent(&app, "REGISTER").await;
     let start: u32 = code.parse().unwrap();
@@ -166,7 +166,7 @@ async fn asvs_6_6_3_a_guesser_who_tries_many_codes_at_once_gets_five_of_them() {
 }
 
 #[tokio::test]
-async fn every_bad_field_is_named_at_once() {
+async fn every_invalid_field_is_named() {
     let Some(app) = App::start(Needs::Nothing).await else { return };
     let all = &["identifier", "otp", "purpose"][..];
     let otp = |otp: Value| json!({"identifier": "9841234567", "otp": otp, "purpose": "LOGIN"});
@@ -188,7 +188,7 @@ async fn every_bad_field_is_named_at_once() {
 }
 
 #[tokio::test]
-async fn a_verification_token_lives_600_seconds() {
+async fn a_verification_token_is_valid_for_600_seconds() {
     let Some(app) = App::start(Needs::Own).await else { return };
     let young = app.new_user().await;
     app.advance(580).await;

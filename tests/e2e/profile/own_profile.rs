@@ -51,7 +51,7 @@ fn etag(answer: &Answer) -> String {
 }
 
 #[tokio::test]
-async fn a_new_profile_says_nothing_and_has_a_version() {
+async fn a_new_profile_is_empty_and_has_an_etag() {
     let Some(app) = App::start(Needs::Codes).await else { return };
     let user = app.register_user().await;
     let answer = read(&app, &user).await;
@@ -71,7 +71,7 @@ async fn a_new_profile_says_nothing_and_has_a_version() {
 }
 
 #[tokio::test]
-async fn put_replaces_the_profile_and_what_is_absent_is_null() {
+async fn put_replaces_the_profile_and_clears_absent_fields() {
     let Some(app) = App::start(Needs::Codes).await else { return };
     let user = app.register_user().await;
     let before = read(&app, &user).await;
@@ -93,7 +93,7 @@ async fn put_replaces_the_profile_and_what_is_absent_is_null() {
 }
 
 #[tokio::test]
-async fn patch_keeps_what_is_absent_and_clears_what_is_null() {
+async fn patch_keeps_absent_fields_and_null_clears_a_field() {
     let Some(app) = App::start(Needs::Codes).await else { return };
     let user = app.register_user().await;
     change(&app, "PUT", &user, &whole()).await.ok();
@@ -112,7 +112,7 @@ async fn patch_keeps_what_is_absent_and_clears_what_is_null() {
 }
 
 #[tokio::test]
-async fn the_account_says_whether_the_profile_is_complete() {
+async fn the_account_records_whether_the_profile_is_complete() {
     let Some(app) = App::start(Needs::Own).await else { return };
     let user = app.register_user().await;
     let noted = async || {
@@ -127,7 +127,7 @@ async fn the_account_says_whether_the_profile_is_complete() {
 }
 
 #[tokio::test]
-async fn every_bad_field_is_named_and_nothing_changes() {
+async fn every_invalid_field_is_named_and_nothing_changes() {
     let Some(app) = App::start(Needs::Codes).await else { return };
     let user = app.register_user().await;
     change(&app, "PUT", &user, &whole()).await.ok();
@@ -146,7 +146,7 @@ async fn every_bad_field_is_named_and_nothing_changes() {
 }
 
 #[tokio::test]
-async fn rfc_9110_if_match_lets_only_the_present_version_be_changed() {
+async fn rfc_9110_if_match_allows_a_change_of_the_current_version_only() {
     let Some(app) = App::start(Needs::Codes).await else { return };
     let user = app.register_user().await;
     let first = etag(&read(&app, &user).await);
@@ -179,7 +179,7 @@ async fn change_persistently(app: App, user: User, body: Value, tags: Option<Str
 }
 
 #[tokio::test]
-async fn changes_of_different_fields_at_once_all_come_through() {
+async fn concurrent_changes_of_different_fields_all_apply() {
     let Some(app) = App::start(Needs::Codes).await else { return };
     for _ in 0..5 {
         let user = app.register_user().await;
@@ -196,7 +196,7 @@ async fn changes_of_different_fields_at_once_all_come_through() {
 }
 
 #[tokio::test]
-async fn of_changes_of_one_version_at_once_exactly_one_is_made() {
+async fn of_concurrent_changes_of_one_version_exactly_one_applies() {
     let Some(app) = App::start(Needs::Codes).await else { return };
     let user = app.register_user().await;
     let tag = etag(&read(&app, &user).await);
@@ -209,7 +209,7 @@ async fn of_changes_of_one_version_at_once_exactly_one_is_made() {
 }
 
 #[tokio::test]
-async fn strangers_are_401_and_another_persons_profile_stays_as_it_is() {
+async fn anonymous_callers_get_401_and_another_users_profile_stays_unchanged() {
     let Some(app) = App::start(Needs::Codes).await else { return };
     let (user, other) = (app.register_user().await, app.register_user().await);
     let before = read(&app, &other).await;
@@ -227,7 +227,7 @@ async fn strangers_are_401_and_another_persons_profile_stays_as_it_is() {
 }
 
 #[tokio::test]
-async fn a_change_is_made_once_whatever_fails_once() {
+async fn a_change_is_applied_once_despite_one_fault() {
     let Some(app) = App::start(Needs::Own).await else { return };
     let user = app.register_user().await;
     let faults = [
@@ -250,7 +250,7 @@ async fn a_change_is_made_once_whatever_fails_once() {
 }
 
 #[tokio::test]
-async fn profile_1_hop_1_5_rru_and_a_change_2_hops_2_wru_or_6_when_completeness_flips() {
+async fn a_read_costs_1_hop_1_5_rru_and_a_change_2_hops_2_wru_or_6_wru_if_completeness_changes() {
     let Some(app) = App::start(Needs::Own).await else { return };
     let user = app.register_user().await;
     read(&app, &user).await.ok();
@@ -269,7 +269,7 @@ async fn profile_1_hop_1_5_rru_and_a_change_2_hops_2_wru_or_6_when_completeness_
 }
 
 #[tokio::test]
-async fn a_change_of_an_old_version_2_hops_3_5_rru() {
+async fn a_change_of_an_old_version_costs_2_hops_3_5_rru() {
     let Some(app) = App::start(Needs::Own).await else { return };
     let user = app.register_user().await;
     for method in ["PUT", "PATCH"] {
@@ -280,7 +280,7 @@ async fn a_change_of_an_old_version_2_hops_3_5_rru() {
 }
 
 #[tokio::test]
-async fn a_profile_that_is_not_there_is_404() {
+async fn a_missing_profile_gets_404() {
     let Some(app) = App::start(Needs::Tables).await else { return };
     let user = app.register_user().await;
     app.remove_row("profiles", &[("user_id", &user.user_id)]).await;

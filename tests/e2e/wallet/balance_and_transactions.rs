@@ -36,7 +36,7 @@ async fn user_with_entries(app: &App) -> User {
 }
 
 #[tokio::test]
-async fn a_new_wallet_has_no_money_and_the_points_of_the_registration() {
+async fn a_new_wallet_has_no_money_and_the_registration_points() {
     let Some(app) = App::start(Needs::Codes).await else { return };
     let user = app.register_user().await;
     let wallet = app.wallet(&user).await;
@@ -65,7 +65,7 @@ async fn a_new_wallet_has_no_money_and_the_points_of_the_registration() {
 }
 
 #[tokio::test]
-async fn amounts_have_the_digits_of_the_deployments_currency() {
+async fn amounts_have_the_decimal_places_of_the_configured_currency() {
     for (currency, nothing) in [("JPY", "0"), ("BHD", "0.000")] {
         let Some(app) = App::with(&[("CURRENCY", currency)]).await else { return };
         let user = app.register_user().await;
@@ -76,7 +76,7 @@ async fn amounts_have_the_digits_of_the_deployments_currency() {
 }
 
 #[tokio::test]
-async fn entries_come_newest_first_page_by_page_each_once() {
+async fn entries_are_listed_newest_first_and_once_each() {
     let Some(app) = App::start(Needs::Own).await else { return };
     let user = user_with_entries(&app).await;
     let whole = page(&app, &user, "").await;
@@ -99,7 +99,7 @@ async fn entries_come_newest_first_page_by_page_each_once() {
 }
 
 #[tokio::test]
-async fn each_entry_goes_on_where_the_one_before_it_ended() {
+async fn each_entry_starts_at_the_balance_of_the_previous_one() {
     let Some(app) = App::start(Needs::Own).await else { return };
     let user = user_with_entries(&app).await;
     app.post_entry("d", &money(&user, "DEBIT", "0.05")).await.body(201);
@@ -119,7 +119,7 @@ async fn each_entry_goes_on_where_the_one_before_it_ended() {
 }
 
 #[tokio::test]
-async fn a_cursor_that_was_altered_or_is_of_another_query_or_person_is_refused() {
+async fn a_cursor_that_is_altered_or_from_another_query_or_caller_is_refused() {
     let Some(app) = App::start(Needs::Own).await else { return };
     let (user, other) = (user_with_entries(&app).await, user_with_entries(&app).await);
     let first = page(&app, &user, "?limit=2&asset=POINTS").await;
@@ -143,7 +143,7 @@ async fn a_cursor_that_was_altered_or_is_of_another_query_or_person_is_refused()
 }
 
 #[tokio::test]
-async fn a_query_out_of_bounds_names_every_parameter() {
+async fn every_invalid_query_parameter_is_named() {
     let Some(app) = App::start(Needs::Codes).await else { return };
     let user = app.register_user().await;
     for limit in ["0", "101", "-1", "x", "1.5", ""] {
@@ -154,7 +154,7 @@ async fn a_query_out_of_bounds_names_every_parameter() {
 }
 
 #[tokio::test]
-async fn strangers_are_401_and_nobody_sees_anothers_wallet() {
+async fn anonymous_callers_get_401_and_users_see_only_their_own_wallet() {
     let Some(app) = App::start(Needs::Own).await else { return };
     let (user, other) = (user_with_entries(&app).await, app.register_user().await);
     let query = format!("?user_id={}", user.user_id);
@@ -170,7 +170,7 @@ async fn strangers_are_401_and_nobody_sees_anothers_wallet() {
 }
 
 #[tokio::test]
-async fn wallet_1_hop_1_5_rru_and_a_page_of_entries_1_hop() {
+async fn the_balance_costs_1_hop_1_5_rru_and_a_page_of_entries_1_hop_2_rru() {
     let Some(app) = App::start(Needs::Own).await else { return };
     let user = user_with_entries(&app).await;
     app.wallet(&user).await.ok();
@@ -182,7 +182,7 @@ async fn wallet_1_hop_1_5_rru_and_a_page_of_entries_1_hop() {
 }
 
 #[tokio::test]
-async fn a_wallet_that_is_not_there_is_500_and_says_nothing_of_the_inside() {
+async fn a_missing_wallet_gets_500_without_internal_details() {
     let Some(app) = App::start(Needs::Tables).await else { return };
     let user = app.register_user().await;
     app.remove_row("wallets", &[("user_id", &user.user_id), ("sk", "BALANCE")]).await;

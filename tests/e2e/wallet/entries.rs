@@ -26,7 +26,7 @@ async fn sums(app: &App, user: &User, asset: &str) -> (i64, i64) {
 }
 
 #[tokio::test]
-async fn money_is_given_and_taken_with_an_entry_that_says_so() {
+async fn money_is_credited_and_debited_with_an_entry() {
     let Some(app) = App::start(Needs::Own).await else { return };
     let user = app.register_user().await;
     app.post_entry("k1", &money(&user, "CREDIT", "100")).await.body(201);
@@ -51,7 +51,7 @@ async fn money_is_given_and_taken_with_an_entry_that_says_so() {
 }
 
 #[tokio::test]
-async fn points_that_are_credited_count_as_earned_and_those_that_are_spent_stay_so() {
+async fn credited_points_count_as_earned_even_after_they_are_spent() {
     let Some(app) = App::start(Needs::Own).await else { return };
     let user = app.register_user().await;
     let answer = app.post_entry("k1", &points(&user, "CREDIT", 25)).await;
@@ -70,7 +70,7 @@ async fn points_that_are_credited_count_as_earned_and_those_that_are_spent_stay_
 }
 
 #[tokio::test]
-async fn nothing_goes_below_zero() {
+async fn an_entry_below_zero_is_refused() {
     let Some(app) = App::start(Needs::Own).await else { return };
     let user = app.register_user().await;
     app.post_entry("k1", &money(&user, "DEBIT", "0.01")).await.problem(400, "insufficient_balance");
@@ -83,7 +83,7 @@ async fn nothing_goes_below_zero() {
 }
 
 #[tokio::test]
-async fn every_bad_field_is_named_and_one_of_amount_and_points_is_needed() {
+async fn every_invalid_field_is_named_and_one_of_amount_and_points_is_required() {
     let Some(app) = App::start(Needs::Own).await else { return };
     let user = app.register_user().await;
     let post = async |body: Value| app.post_entry("k1", &body).await;
@@ -109,7 +109,7 @@ async fn every_bad_field_is_named_and_one_of_amount_and_points_is_needed() {
 }
 
 #[tokio::test]
-async fn a_wallet_that_is_nobodys_is_not_found() {
+async fn the_wallet_of_an_unknown_user_is_not_found() {
     let Some(app) = App::start(Needs::Own).await else { return };
     let mut body = money(&app.register_user().await, "CREDIT", "1");
     body["user_id"] = json!("01998f6e-5c1b-7d34-9a44-0f4f2f1c8b11");
@@ -119,7 +119,7 @@ async fn a_wallet_that_is_nobodys_is_not_found() {
 }
 
 #[tokio::test]
-async fn people_and_strangers_are_403() {
+async fn users_and_anonymous_callers_get_403() {
     let Some(app) = App::start(Needs::Codes).await else { return };
     let user = app.register_user().await;
     let body = money(&user, "CREDIT", "1000");
@@ -142,7 +142,7 @@ async fn a_request_without_an_idempotency_key_is_refused() {
 }
 
 #[tokio::test]
-async fn a_key_answers_its_first_answer_again_for_a_day() {
+async fn a_key_replays_its_first_response_for_a_day() {
     let Some(app) = App::start(Needs::Own).await else { return };
     let (user, other) = (app.register_user().await, app.register_user().await);
     for (key, body) in [("k1", money(&user, "CREDIT", "10")), ("k2", points(&user, "CREDIT", 5))] {
@@ -174,7 +174,7 @@ async fn a_key_answers_its_first_answer_again_for_a_day() {
 }
 
 #[tokio::test]
-async fn one_key_at_once_moves_once() {
+async fn concurrent_entries_with_one_key_apply_once() {
     let Some(app) = App::start(Needs::Own).await else { return };
     let user = app.register_user().await;
     let body = money(&user, "CREDIT", "10");
@@ -191,7 +191,7 @@ async fn one_key_at_once_moves_once() {
 }
 
 #[tokio::test]
-async fn two_hundred_debits_at_once_never_go_below_zero_and_the_entries_add_up() {
+async fn two_hundred_concurrent_debits_never_go_below_zero_and_the_entries_add_up() {
     let Some(app) = App::start(Needs::Own).await else { return };
     let user = app.register_user().await;
     app.post_entry("top-up", &money(&user, "CREDIT", "50")).await.body(201);
@@ -213,7 +213,7 @@ async fn two_hundred_debits_at_once_never_go_below_zero_and_the_entries_add_up()
 }
 
 #[tokio::test]
-async fn an_entry_is_made_once_whatever_fails() {
+async fn an_entry_is_applied_once_despite_faults() {
     let Some(app) = App::start(Needs::Own).await else { return };
     let user = app.register_user().await;
     let writes = ["throttle", "conflict", "timeout", "error_500", "lost_response"];
@@ -235,7 +235,7 @@ async fn an_entry_is_made_once_whatever_fails() {
 }
 
 #[tokio::test]
-async fn an_entry_2_hops_2_rru_8_wru_and_6_more_with_points() {
+async fn an_entry_costs_2_hops_2_rru_8_wru_and_6_wru_more_for_points() {
     let Some(app) = App::start(Needs::Own).await else { return };
     let user = app.register_user().await;
     app.post_entry("k1", &money(&user, "CREDIT", "10")).await.body(201);
