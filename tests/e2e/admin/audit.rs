@@ -28,7 +28,7 @@ async fn an_entry_shows_actor_action_subject_time_and_network() {
         "created_at": found[0]["created_at"],
     });
     assert_eq!(found[0], expected);
-    assert_eq!(found[1]["actor"], user.user_id.as_str(), "who did it themselves");
+    assert_eq!(found[1]["actor"], user.user_id.as_str(), "the actor is the user");
     assert_eq!(found[1]["details"], json!({}));
 }
 
@@ -66,13 +66,13 @@ async fn a_search_by_actor_finds_actions_on_others_and_on_themselves() {
     let own = search(&app, &staff, &to(&staff)).await;
     assert_eq!(actions(&own), ["signed_in", "user_updated", "registered"]);
     let about = search(&app, &staff, &format!("user_id={}", staff.user_id)).await;
-    assert_eq!(about.len(), 4, "those of others too");
+    assert_eq!(about.len(), 4, "entries by others are included");
     let updates = search(&app, &staff, &format!("{by}&action=user_updated&limit=2")).await;
     assert_eq!(actions(&updates), ["user_updated"; 3]);
     assert!(search(&app, &staff, &format!("{by}&action=kyc_reviewed")).await.is_empty());
 }
 
-/// Entries of a person, one an hour: half by themselves, half by `actor`, of two kinds.
+/// Entries about `subject`, one an hour, of two actions: half by `actor`, half by the subject.
 async fn seed(app: &App, subject: &str, actor: &str, count: i64) -> Vec<Value> {
     let end = app.now().await.as_second() - 3_600;
     let rows: Vec<_> = (0..count)
@@ -95,7 +95,7 @@ async fn seed(app: &App, subject: &str, actor: &str, count: i64) -> Vec<Value> {
     rows
 }
 
-/// One combination of filters, each said or not.
+/// One combination of filters; each may be absent.
 #[derive(Clone, Copy)]
 struct Filters<'a> {
     subject: Option<&'a str>,

@@ -1,4 +1,4 @@
-//! The staff's review of identities.
+//! `/admin/kyc`: the review of identity documents by staff.
 
 use serde_json::{Value, json};
 
@@ -82,7 +82,7 @@ async fn a_rejected_user_sees_the_reason_and_can_submit_again() {
     app.send_files(&again, &[&front]).await;
     app.submit_kyc(&user).await.ok();
     assert_eq!(app.judge(&staff, &user, &approve()).await.ok()["status"], "APPROVED");
-    // The reason is the person's to read, not the trail's to keep.
+    // The reason is for the user; the audit trail does not store it.
     let trail = format!("{:?}", app.rows("audit").await);
     assert!(!trail.contains("blurred"));
 }
@@ -223,7 +223,7 @@ async fn a_released_number_can_be_submitted_by_another_account() {
     app.post_kyc(&other, &theirs).await.problem(409, "document_in_use");
     app.free(&staff, &user).await.ok();
     app.post_kyc(&other, &theirs).await.body(201);
-    // Asked again, it takes nothing from who has it now.
+    // A repeat does not release the new holder's claim.
     app.free(&staff, &user).await.ok();
     let mine = submission("27-01-70-12345", &jpeg("mine"));
     app.post_kyc(&user, &mine).await.problem(409, "document_in_use");
@@ -242,7 +242,7 @@ async fn a_replaced_or_abandoned_number_can_be_released() {
         let theirs = submission(number, &jpeg("theirs"));
         app.post_kyc(&next, &theirs).await.status == 201
     };
-    // Handed in with a number that was not theirs, and approved with another.
+    // Submitted with a wrong number first, then approved with another.
     let user = app.pending_user("11-11-11").await;
     app.patch_kyc(&user, &json!({"document_number": "22-22-22"})).await.ok();
     app.submit_kyc(&user).await.ok();
@@ -253,7 +253,7 @@ async fn a_replaced_or_abandoned_number_can_be_released() {
     app.free(&staff, &user).await.problem(409, "kyc_not_rejected");
     assert_eq!(app.kyc_status(&user).await.ok()["status"], "APPROVED");
 
-    // Handed in, replaced, and given up.
+    // Submitted, replaced, and abandoned.
     let user = app.pending_user("33-33-33").await;
     let front = jpeg("never sent");
     app.patch_kyc(&user, &json!({"documents": {"front": front.promise()}})).await.ok();
@@ -274,14 +274,14 @@ async fn an_approval_keeps_only_the_approved_files() {
     let changed = app.patch_kyc(&user, &json!({"documents": {"front": new.promise()}})).await;
     app.send_files(&changed, &[&new]).await;
     app.submit_kyc(&user).await.ok();
-    // The link to the file that was replaced lives a little longer.
+    // The upload link of the replaced file is still valid.
     assert_eq!(app.send_file(&first.json["uploads"][0], &old.bytes).await, 200);
     assert_eq!(app.files_of(&user).await.len(), 2);
     app.judge(&staff, &user, &approve()).await.ok();
     let kept = app.submission(&user).await.unwrap().documents[0].key.clone();
     assert_eq!(app.files_of(&user).await, [kept]);
 
-    // That the bucket is shut takes nothing back.
+    // A failing bucket does not undo the approval.
     let other = app.pending_user("678").await;
     app.fault("s3", "ListObjectsV2", "error_500", 100).await;
     app.judge(&staff, &other, &approve()).await.ok();
@@ -364,7 +364,7 @@ async fn viewing_reviewing_and_releasing_stay_within_their_budgets() {
     within(&app, "GET /admin/kyc/{user_id}/documents", (2, 3.0, 8.0, 0)).await;
     app.judge(&staff, &user, &reject()).await.ok();
     within(&app, REVIEW, (3, 2.0, 18.0, 0)).await;
-    // Then the bucket is asked what there is, and what was not approved goes.
+    // After an approval the function lists the bucket and deletes the files that are not approved.
     let other = app.register_user().await;
     let (old, new) = (jpeg("old"), jpeg("new"));
     let first = app.post_kyc(&other, &submission("5678", &old)).await;

@@ -1,4 +1,4 @@
-//! `PATCH /admin/users/{user_id}`: who may sign in, and who is staff.
+//! `PATCH /admin/users/{user_id}`: the status and the staff flag.
 
 use serde_json::json;
 
@@ -6,7 +6,7 @@ use crate::harness::{App, Needs, PASSWORD, User, at_once, random_email, within};
 
 const OPERATION: &str = "PATCH /admin/users/{user_id}";
 
-/// Nothing that the user holds is good for anything.
+/// Every token of the user is refused and no session is left.
 async fn is_out(app: &App, user_id: &str, access: &[&str], refresh: &[&str]) {
     for token in access {
         app.me(token).await.problem(401, "session_ended");
@@ -172,7 +172,7 @@ async fn staff_changing_their_own_rights_are_refused_and_audited() {
     }
     assert_eq!(app.rows("users").await, rows);
     app.admin_get(&staff, "/admin/users").await.ok();
-    // What is as it was is no change, and a name is no right.
+    // Equal values are no change, and the name is not a right.
     let same = json!({"is_staff": true, "status": "ACTIVE", "full_name": "Sita Rai"});
     let answer = app.change_user(&staff, &staff.user_id, &same).await;
     assert_eq!(answer.ok()["profile"]["full_name"], "Sita Rai");
@@ -226,7 +226,7 @@ async fn a_ban_of_a_user_with_twenty_sessions_costs_2_hops_9_rru_52_wru() {
 async fn a_request_in_progress_cannot_use_a_revoked_staff_right() {
     let Some(app) = App::start(Needs::Own).await else { return };
     let (staff, user) = (app.staff().await, app.register_user().await);
-    // As when somebody takes the right after the session was read.
+    // As if the right were revoked after the session was read.
     app.set_staff(&staff, false).await;
     let sizes = app.sizes().await;
     let adjusted = app.adjust(&staff, &user.user_id, "k", &App::correction("CREDIT", "9.00")).await;

@@ -22,10 +22,10 @@ async fn ending_a_users_sessions_ends_all_of_them_and_no_other_users() {
         app.refresh(token).await.problem(401, "invalid_refresh_token");
     }
     assert!(app.rows_where("sessions", "user_id", &user.user_id).await.is_empty());
-    assert!(app.rows("devices").await.is_empty(), "the device and its token are free");
+    assert!(app.rows("devices").await.is_empty(), "the device and its claim are deleted");
     app.me(&other.access_token).await.ok();
     assert_eq!(app.audited(&user.user_id).await[0].0, "sessions_ended");
-    // There is nothing against signing in again.
+    // The user can sign in again.
     app.login(&user.phone, PASSWORD).await.ok();
 }
 

@@ -1,10 +1,10 @@
-//! `GET /admin/users`: rows, names that are asked for exactly, cursors, refusals.
+//! `GET /admin/users`: rows, exact names, cursors, refusals.
 
 use serde_json::{Value, json};
 
 use crate::harness::{App, Needs, PASSWORD, User, random_email, random_username, within};
 
-/// The ids that a query lists, in one page.
+/// The ids on the first page of a query.
 async fn listed(app: &App, staff: &User, query: &str) -> Vec<String> {
     let answer = app.admin_get(staff, &format!("/admin/users?{query}")).await;
     let results = answer.ok()["results"].as_array().unwrap();
@@ -81,7 +81,7 @@ async fn an_exact_name_finds_its_holder_if_all_other_filters_match() {
         format!("username={upper}&username_prefix=other"),
         format!("username={upper}&joined_after={}", now + jiff::SignedDuration::from_secs(2)),
         "username=nobody-has-this".to_owned(),
-        // Nobody has verified it.
+        // The address is not verified.
         format!("email={email}"),
         format!("email={email}&phone_number={phone}"),
     ] {
@@ -164,7 +164,7 @@ async fn a_list_succeeds_despite_one_fault() {
     }
 }
 
-/// Every operation for staff on users, balances and the trail.
+/// Every staff operation on users, balances and the audit trail.
 fn operations(user_id: &str) -> Vec<(&'static str, String, Value)> {
     let user = format!("/admin/users/{user_id}");
     let correction = App::correction("CREDIT", "1.00");

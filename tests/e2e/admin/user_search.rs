@@ -1,4 +1,4 @@
-//! `GET /admin/users` with filters: what it lists against what it should, and ten thousand users.
+//! `GET /admin/users` with filters: results against an own computation, and ten thousand users.
 
 use std::collections::BTreeSet;
 
@@ -12,7 +12,7 @@ const STATUSES: [&str; 3] = ["ACTIVE", "INACTIVE", "BANNED"];
 const KYC: [&str; 3] = ["NOT_SUBMITTED", "PENDING", "APPROVED"];
 const NAMES: [&str; 3] = ["Sita", "sital", "ram"];
 
-/// The item of an account that joined then, as a registration writes it.
+/// The item of an account that joined at this time, as a registration writes it.
 fn account(number: usize, joined: Timestamp) -> Value {
     let user_id = UserId::new(joined, random());
     let username = format!("{}-{number:05}", NAMES[number / 9 % 3]);
@@ -39,7 +39,7 @@ fn account(number: usize, joined: Timestamp) -> Value {
     })
 }
 
-/// So many accounts, one every ten minutes, the last a day ago.
+/// Writes `count` accounts, one every ten minutes, the last a day ago.
 async fn seed(app: &App, count: usize) -> Vec<Value> {
     let yesterday = app.now().await - SignedDuration::from_hours(24);
     let joined = |number: usize| {
@@ -55,7 +55,7 @@ fn ids(results: &[Value]) -> Vec<String> {
     results.iter().map(|row| row["id"].as_str().unwrap().to_owned()).collect()
 }
 
-/// One combination of filters, each said or not.
+/// One combination of filters; each may be absent.
 #[derive(Clone, Default)]
 struct Filters {
     status: Option<&'static str>,
@@ -67,7 +67,7 @@ struct Filters {
 }
 
 impl Filters {
-    /// Every one of these with every other.
+    /// Every combination of the values of all filters.
     fn all(spans: &[(Option<i64>, Option<i64>)]) -> Vec<Self> {
         let choices = |all: [&'static str; 3]| [None].into_iter().chain(all.map(Some));
         let mut all = vec![Self::default()];
@@ -104,7 +104,7 @@ impl Filters {
     }
 }
 
-/// Each of `all` with each of `choices`.
+/// Every pair of `all` and `choices`, combined by `with`.
 fn each<T: Clone, C: Clone>(
     all: &[T],
     choices: impl Iterator<Item = C> + Clone,
@@ -186,12 +186,12 @@ async fn ten_thousand_users_are_each_listed_once_at_a_constant_page_cost_during_
     assert!(pages < 110 && full > 95, "{pages} pages, {full} of them full");
     registering.await.unwrap();
     let unique: BTreeSet<_> = seen.iter().collect();
-    assert_eq!(unique.len(), seen.len(), "each once");
+    assert_eq!(unique.len(), seen.len(), "every user is listed once");
     assert!(seen.is_sorted_by(|newer, older| newer > older), "newest first");
     let missing =
         rows.iter().filter(|row| !unique.contains(&row["user_id"].as_str().unwrap().to_owned()));
     assert_eq!(missing.count(), 0);
-    // At the top and at the bottom a page costs the same, give or take the length of names.
+    // The first and the last page cost the same; names of different length may change it a little.
     let mut prices = Vec::new();
     for number in [9_999, 400] {
         let joined = rows[number]["joined_at"].as_i64().unwrap();

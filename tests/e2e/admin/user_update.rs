@@ -6,7 +6,7 @@ use crate::harness::{
     App, Needs, PASSWORD, User, at_once, random_email, random_phone, random_username, within,
 };
 
-/// The newest entry about somebody.
+/// The newest audit entry about a user.
 async fn newest(app: &App, user_id: &str) -> (String, Value) {
     app.audited(user_id).await.remove(0)
 }
@@ -79,14 +79,14 @@ async fn every_invalid_field_is_named_and_nothing_changes() {
     let fields: Vec<_> = wrong.as_object().unwrap().keys().map(String::as_str).collect();
     app.change_user(&staff, &user.user_id, &wrong).await.refuses(&fields);
     put(&app, &staff, &user.user_id, &wrong).await.refuses(&fields);
-    // There is no address to verify.
+    // The account has no address to verify.
     let wrong = json!({"email_verified": true, "full_name": "Sita Rai"});
     app.change_user(&staff, &user.user_id, &wrong).await.refuses(&["email_verified"]);
     let made = json!({"username": random_username(), "email": random_email()});
     let made = app.admin(&staff, "POST", "/admin/users", Some(&made)).await;
     let wrong = json!({"phone_verified": true});
     app.change_user(&staff, made.text("id"), &wrong).await.refuses(&["phone_verified"]);
-    // What nobody may set is ignored.
+    // Protected fields are ignored.
     let ignored = json!({"epoch": 9, "referral_code": "X", "points": 7, "id": "x", "balance": "9"});
     app.change_user(&staff, &user.user_id, &ignored).await.ok();
     let after = app.rows("users").await;
@@ -97,7 +97,7 @@ async fn every_invalid_field_is_named_and_nothing_changes() {
 async fn an_update_without_changes_writes_nothing() {
     let Some(app) = App::start(Needs::Own).await else { return };
     let (staff, user) = (app.staff().await, app.register_user().await);
-    // So that it was not changed in the second that it was made in.
+    // The change must not fall into the second of the registration.
     app.advance(2).await;
     app.change_user(&staff, &user.user_id, &profile()).await.ok();
     let audited = app.audited(&user.user_id).await.len();
@@ -131,7 +131,7 @@ async fn a_username_change_moves_its_claim_and_a_taken_username_is_refused() {
     let answer = app.change_user(&staff, id, &json!({"username": "New.Name"})).await;
     assert_eq!(answer.ok()["username"], "New.Name");
     assert_eq!(newest(&app, id).await.1, json!({"username": "N***"}));
-    // Its case is no other name.
+    // Another case is the same name.
     app.change_user(&staff, id, &json!({"username": "NEW.name"})).await.ok();
     let claims = app.rows_where("users", "item_type", "claim").await;
     let names: Vec<_> = claims
@@ -141,7 +141,7 @@ async fn a_username_change_moves_its_claim_and_a_taken_username_is_refused() {
         .filter(|pk| pk.starts_with("USERNAME#"))
         .collect();
     assert_eq!(names, ["USERNAME#new.name"]);
-    // The old one is free.
+    // The old username is free again.
     let new = app.new_user().await.with("username", user.username.as_str());
     app.register(&new).await.body(201);
     let new = app.new_user().await.with("username", "new.NAME");
@@ -188,7 +188,7 @@ async fn unverifying_releases_the_identifier_and_verifying_claims_it_if_it_is_fr
     assert_eq!(newest(&app, &id).await.1, json!({"email_verified": "true"}));
     app.login(&email, PASSWORD).await.ok();
 
-    // The session stays: no right was taken.
+    // The session stays, because no right was revoked.
     app.change_user(&staff, &id, &json!({"phone_verified": false})).await.ok();
     app.me(registered.text("access_token")).await.ok();
     assert_eq!(app.me(registered.text("access_token")).await.json["phone_number"], new.phone);
@@ -200,7 +200,7 @@ async fn unverifying_releases_the_identifier_and_verifying_claims_it_if_it_is_fr
     refused.problem(400, "already_exists");
     assert_eq!(refused.fields(), ["phone_verified"]);
 
-    // Even the only one: nobody can sign in then until one is verified again.
+    // Even the last one: no sign-in is possible until one is verified again.
     app.change_user(&staff, &id, &json!({"email_verified": false})).await.ok();
     app.login(&email, PASSWORD).await.problem(400, "invalid_credentials");
     app.change_user(&staff, other.text("id"), &json!({"phone_verified": false})).await.ok();
@@ -290,7 +290,7 @@ async fn a_change_costs_2_hops_8_rru_14_wru_and_2_wru_more_for_a_verified_flag()
     let body = json!({"username": random_phone()[1..]});
     app.change_user(&staff, nobody, &body).await.problem(404, "not_found");
     within(&app, path, (2, 8.0, 14.0, 0)).await;
-    // A verified flag is a claim, and for another to change who is staff still: that is checked.
+    // A verified flag also writes a claim and checks that the caller is still staff.
     let body = json!({"username": random_username(), "email_verified": true, "full_name": "Sita"});
     app.change_user(&staff, id, &body).await.ok();
     within(&app, path, (2, 8.0, 16.0, 0)).await;

@@ -146,11 +146,11 @@ async fn an_account_is_created_once_despite_faults() {
         let accounts = app.rows_where("users", "item_type", "account").await;
         assert_eq!(accounts.len(), 1 + made, "{kind}");
     }
-    // It was written, and is looked for before anything else is said.
+    // The account was written; the function finds it before it responds.
     let body = json!({"username": random_username(), "phone_number": random_phone()});
     app.fault("dynamodb", "TransactWriteItems", "lost_response", 5).await;
     create(&app, &staff, &body).await.body(201);
-    // Nothing of it is written.
+    // Nothing is written.
     let before = app.sizes().await;
     let body = json!({"username": random_username(), "phone_number": random_phone()});
     app.fault("dynamodb", "TransactWriteItems", "error_500", 5).await;

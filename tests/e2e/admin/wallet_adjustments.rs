@@ -6,7 +6,7 @@ use crate::harness::{Answer, App, Needs, User, at_once, count, within};
 
 const OPERATION: &str = "POST /admin/users/{user_id}/wallet/adjustments";
 
-/// An adjustment, sent again for as long as the answer is 503.
+/// Sends an adjustment until the response is not 503.
 async fn persistently(app: App, staff: User, user: User, key: String, body: Value) -> Answer {
     loop {
         let answer = app.adjust(&staff, &user.user_id, &key, &body).await;
@@ -65,7 +65,7 @@ async fn an_adjustment_below_zero_is_refused_and_not_audited() {
     let most = points("CREDIT", 999_999_999_999);
     app.adjust(&staff, &user.user_id, "k3", &most).await.refuses(&["points"]);
     assert!(app.rows_where("audit", "actor", &staff.user_id).await.is_empty());
-    // What was refused is not kept under its key.
+    // A refused request does not use its key.
     app.adjust(&staff, &user.user_id, "k4", &App::correction("CREDIT", "0.01")).await.body(201);
     app.adjust(&staff, &user.user_id, "k1", &debit).await.body(201);
 }
@@ -170,7 +170,7 @@ async fn an_adjustment_is_applied_once_despite_faults() {
     let faults = writes.into_iter().chain(reads.map(|kind| ("BatchGetItem", kind)));
     let mut made = 0;
     for (operation, kind) in faults {
-        // Once, and as often as the SDK tries and more.
+        // One fault, and more faults than the SDK has attempts.
         for times in [1, 6] {
             app.fault("dynamodb", operation, kind, times).await;
             made += 1;
@@ -197,7 +197,7 @@ async fn an_adjustment_costs_2_hops_2_rru_12_wru_and_6_wru_more_for_points() {
     within(&app, OPERATION, (2, 2.0, 12.0, 0)).await;
     adjust("k3", points("CREDIT", 10)).await.body(201);
     within(&app, OPERATION, (2, 2.0, 18.0, 0)).await;
-    // What would be refused is read again, consistently.
+    // A refusal rests on a consistent read.
     adjust("k4", App::correction("DEBIT", "10")).await.problem(400, "insufficient_balance");
     within(&app, OPERATION, (2, 4.0, 18.0, 0)).await;
 }

@@ -22,7 +22,7 @@ fn station(user: &User, id: &str, at: Timestamp, is_favorite: bool) -> Value {
     })
 }
 
-/// What became of each event: its status, or the code with which it was rejected.
+/// The status of each event, or the code of its rejection.
 fn outcomes(answer: &Answer) -> Vec<String> {
     let results = answer.ok()["results"].as_array().unwrap().iter();
     let outcome = |result: &Value| {
@@ -106,7 +106,7 @@ async fn the_latest_event_about_a_station_wins_in_any_order_of_arrival() {
             let user = app.register_user().await;
             for number in order.into_iter().filter(|number| *number <= last) {
                 let (at, is_favorite) = said[number];
-                // Two of them within one second.
+                // Two of the events are within one second.
                 let at = now + (at * 400).milliseconds();
                 let event = station(&user, &format!("e{number}"), at, is_favorite);
                 assert_eq!(outcomes(&app.usage_events(&json!([event])).await), ["counted"]);
@@ -155,7 +155,7 @@ async fn an_event_that_cannot_be_counted_is_rejected_without_affecting_the_other
     assert_eq!(found[..5], ["counted", "too_old", "counted", "in_future", "unknown_user"]);
     assert_eq!(found[5..], ["invalid_event"; 9]);
     assert_eq!(total(&app, &user, "total_rentals").await, 2);
-    // Two events, and the days and months that they are in.
+    // Two events, and the counters of their days and months.
     assert!(app.rows("usage").await.len() <= before + 6);
 }
 
@@ -198,7 +198,7 @@ async fn the_same_events_sent_concurrently_are_each_counted_once() {
     let senders = (0..12_usize).map(|sender| {
         let (app, user) = (app.clone(), user.clone());
         async move {
-            // Each sends four of eight rentals, and says something of the station.
+            // Each sender sends four of eight rentals and one station event.
             let mut events: Vec<_> = (0..4)
                 .map(|number| (sender + number) % 8)
                 .map(|number| {
@@ -227,7 +227,7 @@ async fn the_same_events_sent_concurrently_are_each_counted_once() {
         (&stats.ok()["total_rentals"], &stats.json["total_spent"]),
         (&json!(8), &json!("200.00"))
     );
-    assert_eq!(stats.json["favorite_stations_count"], 0, "the last was no favourite");
+    assert_eq!(stats.json["favorite_stations_count"], 0, "the last event removes the favourite");
     let last: Timestamp = stats.text("last_rental_date").parse().unwrap();
     assert_eq!(last.as_second(), (now + 7.seconds()).as_second());
 }

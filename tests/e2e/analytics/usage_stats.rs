@@ -178,7 +178,7 @@ async fn statistics_cost_1_hop_2_5_rru_and_7_rru_more_for_366_days() {
     let user = app.register_user().await;
     app.usage_stats(&user, "").await.ok();
     within(&app, OPERATION, (1, 2.5, 0.0, 0)).await;
-    // A year of days, each of them counted.
+    // A year of daily counters.
     let stack = app.stack();
     let last = app.now().await.to_zoned(TimeZone::UTC).date();
     let first = last - 365.days();

@@ -1,4 +1,4 @@
-//! Access tokens: what they say, and who is refused.
+//! Access tokens: their claims, and which tokens are refused.
 
 use base64ct::{Base64UrlUnpadded, Encoding};
 use ring::{hmac, signature::Ed25519KeyPair};
@@ -15,7 +15,7 @@ fn encode(bytes: &[u8]) -> String {
     Base64UrlUnpadded::encode_string(bytes)
 }
 
-/// The two operations of a user's, both asked with these headers.
+/// Calls two user operations with this `Authorization` header.
 async fn enter(app: &App, authorization: Option<&str>) -> [Answer; 2] {
     let requests = [app.get("/auth/me"), app.post("/auth/logout", &json!({"refresh_token": "x"}))];
     let [me, logout] = requests.map(|request| match authorization {
@@ -96,7 +96,7 @@ async fn the_bearer_scheme_ignores_case_and_the_token_does_not() {
         app.get("/auth/me").header("authorization", value).send().await.ok();
     }
     assert_refused(&app, &user.access_token.to_uppercase(), "invalid_access_token").await;
-    // Nowhere but in the header (RFC 9700 4.3.2).
+    // A token is accepted only in the header (RFC 9700 4.3.2).
     let path = format!("/auth/me?access_token={}", user.access_token);
     app.get(&path).send().await.problem(401, "authentication_required");
 }
@@ -146,7 +146,7 @@ async fn a_token_with_any_altered_character_is_refused() {
 
 type Change = fn(&mut Value, &mut Value);
 
-/// A token whose header and claims were changed, signed with the stack's own key.
+/// A token with changed header and claims, signed with the stack's own key.
 async fn forged(app: &App, user: &User, change: impl FnOnce(&mut Value, &mut Value)) -> String {
     let (mut header, mut claims) = (part(&user.access_token, 0), part(&user.access_token, 1));
     let slot = format!("{:0>10}", header["kid"].as_str().unwrap());
@@ -204,7 +204,7 @@ async fn asvs_9_1_keys_embedded_in_a_token_and_hs256_with_the_public_key_are_ref
     let (mut header, claims) = (part(&user.access_token, 0), part(&user.access_token, 1));
     let key = jwks.ok()["keys"].as_array().unwrap().iter().find(|key| key["kid"] == header["kid"]);
     let public = key.unwrap()["x"].as_str().unwrap().to_owned();
-    // Signed by a key of the attacker's, which the header brings along.
+    // Signed with the attacker's key, which the header embeds.
     let own = Ed25519KeyPair::from_seed_unchecked(&[7; 32]).unwrap();
     let x = encode(ring::signature::KeyPair::public_key(&own).as_ref());
     header["jwk"] = json!({"kty": "OKP", "crv": "Ed25519", "x": x});
@@ -235,7 +235,7 @@ async fn asvs_9_1_keys_embedded_in_a_token_and_hs256_with_the_public_key_are_ref
 async fn api1_a_token_that_combines_a_session_with_another_user_is_refused() {
     let Some(app) = App::start(Needs::Tables).await else { return };
     let (user, other) = (app.register_user().await, app.register_user().await);
-    // Even a well-signed token is nothing without a session of that very user.
+    // A valid signature is not enough: the session must belong to the same user.
     let token = forged(&app, &user, |_, claims| claims["sub"] = json!(other.user_id)).await;
     app.me(&token).await.problem(401, "session_ended");
     let theirs = json!({ "refresh_token": other.refresh_token });

@@ -1,4 +1,4 @@
-//! What may be done with one's credentials, sessions and devices, and what that may cost.
+//! What the operations on credentials, sessions and devices may cost.
 
 use serde_json::json;
 
@@ -10,13 +10,13 @@ use crate::{
     harness::{App, Needs, PASSWORD, User, random_email, random_phone, within},
 };
 
-/// Somebody with `sessions` sessions; the first has a device.
+/// A user with `sessions` sessions; the first has a device.
 async fn with_sessions(app: &App, sessions: u32) -> User {
     let user = app.register_user().await;
     put_device(app, &user.access_token, "d").await;
     for number in 1..sessions {
         if number == sessions - 1 {
-            // Twenty of one minute are named by the account, which is then over 1 KB.
+            // With twenty sign-ins in one minute the account item would be over 1 KB.
             app.advance(61).await;
         }
         app.login(&user.phone, PASSWORD).await.ok();

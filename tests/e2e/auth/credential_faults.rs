@@ -1,5 +1,5 @@
-//! A new password and the end of the sessions are one: whatever is cut off, there is never a new
-//! password beside an old session.
+//! A new password and the end of the old sessions are one transaction: no fault leaves a new
+//! password together with an old session.
 
 use serde_json::{Value, json};
 
@@ -11,7 +11,7 @@ use crate::{
 /// More calls than a reset or a change makes to DynamoDB.
 const CALLS: u32 = 6;
 
-/// Somebody whose other session has a device.
+/// A user with a second session that has a device.
 struct Somebody {
     user: User,
     access: String,
@@ -31,7 +31,8 @@ async fn somebody(app: &App, number: u32) -> Somebody {
 }
 
 impl Somebody {
-    /// All as before, or the password is new and the sessions are over. Whether it is new.
+    /// Either nothing has changed, or the password is new and the sessions are over. Returns whether
+    /// it is new.
     async fn is_changed(&self, app: &App, keeps_own: bool, context: &str) -> bool {
         let changed = app.account(&self.user, "password_hash").await != self.hash;
         let sessions = app.rows_where("sessions", "user_id", &self.user.user_id).await;
@@ -52,8 +53,8 @@ impl Somebody {
     }
 }
 
-/// Sent again as long as it is 503. What was carried out unheard is refused then: the token is
-/// used, the old password is no longer right.
+/// Sends the request again while it returns 503. If an earlier attempt took effect, the repeat is
+/// refused: the token is used, or the old password is no longer right.
 async fn persist(mut first: Answer, again: impl AsyncFn() -> Answer) {
     for _ in 0..10 {
         match first.status {
@@ -70,7 +71,8 @@ async fn persist(mut first: Answer, again: impl AsyncFn() -> Answer) {
     panic!("503 ten times");
 }
 
-/// Once with one fault of each kind at each operation, once cut off after each call.
+/// Runs the request with every kind of fault at every operation, and with all calls failing from
+/// each call on.
 async fn meets_faults(
     app: &App,
     keeps_own: bool,

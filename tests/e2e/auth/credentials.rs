@@ -39,7 +39,7 @@ async fn reauthentication_renews_auth_time_in_the_same_session() {
     assert_eq!(before["sid"], after["sid"]);
     assert_eq!(after["auth_time"], after["iat"]);
     assert!(after["auth_time"].as_i64() >= before["auth_time"].as_i64().map(|at| at + 700));
-    // The renewed time lasts over a refresh, and the refresh token is still the same.
+    // The new time is kept by a refresh, and the refresh token stays valid.
     let refreshed = app.refresh(&user.refresh_token).await;
     assert_eq!(claims(refreshed.text("access_token"))["auth_time"], after["auth_time"]);
 }
@@ -69,7 +69,7 @@ async fn reauthentication_with_wrong_credentials_is_refused_and_throttled() {
     }
     let answer = reauthenticate(&app, &user.access_token, &json!({"password": PASSWORD})).await;
     answer.problem(429, "too_many_requests");
-    // Signing in is counted by the identifier, which others know; this by the account.
+    // Sign-in attempts count by identifier, reauthentication by account.
     app.login(&user.phone, PASSWORD).await.ok();
 }
 

@@ -8,13 +8,13 @@ const OWN: &str = "DELETE /auth/account";
 const STAFF: &str = "DELETE /admin/users/{user_id}";
 const NOBODY: &str = "01998f6e-5c1b-7d34-9a44-0f4f2f1c8b11";
 
-/// The audit entries about somebody that say this was done.
+/// The audit entries about a user with this action.
 async fn audited(app: &App, user_id: &str, action: &str) -> Vec<Value> {
     let rows = app.rows_where("audit", "subject", user_id).await;
     rows.into_iter().filter(|row| row["action"] == action).map(|row| json!(row)).collect()
 }
 
-/// A new access token, after a credential was presented again.
+/// The access token of a reauthentication.
 async fn fresh(app: &App, access_token: &str) -> String {
     let body = json!({ "password": PASSWORD });
     let answer = app.post("/auth/reauthenticate", &body).bearer(access_token).send().await;
@@ -30,12 +30,12 @@ async fn a_deletion_leaves_only_the_ledger_and_the_audit_trail() {
     let deleted = app.delete_account(&person.user.access_token, "?forfeit_balance=true").await;
     let record = app.rows_where("users", "item_type", "deletion").await;
     assert_eq!((record.len(), &record[0]["receipt_id"]), (1, &deleted.ok()["receipt_id"]));
-    assert_eq!(app.traces(&person).await.len(), 1, "the record alone");
+    assert_eq!(app.traces(&person).await.len(), 1, "only the deletion record");
     app.advance(3_600).await;
     assert_eq!(app.sweep().await, (1, 0));
     assert_eq!(app.traces(&person).await, Vec::<String>::new());
     assert_eq!(app.sweep().await, (0, 0));
-    assert_eq!(app.traces(&other).await, before, "another's data stays as it was");
+    assert_eq!(app.traces(&other).await, before, "the data of another user is unchanged");
 }
 
 #[tokio::test]
@@ -135,7 +135,7 @@ async fn identifiers_and_username_can_be_registered_again_at_once() {
     let body = json!({"identifier": person.email, "verification_token": token});
     let request = app.post("/auth/identifier", &body).bearer(again.text("access_token"));
     request.send().await.ok();
-    // The last look of the old account's deletion leaves the new one alone.
+    // The last cleanup of the old account does not touch the new one.
     app.advance(3_600).await;
     assert_eq!(app.sweep().await, (1, 0));
     app.login(&person.user.phone, PASSWORD).await.ok();
@@ -172,7 +172,7 @@ async fn a_deletion_with_a_balance_requires_forfeit_balance() {
     app.delete_account(&user.access_token, "?forfeit_balance=true").await.ok();
     let rows = app.rows_where("wallets", "user_id", &user.user_id).await;
     let balance = rows.iter().find(|row| row["sk"] == "BALANCE").unwrap();
-    // Points are no money: they stay as they are.
+    // Points are not money and stay unchanged.
     assert_eq!((&balance["balance_minor"], &balance["points"]), (&json!(0), &json!(50)));
     assert!(balance["closed_at"].is_u64());
     let last = rows.iter().find(|row| row.get("reference") == Some(&json!("account_deletion")));
@@ -191,7 +191,7 @@ async fn a_deletion_with_a_spent_balance_does_not_require_forfeit_balance() {
     app.post_entry("c", &money(&user, "CREDIT", "5.00")).await.body(201);
     app.post_entry("d", &money(&user, "DEBIT", "5.00")).await.body(201);
     app.delete_account(&user.access_token, "").await.ok();
-    // What was asked for before is answered as it was; nothing new is.
+    // A repeat of an earlier request is replayed; a new request is refused.
     let replayed = app.post_entry("c", &money(&user, "CREDIT", "5.00")).await;
     assert_eq!(replayed.header("idempotent-replayed"), Some("true"));
     app.post_entry("e", &money(&user, "CREDIT", "5.00")).await.problem(404, "not_found");
@@ -214,7 +214,7 @@ async fn a_deletion_by_staff_is_audited_with_the_actor() {
     assert_eq!(app.sweep().await, (1, 0));
     assert_eq!(app.traces(&person).await, Vec::<String>::new());
     let again = app.delete_user(&staff.access_token, id, "").await;
-    // The token is fifteen minutes old by now.
+    // The access token has expired by now.
     again.problem(401, "invalid_access_token");
     let token = app.refresh(&staff.refresh_token).await.text("access_token").to_owned();
     for nobody in [id, NOBODY, "7"] {
@@ -268,7 +268,7 @@ async fn anonymous_callers_get_401_and_non_staff_users_get_403() {
         refused.problem(403, "forbidden");
     }
     assert_eq!(audited(&app, &user.user_id, "staff_refused").await.len(), 4);
-    // A right that was lost meanwhile counts for nothing, whatever the session says.
+    // The account decides, not the staff flag of the session.
     let former = app.staff().await;
     app.set_staff(&former, false).await;
     let refused = app.delete_user(&former.access_token, &other.user_id, "").await;
@@ -280,7 +280,7 @@ async fn anonymous_callers_get_401_and_non_staff_users_get_403() {
 async fn a_deletion_and_a_cleanup_run_stay_within_their_budgets() {
     let Some(app) = App::start(Needs::Own).await else { return };
     let (staff, user, person) = (app.staff().await, app.register_user().await, app.person().await);
-    // Steps of the clean-up go side by side; where they interleave, they count as two hops more.
+    // Cleanup steps run concurrently; if they interleave, they count as two more hops.
     app.delete_account(&user.access_token, "").await.ok();
     within(&app, OWN, (7, 8.0, 28.0, 0)).await;
     app.delete_account(&person.user.access_token, "").await.problem(400, "wallet_not_empty");

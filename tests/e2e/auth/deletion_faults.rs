@@ -1,13 +1,13 @@
-//! A deletion that is cut off at any call: what is left of it is finished, and nobody can use the
-//! account in between.
+//! A deletion that fails at any call: the cleanup job finishes it, and the account cannot be used
+//! in the meantime.
 
 use crate::harness::{Answer, App, Needs, PASSWORD, Person};
 
-/// More calls than a deletion of a whole person makes to DynamoDB.
+/// More calls than the deletion of a full account makes to DynamoDB.
 const CALLS: u32 = 15;
 
-/// After a deletion that met faults: either all is as before, and it can be asked for again, or the
-/// account is gone, and two sweeps take away the rest.
+/// After a deletion with faults either nothing has changed and it can be repeated, or the account
+/// is gone and two cleanup runs remove the rest. Returns whether nothing had changed.
 async fn is_whole_or_gone(app: &App, person: &Person, answer: &Answer) -> bool {
     let token = &person.user.access_token;
     let me = app.me(token).await;
@@ -37,7 +37,7 @@ async fn is_whole_or_gone(app: &App, person: &Person, answer: &Answer) -> bool {
     is_whole
 }
 
-/// From each call on, all of them go wrong in this way.
+/// Deletes an account for each call, with this fault from that call on.
 async fn cut_off_after_each_call(kind: &str, documents: bool) {
     let Some(app) = App::start(Needs::Own).await else { return };
     let mut whole = 0;
@@ -52,7 +52,7 @@ async fn cut_off_after_each_call(kind: &str, documents: bool) {
         app.clear_faults().await;
         whole += u32::from(is_whole_or_gone(&app, &person, &answer).await);
     }
-    // Two reads come first, and then the transaction.
+    // Two reads come before the transaction.
     assert!((2..=3).contains(&whole), "{whole}");
 }
 
@@ -79,7 +79,7 @@ async fn a_failed_document_deletion_does_not_stop_the_other_cleanup_steps() {
         app.fault_after("s3", after, "error_500").await;
         app.delete_account(&person.user.access_token, "?forfeit_balance=true").await.ok();
         app.clear_faults().await;
-        assert_eq!(app.traces(&person).await.len(), 3, "the record and two documents");
+        assert_eq!(app.traces(&person).await.len(), 3, "the deletion record and two documents");
         app.advance(60).await;
         app.sweep().await;
         assert_eq!(app.objects().await, Vec::<String>::new());

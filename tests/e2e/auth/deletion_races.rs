@@ -1,11 +1,11 @@
-//! A deletion and something else at once: one of them came first, and nothing of the person is left
-//! whichever it was.
+//! A deletion and another request at the same time: nothing of the account is left, whichever of
+//! them comes first.
 
 use serde_json::json;
 
 use crate::harness::{Answer, App, Needs, PASSWORD, Person, at_once, money};
 
-/// Deletes with a given-up balance, as often as 503 tells to.
+/// Deletes the account and forfeits its balance; repeats on 503.
 async fn delete(app: App, access_token: String) -> Answer {
     loop {
         let answer = app.delete_account(&access_token, "?forfeit_balance=true").await;
@@ -15,8 +15,8 @@ async fn delete(app: App, access_token: String) -> Answer {
     }
 }
 
-/// Runs `other` so many times at once with a deletion, and then both sweeps: the answers of
-/// `other`. Nothing of the person is left.
+/// Runs `other` several times during a deletion, then the cleanup job, and checks that nothing of
+/// the account is left. Returns the responses of `other`.
 async fn race<F>(
     app: &App,
     person: &Person,
@@ -41,7 +41,7 @@ async fn is_gone(app: &App, person: &Person) {
     assert_eq!(app.traces(person).await, Vec::<String>::new());
 }
 
-/// Every answer is one of these.
+/// Every response is one of these.
 #[track_caller]
 fn only(answers: &[Answer], expected: &[(u16, &str)]) {
     for answer in answers {
@@ -152,7 +152,7 @@ async fn sums_up(app: &App, person: &Person) {
     assert_eq!((sum("MONEY"), &balance["balance_minor"]), (0, &json!(0)));
     assert_eq!(json!(sum("POINTS")), balance["points"]);
     assert!(balance["closed_at"].is_u64(), "{balance:?}");
-    // Whatever came before it is in what was given up, and nothing came after it.
+    // The forfeited amount is the whole balance, so no entry came after it.
     let forfeits =
         rows.iter().filter(|row| row.get("reference") == Some(&json!("account_deletion")));
     let forfeits: Vec<_> = forfeits.map(|row| (&row["quantity"], &row["balance_before"])).collect();
@@ -232,6 +232,6 @@ async fn a_push_token_taken_over_by_another_user_stays_theirs() {
     let devices = app.get("/auth/devices").bearer(&other.access_token).send().await;
     assert_eq!(devices.ok()["results"][0]["device_id"], "theirs");
     let rows = app.rows("devices").await;
-    assert_eq!(rows.len(), 2, "the device, and its token's claim");
-    assert_eq!(rows[0]["expires_at"], rows[1]["expires_at"], "they go together");
+    assert_eq!(rows.len(), 2, "the device and the claim of its token");
+    assert_eq!(rows[0]["expires_at"], rows[1]["expires_at"], "they expire together");
 }

@@ -55,7 +55,7 @@ async fn registering_again_updates_the_same_device() {
     assert_eq!(second.ok()["is_active"], json!(false));
     assert_ne!(second.text("last_used"), first.text("last_used"));
     assert_eq!(listed(&app, &user.access_token).await.len(), 1);
-    // The device and the claim of its new token; the old token is free.
+    // The device and the claim of its new token; the claim of the old token is deleted.
     assert_eq!(app.rows("devices").await.len(), 2);
 }
 
@@ -68,7 +68,7 @@ async fn a_push_token_belongs_to_the_user_who_registered_it_last() {
     assert!(listed(&app, &one.access_token).await.is_empty());
     assert_eq!(listed(&app, &other.access_token).await.len(), 1);
     assert_eq!(app.rows("devices").await.len(), 2);
-    // The first user's session still ends as it should, and frees nothing of the other's.
+    // The end of the first user's session does not release the other user's token.
     app.logout(&one.access_token, &json!({"refresh_token": one.refresh_token})).await.ok();
     assert_eq!(listed(&app, &other.access_token).await.len(), 1);
     assert_eq!(app.rows("devices").await.len(), 2);
@@ -172,7 +172,7 @@ async fn two_evicted_sessions_that_name_one_device_remove_it() {
     for _ in 2..20 {
         sign_in(&app, &user).await;
     }
-    // One too many, so that the next sign-in pushes out the first two at once.
+    // One session too many, so that the next sign-in evicts the first two together.
     let mut sessions = app.rows_where("sessions", "user_id", &user.user_id).await;
     sessions.sort_by_key(|session| session["session_id"].as_str().unwrap().to_owned());
     let mut one_more = sessions.pop().unwrap();
@@ -193,8 +193,8 @@ async fn the_twenty_first_device_evicts_the_least_recently_used() {
     let Some(app) = App::start(Needs::Own).await else { return };
     let user = app.register_user().await;
     let mut access = user.access_token.clone();
-    // A session has one device, and a user twenty sessions: devices of ended sessions are gone, so
-    // more than twenty are there only while sessions are being replaced.
+    // A session has one device and a user twenty sessions. An ended session loses its device, so a
+    // user has more than twenty only while sessions are being replaced.
     for number in 0..21 {
         let body = json!({
             "device_id": format!("d{number}"), "fcm_token": format!("t{number}"),
@@ -273,7 +273,7 @@ async fn an_expired_device_whose_token_claim_is_gone_can_be_registered_again() {
         register(&app, &access_token, &body).await.ok();
     }
     app.advance(91 * 24 * 3_600).await;
-    // As TTL does, which deletes one item and another days later; then another user has the token.
+    // TTL may delete the claim days before the device; then another user registers the token.
     for claim in app.rows_where("devices", "device_id", "CLAIM").await {
         let partition = claim["user_id"].as_str().unwrap();
         app.remove_row("devices", &[("user_id", partition), ("device_id", "CLAIM")]).await;
@@ -295,7 +295,7 @@ async fn an_expired_token_claim_does_not_block_another_user() {
     let Some(app) = App::start(Needs::Own).await else { return };
     let (user, other) = (app.register_user().await, app.register_user().await);
     register(&app, &user.access_token, &phone("t1")).await.ok();
-    // TTL is for cleaning only: nothing has been deleted yet.
+    // TTL has not deleted anything yet.
     app.advance(91 * 24 * 3_600).await;
     let (access_token, _) = sign_in(&app, &user).await;
     register(&app, &access_token, &phone("t2")).await.ok();

@@ -117,7 +117,7 @@ async fn a_truncated_list_is_marked_incomplete() {
     let audit = &answer.ok()["audit"];
     let entries = audit["results"].as_array().unwrap();
     assert_eq!((entries.len(), &audit["is_complete"]), (1_000, &json!(false)));
-    assert_eq!(entries[0]["action"], "registered", "the newest come first");
+    assert_eq!(entries[0]["action"], "registered", "the newest entries come first");
 }
 
 #[tokio::test]
@@ -175,6 +175,6 @@ async fn the_largest_export_fits_into_a_lambda_response() {
     let entries = &answer.ok()["wallet"]["entries"];
     let shown = entries["results"].as_array().unwrap().len();
     assert_eq!((shown, &entries["is_complete"]), (2_000, &json!(false)));
-    // Lambda's limit.
+    // The limit of a Lambda response.
     assert!(answer.bytes.len() < 6 * 1024 * 1024, "{} bytes", answer.bytes.len());
 }

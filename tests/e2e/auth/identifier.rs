@@ -19,7 +19,7 @@ async fn a_new_number_replaces_the_old_number_which_is_notified_once() {
     let new = random_phone();
     let token = app.verified(&new, "CHANGE_IDENTIFIER").await;
     for _ in 0..2 {
-        // The first answer may have been lost.
+        // The repeat stands for a lost response.
         change(&app, &user, &new, &token).await.ok();
     }
     let me = app.me(&user.access_token).await;
@@ -148,14 +148,14 @@ async fn the_replaced_identifier_is_notified_wherever_the_request_fails() {
             app.fault_after("dynamodb", after, kind).await;
             let mut answer = change(&app, &user, &new, &token).await;
             app.clear_faults().await;
-            // The app did not hear whether it was changed, and asks again.
+            // The app got no final response and repeats the request.
             for _ in 0..2 {
                 assert!([200, 503].contains(&answer.status), "{kind} {after}: {answer:?}");
                 answer = change(&app, &user, &new, &token).await;
             }
             answer.ok();
             let told = app.messages(&user.phone).await.len() - before;
-            assert!((1..=2).contains(&told), "{kind} {after}: told {told} times");
+            assert!((1..=2).contains(&told), "{kind} {after}: notified {told} times");
             assert_eq!(app.account(&user, "untold").await, json!(null), "{kind} {after}");
             app.login(&new, PASSWORD).await.ok();
         }
@@ -184,7 +184,7 @@ async fn a_pending_notice_is_sent_before_the_next_replacement() {
     let (second, third) = (random_phone(), random_phone());
     let token = app.verified(&second, "CHANGE_IDENTIFIER").await;
     let before = app.messages(&user.phone).await.len();
-    // Session, account and claim are read, the transaction is made; then nothing is reached.
+    // The read and the transaction succeed; every later call fails.
     app.fault_after("dynamodb", 2, "error_500").await;
     change(&app, &user, &second, &token).await.ok();
     app.clear_faults().await;
@@ -214,7 +214,7 @@ async fn concurrent_retries_send_at_most_four_notices() {
         assert!([200, 503].contains(&answer.status), "{answer:?}");
     }
     let told = app.messages(&user.phone).await.len() - before;
-    assert!((1..=4).contains(&told), "told {told} times");
+    assert!((1..=4).contains(&told), "notified {told} times");
 }
 
 #[tokio::test]
@@ -225,7 +225,7 @@ async fn a_change_after_the_account_is_deleted_returns_session_ended() {
             let user = app.register_user().await;
             let new = random_phone();
             let token = app.verified(&new, "CHANGE_IDENTIFIER").await;
-            // They keep the transaction back for a while; the account goes before it, mostly.
+            // The conflicts delay the transaction, so the account is usually deleted first.
             app.fault("dynamodb", "TransactWriteItems", "conflict", 4).await;
             let changing = {
                 let (app, user) = (app.clone(), user.clone());

@@ -1,4 +1,4 @@
-//! An identifier that another has replaced opens nothing, at whatever moment it was replaced.
+//! A replaced identifier gives no access, at whatever moment it is replaced.
 
 use std::time::Duration;
 
@@ -10,7 +10,7 @@ use crate::{
     harness::{Answer, App, Needs, PASSWORD, User, random_email, random_phone},
 };
 
-/// How an identifier stops being the account's own.
+/// An account attribute and a value that takes the identifier away from the account.
 type Loss = (&'static str, fn() -> AttributeValue);
 
 const LOSSES: [Loss; 2] = [
@@ -18,7 +18,7 @@ const LOSSES: [Loss; 2] = [
     ("phone_verified", || AttributeValue::Bool(false)),
 ];
 
-/// What somebody presents with an identifier, each with the purpose of its token.
+/// The ways to use an identifier, each with the purpose of its token.
 const WAYS: [(&str, &str); 4] = [
     ("login", "LOGIN"),
     ("login by password", "LOGIN"),
@@ -52,7 +52,7 @@ fn is_refused(way: &str, answer: &Answer) {
     );
 }
 
-/// What an identifier could change: the password, the sessions.
+/// What a successful use would change: the password and the sessions.
 async fn state(app: &App, user: &User) -> (Value, usize, Vec<Value>) {
     let sessions = app.rows_where("sessions", "user_id", &user.user_id).await;
     let fresh = sessions.iter().map(|session| session["auth_time"].clone()).collect();
@@ -67,7 +67,7 @@ async fn a_stale_claim_gives_no_access() {
             let user = app.register_user().await;
             app.advance(61).await;
             let token = app.verified(&user.phone, purpose).await;
-            // The claim still points at the account, as one does that was read before.
+            // The claim still points at the account, as in an old read.
             app.set_account(&user, name, lost()).await;
             let before = state(&app, &user).await;
             is_refused(way, &present(&app, way, &user, &user.phone, &token).await);
@@ -103,7 +103,7 @@ async fn an_identifier_replaced_during_the_request_gives_no_access() {
             app.advance(61).await;
             let token = app.verified(&user.phone, purpose).await;
             let before = state(&app, &user).await;
-            // No transaction goes through until the identifier is replaced, which is mostly after
+            // No transaction succeeds until the identifier is replaced, which usually happens after
             // the account was read.
             app.fault("dynamodb", "TransactWriteItems", "conflict", 1_000).await;
             let presenting = {
@@ -129,14 +129,14 @@ async fn a_sign_in_retried_after_a_conflict_checks_the_identifier_again() {
     let Some(app) = App::start(Needs::Own).await else { return };
     for delay in [40, 80, 120, 160] {
         let user = app.register_user().await;
-        // They keep the transaction back for a while; what follows goes before it, mostly.
+        // The conflicts delay the transaction, so the changes below usually come first.
         app.fault("dynamodb", "TransactWriteItems", "conflict", 4).await;
         let signing_in = {
             let (app, phone) = (app.clone(), user.phone.clone());
             tokio::spawn(async move { app.login(&phone, PASSWORD).await })
         };
         tokio::time::sleep(Duration::from_millis(delay)).await;
-        // Somebody signed in, and the number was replaced.
+        // Another sign-in took place, and the number was replaced.
         app.set_account(&user, "sign_ins", AttributeValue::N("9".to_owned())).await;
         app.set_account(&user, "phone_number", AttributeValue::S(random_phone())).await;
         let answer = signing_in.await.unwrap();

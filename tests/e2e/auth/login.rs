@@ -1,11 +1,11 @@
-//! `POST /auth/login`: policies, answers, sessions.
+//! `POST /auth/login`: policies, responses, sessions.
 
 use aws_sdk_dynamodb::types::AttributeValue;
 use serde_json::{Value, json};
 
 use crate::harness::{App, Needs, PASSWORD, User, at_once, random_phone};
 
-/// The token of a fresh `LOGIN` code.
+/// A new verification token for `LOGIN`.
 async fn login_token(app: &App, user: &User) -> String {
     app.advance(900).await;
     app.verified(&user.phone, "LOGIN").await
@@ -30,7 +30,7 @@ async fn a_login_returns_200_with_the_user_and_the_four_token_fields() {
     let joined: jiff::Timestamp = me.text("date_joined").parse().unwrap();
     let login: jiff::Timestamp = me.text("last_login").parse().unwrap();
     assert!(login.as_second() - joined.as_second() >= 100);
-    // The first session lives on.
+    // The first session stays active.
     app.me(&user.access_token).await.ok();
 }
 
@@ -163,7 +163,7 @@ async fn concurrent_sign_ins_never_leave_more_than_20_sessions() {
     at_once((0..10).map(|_| {
         let (app, user) = (app.clone(), user.clone());
         async move {
-            // 503 is an answer that may be sent again.
+            // A 503 can be retried.
             while app.login(&user.phone, PASSWORD).await.status == 503 {}
         }
     }))
@@ -171,7 +171,7 @@ async fn concurrent_sign_ins_never_leave_more_than_20_sessions() {
     assert!(app.rows("sessions").await.len() <= 20, "{}", app.rows("sessions").await.len());
 }
 
-/// Of "a password of old", m = 8 MiB, t = 1, p = 1.
+/// The hash of "a password of old" with m = 8 MiB, t = 1, p = 1.
 const OLD_HASH: &str = "$argon2id$v=19$m=8192,t=1,p=1$AQEBAQEBAQEBAQEBAQEBAQ$7LvpBK/sDsp46J54LYUZPwPtnkyd+BTEkiX9kK6Gx8I";
 
 #[tokio::test]

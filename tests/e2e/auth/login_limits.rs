@@ -1,4 +1,4 @@
-//! How failed sign-ins slow down.
+//! The throttling of failed sign-ins.
 
 use serde_json::json;
 
@@ -6,7 +6,7 @@ use crate::harness::{App, Needs, PASSWORD, random_phone, random_source};
 
 const WRONG: &str = "not the password";
 
-/// Fails until it is answered 429; the tries that were compared, and the seconds to wait.
+/// Sends wrong passwords until 429. Returns the number of attempts before, and the seconds to wait.
 async fn fail_until_limited(app: &App, identifier: &str) -> (u32, u32) {
     for tries in 0..30 {
         let answer = app.login(identifier, WRONG).await;
@@ -16,7 +16,7 @@ async fn fail_until_limited(app: &App, identifier: &str) -> (u32, u32) {
         }
         answer.problem(400, "invalid_credentials");
     }
-    panic!("never limited");
+    panic!("never throttled");
 }
 
 #[tokio::test]
@@ -27,7 +27,7 @@ async fn after_ten_failures_in_15_minutes_the_waits_double_up_to_15_minutes() {
     assert_eq!(tries, 10);
     let mut pauses = Vec::new();
     for _ in 0..8 {
-        // Even the right password waits.
+        // The right password is refused too.
         app.login(&user.phone, PASSWORD).await.problem(429, "too_many_requests");
         pauses.push(pause);
         app.advance(pause).await;
@@ -35,13 +35,13 @@ async fn after_ten_failures_in_15_minutes_the_waits_double_up_to_15_minutes() {
         pause = app.login(&user.phone, WRONG).await.retry_after();
     }
     for (one, next) in pauses.iter().zip(&pauses[1..]) {
-        // A second of the wall's own may pass within a step.
+        // Real time may pass within a step.
         let doubled = (one * 2).min(900);
         assert!(next.abs_diff(doubled) <= 6, "{pauses:?}");
     }
     assert!(pauses.last().unwrap().abs_diff(900) <= 2, "{pauses:?}");
     assert!(pauses.iter().all(|pause| *pause <= 900), "{pauses:?}");
-    // Nobody is locked out for good.
+    // No account is locked permanently.
     app.advance(pause).await;
     app.login(&user.phone, PASSWORD).await.ok();
 }
@@ -153,7 +153,7 @@ async fn failures_from_elsewhere_do_not_throttle_a_known_client_ip() {
     fail_until_limited(&app, &user.phone).await;
     app.login(&user.phone, PASSWORD).await.problem(429, "too_many_requests");
     from_home().await.ok();
-    // From there as well, wrong passwords slow down.
+    // Wrong passwords from the known client IP are throttled too.
     let wrong = json!({"identifier": user.phone, "password": WRONG});
     for _ in 0..10 {
         let answer = app.post("/auth/login", &wrong).from(&home).send().await;

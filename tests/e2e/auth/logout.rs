@@ -40,7 +40,7 @@ async fn asvs_7_4_5_a_user_can_end_another_of_their_sessions() {
     let other = app.login(&user.phone, PASSWORD).await;
     let body = json!({ "refresh_token": other.text("refresh_token") });
     for _ in 0..2 {
-        // One that is over already is what was asked for.
+        // A session that has already ended counts as success.
         app.logout(&user.access_token, &body).await.ok();
         app.me(other.text("access_token")).await.problem(401, "session_ended");
         app.me(&user.access_token).await.ok();

@@ -15,7 +15,7 @@ async fn points(app: &App, access_token: &str) -> (i64, i64) {
     (points["current_points"].as_i64().unwrap(), points["total_points"].as_i64().unwrap())
 }
 
-/// Sends a registration again, as 503 tells to, until it is answered.
+/// Sends a registration until the response is not 503.
 async fn register(app: &App, new: &NewUser) -> Answer {
     loop {
         let answer = app.register(new).await;
@@ -26,7 +26,7 @@ async fn register(app: &App, new: &NewUser) -> Answer {
     }
 }
 
-/// Each balance is the sum of its entries, which follow each other without a gap.
+/// Each balance is the sum of its entries, and each entry starts at the previous balance.
 async fn assert_ledger(app: &App) {
     let rows = app.rows("wallets").await;
     for balance in rows.iter().filter(|row| row["item_type"] == "balance") {

@@ -7,7 +7,7 @@ use crate::harness::{Answer, App, Needs, PASSWORD, User, at_once};
 const DAY: u32 = 86_400;
 const PATH: &str = "/auth/refresh";
 
-/// The refresh token of a good answer.
+/// The refresh token of a 200 response.
 fn next(answer: &Answer) -> String {
     answer.ok();
     answer.text("refresh_token").to_owned()
@@ -73,7 +73,7 @@ async fn the_previous_token_returns_the_same_successor_even_a_week_later() {
         assert_ne!(again.text("access_token"), first.text("access_token"));
         app.me(again.text("access_token")).await.ok();
     }
-    // Once the successor was used, it is theft.
+    // After the successor was used, the old token counts as reuse.
     app.refresh(&successor).await.ok();
     app.refresh(&user.refresh_token).await.problem(401, "refresh_token_reused");
 }
@@ -92,10 +92,10 @@ async fn asvs_10_4_5_a_token_two_rotations_old_ends_the_session_at_once() {
     for access in [first.text("access_token"), second.text("access_token")] {
         app.me(access).await.problem(401, "session_ended");
     }
-    // The user's other session is not the thief's.
+    // The user's other session stays active.
     app.me(other.text("access_token")).await.ok();
     app.refresh(other.text("refresh_token")).await.ok();
-    // It is in the audit.
+    // The reuse is audited.
     let entries = app.rows("audit").await;
     assert!(entries.iter().any(|entry| entry["action"] == "refresh_token_reused"));
 }
@@ -187,7 +187,7 @@ async fn of_fifty_concurrent_refreshes_with_different_keys_one_rotates_and_the_s
     assert_eq!(good.len(), 1, "{answers:?}");
     for answer in &refused {
         answer.assert_problem();
-        // The first to be refused ended it; those after found no session.
+        // The first refusal ended the session; later requests find none.
         assert!(["refresh_token_reused", "invalid_refresh_token"].contains(&answer.text("code")));
     }
     assert!(refused.iter().any(|answer| answer.text("code") == "refresh_token_reused"));
@@ -222,7 +222,7 @@ async fn asvs_7_3_2_a_session_ends_90_days_after_sign_in_even_if_used() {
     app.me(&access).await.ok();
     app.advance(120).await;
     app.refresh(&next(&last)).await.problem(401, "invalid_refresh_token");
-    // The access token would live for 13 more minutes; its session does not.
+    // The access token would be valid for 13 more minutes, but its session is over.
     app.me(&access).await.problem(401, "session_ended");
 }
 

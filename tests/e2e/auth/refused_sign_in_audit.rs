@@ -1,11 +1,11 @@
-//! Sign-ins that policy refuses though the credential was right are audited; wrong ones are not.
+//! Sign-ins with correct credentials that policy refuses are audited; wrong credentials are not.
 
 use aws_sdk_dynamodb::types::AttributeValue;
 use serde_json::{Value, json};
 
 use crate::harness::{App, Needs, PASSWORD, User, random_phone};
 
-/// The reasons of the refusals that are audited about somebody.
+/// The reasons of the audited refusals of a user.
 async fn reasons(app: &App, user: &User) -> Vec<Value> {
     let rows = app.rows_where("audit", "subject", &user.user_id).await;
     let refused = rows.iter().filter(|row| row["action"] == "sign_in_refused");

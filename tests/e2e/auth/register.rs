@@ -1,4 +1,4 @@
-//! `POST /auth/register`: what it makes, and what it refuses.
+//! `POST /auth/register`: what it creates and what it refuses.
 
 use serde_json::json;
 
@@ -109,7 +109,7 @@ async fn asvs_2_3_a_registration_without_a_valid_token_is_refused() {
         refused.problem(400, "invalid_verification_token");
         assert_eq!(refused.fields(), ["verification_token"]);
     }
-    // Somebody else's token.
+    // The token of another identifier.
     let other = app.new_user().await.with("phone_number", random_phone());
     app.register(&other).await.problem(400, "invalid_verification_token");
     let after = app.sizes().await;
@@ -180,7 +180,7 @@ async fn an_unverified_identifier_does_not_block_its_owner() {
     let email = random_email();
     let squatter = app.new_user().await.with("email", email.as_str());
     app.register(&squatter).await.body(201);
-    // Another may name it as well, and whoever verifies it has it.
+    // Another user may enter it as well; the one who verifies it owns it.
     let another = app.new_user().await.with("email", email.as_str());
     app.register(&another).await.body(201);
     let token = app.verified(&email, "REGISTER").await;
@@ -210,7 +210,7 @@ async fn a_taken_second_identifier_is_accepted_as_unverified() {
         "verification_token": token,
     });
     let answer = app.post("/auth/register", &body).send().await;
-    // That a number is taken is not told to somebody who has not verified it.
+    // The response must not reveal that an unverified number is taken.
     answer.body(201);
     let me = app.me(answer.text("access_token")).await;
     assert_eq!(me.json["phone_verified"], false);
@@ -228,7 +228,7 @@ async fn of_50_concurrent_registrations_of_one_username_one_succeeds() {
     }))
     .await;
     let answers = at_once(news.into_iter().enumerate().map(|(number, new)| {
-        // In every spelling.
+        // In both cases.
         let name = if number % 2 == 0 { name.clone() } else { name.to_uppercase() };
         let (app, new) = (app.clone(), new.with("username", name));
         async move { app.register(&new).await }
@@ -266,7 +266,7 @@ async fn of_50_concurrent_registrations_of_one_phone_number_one_succeeds() {
     assert_whole(&app, 1).await;
 }
 
-/// Every account is whole, and nothing else is there.
+/// Every account is complete, and no other items exist.
 async fn assert_whole(app: &App, accounts: usize) {
     for (table, item_type, each) in [
         ("users", "account", 1),

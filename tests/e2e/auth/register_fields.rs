@@ -1,4 +1,4 @@
-//! `POST /auth/register`: every field's rules.
+//! `POST /auth/register`: the rules of every field.
 
 use serde_json::{Value, json};
 
@@ -8,7 +8,7 @@ use crate::harness::{
 
 const PATH: &str = "/auth/register";
 
-/// What is refused before the token is looked at needs no real token.
+/// A registration that is refused before the token is checked, so any token will do.
 fn unverified() -> NewUser {
     let phone = random_phone();
     let body = json!({
@@ -117,7 +117,7 @@ async fn asvs_6_2_common_and_personal_passwords_are_refused() {
         refused.problem(400, "weak_password");
         assert_eq!(refused.fields(), ["password"], "{weak}");
     }
-    // No kinds of characters are asked for.
+    // No character classes are required.
     let new = new.with("username", random_username());
     app.register(&new.with("password", "orange lamp tuesday")).await.body(201);
 }

@@ -1,4 +1,4 @@
-//! Somebody signs up, stays signed in, signs out, and comes back.
+//! A user registers, stays signed in, signs out, and signs in again.
 
 use serde_json::json;
 

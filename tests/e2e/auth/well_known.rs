@@ -1,4 +1,4 @@
-//! `GET /.well-known/jwks.json`, `GET /health`, and how keys rotate.
+//! `GET /.well-known/jwks.json`, `GET /health`, and the rotation of keys.
 
 use base64ct::{Base64UrlUnpadded, Encoding};
 use ring::signature::{ED25519, UnparsedPublicKey};
@@ -76,14 +76,14 @@ async fn a_new_signing_key_is_published_before_it_signs() {
     let Some(app) = App::start(Needs::Own).await else { return };
     let mut refresh_token = app.register_user().await.refresh_token;
     let mut signed_with = Vec::new();
-    // Two turns of the slots, in steps that no idle limit minds.
+    // Two key rotations, in steps shorter than the idle limit of a session.
     for _ in 0..8 {
         let before = kids(&app.get(JWKS).send().await);
         app.advance(10 * DAY).await;
         let refreshed = app.refresh(&refresh_token).await;
         refreshed.ok();
         let (access, jwks) = (refreshed.text("access_token"), app.get(JWKS).send().await);
-        assert!(before.contains(&kid(access)), "{before:?} knew no {}", kid(access));
+        assert!(before.contains(&kid(access)), "{before:?} does not contain {}", kid(access));
         assert!(verifies(&jwks, access));
         app.me(access).await.ok();
         signed_with.push(kid(access));
@@ -99,22 +99,22 @@ async fn a_session_survives_key_rotation() {
     app.advance_to_end(30 * DAY, 300).await;
     let user = app.register_user().await;
     let before = app.get(JWKS).send().await;
-    // Over the end of the slot, within the life of the token.
+    // The slot ends while the token is still valid.
     app.advance(600).await;
     app.me(&user.access_token).await.ok();
     let jwks = app.get(JWKS).send().await;
-    assert!(verifies(&jwks, &user.access_token), "the old key verifies still");
+    assert!(verifies(&jwks, &user.access_token), "the old key still verifies");
     let refreshed = app.refresh(&user.refresh_token).await;
     refreshed.ok();
     let new = refreshed.text("access_token");
     assert_ne!(kid(new), kid(&user.access_token));
     assert!(kids(&jwks).contains(&kid(new)) && kids(&before).contains(&kid(new)));
     app.me(new).await.ok();
-    // A new session has a MAC key of the new slot, and both go on.
+    // A new session uses the MAC key of the new slot; both sessions continue.
     let other = app.register_user().await;
     app.refresh(&other.refresh_token).await.ok();
     app.refresh(refreshed.text("refresh_token")).await.ok();
-    // The old key goes once its last token is dead.
+    // The old key is removed after its last token has expired.
     app.advance(1_200).await;
     app.get(JWKS).send().await.ok();
     assert!(!kids(&app.get(JWKS).send().await).contains(&kid(&user.access_token)));
@@ -148,7 +148,7 @@ async fn the_key_set_is_current_after_a_long_idle_time() {
     for _ in 0..3 {
         app.advance(65 * 24 * 3_600).await;
         let keys = app.get("/.well-known/jwks.json").send().await;
-        // The present key and the next.
+        // The current key and the next.
         assert_eq!(keys.ok()["keys"].as_array().map(Vec::len), Some(2), "{keys:?}");
     }
 }

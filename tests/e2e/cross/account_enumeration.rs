@@ -1,5 +1,5 @@
-//! Nobody learns who has an account (ASVS 6.3.8): somebody and nobody are answered alike, to the
-//! byte, the header, the hop and the unit.
+//! Responses do not reveal whether an account exists (ASVS 6.3.8): known and unknown identifiers
+//! get the same bytes and headers, at the same cost in hops and units.
 
 use serde_json::json;
 
@@ -35,7 +35,7 @@ async fn asvs_6_3_8_an_otp_request_for_an_unknown_address_looks_the_same() {
     });
     app.post("/auth/register", &body).send().await.body(201);
     app.advance(3_600).await;
-    // Addresses of one length, so that items are of one size.
+    // Both addresses have the same length, so both items have the same size.
     let other = random_email();
     let somebody = app.otp(&email, "LOGIN").await;
     let known = app.costs("POST /auth/otp/request").await;
@@ -59,7 +59,7 @@ async fn asvs_6_3_8_an_unknown_identifier_has_the_same_limits() {
         assert_eq!((a.status, b.status), (429, 429), "{round}");
         app.advance(61).await;
     }
-    // Wrong codes are counted on the challenge that nobody was sent, too.
+    // Wrong codes count for the unknown identifier too, although no code was sent.
     for _ in 0..6 {
         let somebody = app.verify(&user.phone, "000000", "LOGIN").await;
         let other = app.verify(&nobody, "000000", "LOGIN").await;

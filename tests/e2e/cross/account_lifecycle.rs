@@ -1,4 +1,4 @@
-//! The whole life of an account: from the first code to nothing left.
+//! The lifecycle of an account, from the first code to the last cleanup.
 
 use serde_json::{Value, json};
 
@@ -10,7 +10,7 @@ use crate::harness::{
 
 const NUMBER: &str = "27-01-70-98765";
 
-/// Somebody who registers with a number and an address, on a phone.
+/// A new user with a profile and a device.
 async fn sign_up(app: &App) -> Person {
     let user = app.register_user().await;
     let person = Person {
@@ -28,8 +28,7 @@ async fn sign_up(app: &App) -> Person {
     person
 }
 
-/// Uploads a picture of the front and a scan of the back, is rejected for a wrong picture first, and
-/// approved then.
+/// Uploads two documents, is rejected for an unreadable one, replaces it, and is approved.
 async fn prove_identity(app: &App, staff: &User, user: &User) {
     let (front, back) = (jpeg("front"), pdf());
     let documents = json!({"front": front.promise(), "back": back.promise()});
@@ -60,7 +59,7 @@ async fn prove_identity(app: &App, staff: &User, user: &User) {
     assert_eq!(app.kyc_status(user).await.ok()["status"], "APPROVED");
 }
 
-/// Is topped up, rents twice, is charged, and gets points for coming back in time.
+/// Gets money, rents twice, pays, and earns points for a timely return.
 async fn rent(app: &App, user: &User) {
     app.post_entry("top-up", &money(user, "CREDIT", "200.00")).await.body(201);
     let now = app.now().await;
@@ -86,7 +85,7 @@ async fn rent(app: &App, user: &User) {
     );
 }
 
-/// Takes another number for their own, proved by a code, and adds an address.
+/// Changes the number and adds an address. Returns the old number.
 async fn change_identifiers(app: &App, person: &mut Person) -> String {
     let old = person.user.phone.clone();
     let number = random_phone();
@@ -153,15 +152,14 @@ async fn a_deleted_account_leaves_only_anonymous_ledger_and_audit_entries() {
     assert_eq!(app.traces(&before).await, Vec::<String>::new());
     assert_eq!(app.objects().await, Vec::<String>::new());
     remains(&app, &person.user).await;
-    // The number is free for another account, and so is the document.
+    // The phone number and the document number are free for another account.
     let next = app.register_user().await;
     let front = jpeg("next");
     let body = json!({"document_number": NUMBER, "documents": {"front": front.promise()}});
     app.post_kyc(&next, &body).await.body(201);
 }
 
-/// What is kept of them: a ledger that adds up to nothing, and who did what, under an id that leads
-/// to nobody.
+/// Only the ledger and the audit trail are kept, under the id of the deleted account.
 async fn remains(app: &App, user: &User) {
     let wallet = app.rows_where("wallets", "user_id", &user.user_id).await;
     let kinds = |kind: &str| wallet.iter().filter(|row| row["item_type"] == kind).count();

@@ -1,4 +1,4 @@
-//! Every operation, asked by those who may not call it, whatever they send.
+//! Every operation, called without permission, with valid and malformed requests.
 
 use http::Method;
 use serde_json::{Value, json};
@@ -11,7 +11,7 @@ use tests::{
 
 use crate::harness::{Answer, App, Needs};
 
-/// What is sent: nothing right, and bodies and queries that are read before anything else.
+/// Malformed requests: path parameter, query, content type, body.
 const SENT: [(&str, &str, &str, &str); 5] = [
     (NOBODY, "", "application/json", "{}"),
     ("x", "", "application/json", "{}"),
@@ -32,7 +32,7 @@ async fn ask(app: &App, operation: &Operation, token: &str) -> Vec<Answer> {
     answers
 }
 
-/// The operations that only these may call.
+/// The operations for these callers.
 fn of(callers: &[Caller]) -> impl Iterator<Item = &'static Operation> {
     let of = callers.to_vec();
     ALL.iter().filter(move |operation| of.contains(&operation.caller))
@@ -93,7 +93,7 @@ async fn a_malformed_request_of_a_signed_in_user_costs_one_hop() {
     }
 }
 
-/// The gateway lets none of these through; a route that lacked its authorization would.
+/// API Gateway refuses these requests, but a route deployed without its authorizer would not.
 #[tokio::test]
 async fn a_function_refuses_an_event_without_an_iam_identity() {
     let Some(app) = App::start(Needs::Own).await else { return };

@@ -1,4 +1,4 @@
-//! What each operation may cost: round trips that wait for one another, request units, sends.
+//! What each operation may cost: sequential round trips (hops), request units, sends.
 
 use serde_json::json;
 
@@ -104,14 +104,14 @@ async fn a_login_that_evicts_a_session_with_a_device_costs_6_wru_more() {
     put_device(&app, &user.access_token).await;
     for number in 0..20 {
         if number == 18 {
-            // Twenty of one minute are named by the account, which is then over 1 KB.
+            // With twenty sign-ins in one minute the account item would be over 1 KB.
             app.advance(61).await;
         }
         app.login(&user.phone, PASSWORD).await.ok();
     }
     app.me(&user.access_token).await.problem(401, "session_ended");
     assert!(app.rows("devices").await.is_empty());
-    // The list of twenty sessions is what the reads are for.
+    // Most of the read units are the list of twenty sessions.
     within(&app, "POST /auth/login", (3, 3.0, 19.0, 0)).await;
 }
 

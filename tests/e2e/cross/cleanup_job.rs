@@ -1,4 +1,4 @@
-//! The sweep: what a scheduled invocation finishes.
+//! The cleanup job: a scheduled invocation that finishes interrupted work.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 
@@ -11,7 +11,8 @@ use crate::harness::{
     kyc::{jpeg, submission},
 };
 
-/// Deletes somebody while nothing after the transaction works: what is left is the sweep's.
+/// Deletes an account while every call after the transaction fails, so that work is left for the
+/// cleanup job.
 async fn delete_half(app: &App, person: &Person) {
     app.fault_after("dynamodb", 3, "error_500").await;
     app.fault_after("s3", 0, "error_500").await;
@@ -20,7 +21,7 @@ async fn delete_half(app: &App, person: &Person) {
 }
 
 impl App {
-    /// The status in the record: the person's session may have ended by then.
+    /// The stored status; the user's session may be over.
     async fn kyc_status_of(&self, user: &User) -> String {
         let pk = format!("USER#{}", user.user_id);
         let rows = self.rows_where("kyc", "pk", &pk).await;
@@ -44,11 +45,11 @@ async fn an_interrupted_deletion_is_finished_after_a_minute() {
     let person = app.person().await;
     delete_half(&app, &person).await;
     assert!(app.traces(&person).await.len() > 5);
-    // The request itself has a minute.
+    // The request itself has a minute to finish.
     assert_eq!(app.sweep().await, (0, 0));
     app.advance(60).await;
     assert_eq!(app.sweep().await, (1, 0));
-    assert_eq!(app.traces(&person).await.len(), 1, "the record alone");
+    assert_eq!(app.traces(&person).await.len(), 1, "only the deletion record");
     app.advance(3_540).await;
     assert_eq!(app.sweep().await, (1, 0));
     assert_eq!(app.traces(&person).await, Vec::<String>::new());
@@ -106,16 +107,15 @@ async fn a_failing_deletion_is_postponed_and_the_others_are_finished() {
         delete_half(&app, person).await;
     }
     app.advance(60).await;
-    // The number of a document is a text. Nothing can be done about one that is not, until somebody
-    // looks at it.
+    // A document number that is not a string makes the record unreadable.
     let pk = format!("USER#{}", one.user.user_id);
     let set = async |number| app.set("kyc", &[("pk", &pk)], "document_number", number).await;
     set(AttributeValue::N("7".to_owned())).await;
     assert_eq!(app.sweep().await, (1, 1));
-    assert_eq!(app.traces(&other).await.len(), 1, "the record alone");
-    assert_eq!(app.objects().await, Vec::<String>::new(), "all other steps were taken");
+    assert_eq!(app.traces(&other).await.len(), 1, "only the deletion record");
+    assert_eq!(app.objects().await, Vec::<String>::new(), "all other steps are done");
     set(AttributeValue::S(one.document_number.clone())).await;
-    assert_eq!(app.sweep().await, (0, 0), "not at once");
+    assert_eq!(app.sweep().await, (0, 0), "it is postponed");
     app.advance(600).await;
     assert_eq!(app.sweep().await.1, 0);
     app.advance(3_600).await;
@@ -125,7 +125,7 @@ async fn a_failing_deletion_is_postponed_and_the_others_are_finished() {
     }
 }
 
-/// Thirty deletions of which nothing is left, an hour old: when the first of them is due.
+/// Writes thirty due deletions without remaining data. Returns when the first is due.
 async fn thirty_due(app: &App) -> i64 {
     let first = app.now().await.as_second() - 7_200;
     for number in 0..30 {
@@ -152,7 +152,7 @@ async fn one_run_finishes_everything_due() {
 async fn the_oldest_deletions_come_first_and_a_run_has_a_time_limit() {
     let Some(app) = App::start(Needs::Own).await else { return };
     let (first, looks) = (thirty_due(&app).await, AtomicUsize::new(0));
-    // Time is up at the third look at it, before the eleventh deletion.
+    // The third time check reports the end, before the eleventh deletion.
     let is_over = || looks.fetch_add(1, Ordering::Relaxed) == 2;
     let (store, documents, now) = (app.store(), app.documents(), app.now().await);
     let swept = deletion::sweep(&store, &documents, now, is_over).await.unwrap();
@@ -174,7 +174,7 @@ async fn failing_submissions_are_postponed_and_all_others_are_abandoned_in_one_r
         users.push(user);
     }
     app.advance(86_400).await;
-    // The oldest of all cannot be read until somebody looks at it.
+    // The oldest record is unreadable.
     let pk = format!("USER#{}", users[0].user_id);
     let set = async |number| app.set("kyc", &[("pk", &pk)], "document_number", number).await;
     set(AttributeValue::N("7".to_owned())).await;
@@ -183,7 +183,7 @@ async fn failing_submissions_are_postponed_and_all_others_are_abandoned_in_one_r
     assert_eq!(swept().await, expected);
     set(AttributeValue::S("number-0".to_owned())).await;
     let nothing = json!({"deletions": 0, "submissions": 0, "failed": 0});
-    assert_eq!(swept().await, nothing, "not at once");
+    assert_eq!(swept().await, nothing, "it is postponed");
     app.advance(600).await;
     let expected = json!({"deletions": 0, "submissions": 1, "failed": 0});
     assert_eq!(swept().await, expected);
@@ -211,7 +211,7 @@ async fn files_that_are_not_submitted_are_abandoned_after_a_day() {
     app.sweep().await;
     assert_eq!(app.kyc_status_of(&user).await, "AWAITING_DOCUMENTS");
     app.advance(60).await;
-    // The first attempt finds the bucket shut; the record stays where the next sweep finds it.
+    // In the first run the bucket fails; the record stays for the next run.
     app.fault("s3", "DeleteObjects", "error_500", 100).await;
     assert_eq!(app.sweep().await, (0, 1));
     app.clear_faults().await;
@@ -219,7 +219,11 @@ async fn files_that_are_not_submitted_are_abandoned_after_a_day() {
     let swept = app.post("/_local/sweep", &json!({})).send().await;
     assert_eq!(swept.ok(), &json!({"deletions": 0, "submissions": 1, "failed": 0}));
     assert_eq!(app.files_of(&user).await, Vec::<String>::new());
-    assert_eq!(app.rows("kyc").await.len(), 2, "the one that waits, and its number");
+    assert_eq!(
+        app.rows("kyc").await.len(),
+        2,
+        "the pending submission and the claim of its number"
+    );
     assert_eq!(app.files_of(&waiting).await.len(), 1);
     let metrics = app.get("/_local/metrics").send().await;
     let last = |name: &str| metrics.json["metrics"][name]["last"].clone();

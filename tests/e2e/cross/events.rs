@@ -1,4 +1,4 @@
-//! The events in `events/`, each handed to its function, and what it answers.
+//! The sample events in `events/`, each sent to its function.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -13,14 +13,14 @@ use crate::harness::{
     random_email, random_phone, random_username,
 };
 
-/// The password of the events that set another.
+/// The password that the events set.
 const NEW_PASSWORD: &str = "violet kettle friday 31";
 
-/// The events, in an order in which each finds what it needs.
+/// Runs the events in an order in which each finds the state it needs.
 struct Journey {
     app: App,
     events: BTreeMap<String, Value>,
-    /// What stands in the placeholders' place.
+    /// The values of the placeholders.
     values: BTreeMap<&'static str, String>,
     run: BTreeSet<String>,
 }
@@ -49,7 +49,7 @@ impl Journey {
         &self.values[name]
     }
 
-    /// Keeps members of an answer for the events that follow.
+    /// Stores members of a response for the events that follow.
     fn keep(&mut self, answer: &Answer, names: &[&'static str]) {
         for name in names {
             self.set(name, answer.text(name));
@@ -63,7 +63,7 @@ impl Journey {
         self.app.invoke(function, &event).await
     }
 
-    /// Runs the event of an operation: its answer has this status, and is as documented.
+    /// Runs the event of an operation and checks the status and the schema of the response.
     async fn run(&mut self, key: &str, status: u16) -> Answer {
         let operation = ALL.iter().find(|operation| operation.route_key() == key).unwrap();
         let file = events::file_name(operation);
@@ -75,7 +75,7 @@ impl Journey {
         answer
     }
 
-    /// The person signed in anew.
+    /// Signs the user in again.
     async fn sign_in(&mut self, password: &str) {
         let answer = self.app.login(self.value("phone"), password).await;
         answer.ok();
@@ -157,7 +157,7 @@ impl Journey {
         );
     }
 
-    /// The events promise these two files.
+    /// The events declare these two files.
     async fn prove_it(&mut self) {
         let submitted = self.run("POST /users/kyc", 201).await;
         assert_eq!(submitted.text("status"), "AWAITING_DOCUMENTS");
@@ -192,7 +192,7 @@ impl Journey {
     async fn begin_as_staff(&mut self) {
         let member: User = self.app.register_user().await;
         self.app.set_staff(&member, true).await;
-        // The right is of the sessions that begin from then on.
+        // The staff flag applies to later sessions only.
         self.set("staff_access_token", self.app.again(&member).await.access_token);
     }
 
@@ -250,7 +250,7 @@ impl Journey {
         self.app.me(self.value("access_token")).await.problem(401, "session_ended");
     }
 
-    /// An account that staff make and delete; its holder gives it a password.
+    /// Staff create an account, its user sets a password, staff delete it.
     async fn come_and_go_by_staff(&mut self) {
         self.set("username", random_username());
         self.set("phone", random_phone());
@@ -290,12 +290,12 @@ async fn every_sample_event_succeeds_in_its_function() {
     journey.sweep().await;
 
     let expected = ALL.iter().map(events::file_name).chain([SCHEDULED.to_owned()]);
-    assert_eq!(journey.run, expected.collect(), "every operation has an event that was run");
+    assert_eq!(journey.run, expected.collect(), "every operation has an event");
     let files: BTreeSet<_> = journey.events.into_keys().collect();
-    assert_eq!(journey.run, files, "every file in events/ was run");
+    assert_eq!(journey.run, files, "every file in events/ is used");
 }
 
-/// Nobody has to fill in a placeholder to see a function answer.
+/// The files can be tried without filling in their placeholders.
 #[tokio::test]
 async fn every_sample_event_gets_a_documented_response_without_filling_placeholders() {
     let Some(app) = App::start(Needs::Codes).await else { return };

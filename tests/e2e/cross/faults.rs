@@ -1,5 +1,5 @@
-//! DynamoDB on a bad day: the request succeeds all the same, or is a 503 that may be sent again,
-//! and nothing is half written.
+//! DynamoDB faults: a request succeeds anyway, or returns a 503 that can be retried, and no write
+//! is partial.
 
 use serde_json::{Value, json};
 
@@ -15,7 +15,7 @@ fn kinds(operation: &str) -> &'static [&'static str] {
     }
 }
 
-/// What a request is answered in the end, when 503 is sent again, and how often it was 503.
+/// Sends a request until the response is not 503. Returns the response and the number of 503s.
 async fn persist(request: impl AsyncFn() -> Answer) -> (Answer, u32) {
     for refused in 0..10 {
         let answer = request().await;
@@ -28,17 +28,17 @@ async fn persist(request: impl AsyncFn() -> Answer) -> (Answer, u32) {
     panic!("503 ten times");
 }
 
-/// Meets one fault and answers as without.
+/// Sends a request with one fault and returns its final response.
 async fn once(app: &App, operation: &str, kind: &str, request: impl AsyncFn() -> Answer) -> Answer {
     app.fault("dynamodb", operation, kind, 1).await;
     persist(request).await.0
 }
 
-/// Meets enough faults that it cannot succeed at once: 503 at least once, then as without.
+/// Sends a request with more faults than the SDK has attempts: it returns 503 at least once.
 async fn many(app: &App, operation: &str, request: impl AsyncFn() -> Answer) -> Answer {
     app.fault("dynamodb", operation, "error_500", 5).await;
     let (answer, refused) = persist(request).await;
-    assert!(refused > 0, "{operation} was never called, or was tried more often");
+    assert!(refused > 0, "{operation} was not called, or had more attempts");
     answer
 }
 
@@ -155,7 +155,7 @@ async fn a_login_creates_one_session_despite_one_fault() {
             let sessions = app.rows_where("sessions", "user_id", &user.user_id).await.len();
             assert_eq!(sessions, before + 1, "{operation} {kind}");
         }
-        // That the attempts are not forgotten is no reason to refuse anybody.
+        // A sign-in does not fail because its attempts cannot be cleared.
         if operation != "DeleteItem" {
             many(&app, operation, async || app.login(&user.phone, PASSWORD).await).await.ok();
         }
@@ -169,7 +169,7 @@ async fn a_sign_in_attempt_counts_once_even_if_the_dynamodb_response_is_lost() {
     for _ in 0..9 {
         app.login(&user.phone, "not the password").await.problem(400, "invalid_credentials");
     }
-    // The tenth is free.
+    // The tenth attempt is still allowed.
     app.fault("dynamodb", "UpdateItem", "lost_response", 1).await;
     app.login(&user.phone, PASSWORD).await.ok();
 }
@@ -203,7 +203,7 @@ async fn a_client_that_loses_every_other_response_keeps_its_session() {
     for round in 0..40 {
         let kind = WRITES[round % WRITES.len()];
         app.fault("dynamodb", "UpdateItem", kind, 1 + u32::try_from(round % 3).unwrap()).await;
-        // The first answer is lost on its way to the phone, which asks again.
+        // The first response is lost on its way to the phone, which repeats the request.
         persist(async || app.refresh(&token).await).await.0.ok();
         let answer = persist(async || app.refresh(&token).await).await.0;
         answer.ok();
@@ -263,7 +263,8 @@ async fn a_dynamodb_fault_never_causes_401_from_me() {
     many(&app, "BatchGetItem", async || app.me(&user.access_token).await).await.ok();
 }
 
-/// A 503 was answered, whatever became of the write: the same request sends the one message.
+/// After a 503 the same request succeeds, and exactly one message is sent, whether the first write
+/// took effect or not.
 async fn otp_request_after(app: &App, kind: &str, key: Option<&str>) {
     let phone = random_phone();
     let body: Value = json!({"identifier": phone, "purpose": "REGISTER"});
@@ -274,7 +275,7 @@ async fn otp_request_after(app: &App, kind: &str, key: Option<&str>) {
             None => request.send().await,
         }
     };
-    // As often as the SDK tries.
+    // As many faults as the SDK has attempts.
     app.fault("dynamodb", "TransactWriteItems", kind, 5).await;
     ask().await.problem(503, "unavailable");
     ask().await.ok();
@@ -307,7 +308,7 @@ async fn a_registration_whose_dynamodb_responses_were_lost_creates_no_second_acc
     let Some(app) = App::start(Needs::Own).await else { return };
     let new = app.new_user().await;
     app.fault("dynamodb", "TransactWriteItems", "lost_response", 5).await;
-    // It was written, and is looked for before anything else is said.
+    // The account was written; the function finds it before it responds.
     app.register(&new).await.body(201);
     app.register(&new).await.problem(400, "invalid_verification_token");
     assert_eq!(app.rows_where("users", "item_type", "account").await.len(), 1);

@@ -1,4 +1,4 @@
-//! Bodies mutated at random, from a seed.
+//! Randomly mutated bodies, from a fixed seed.
 
 use crate::{
     cross::malformed_requests::{to, well_formed},

@@ -1,10 +1,10 @@
-//! What every answer carries, and what the routes that are none answer.
+//! The headers of every response, and the responses of unknown routes.
 
 use serde_json::json;
 
 use crate::harness::{Answer, App, Needs, PASSWORD, random_phone, random_source};
 
-/// A good and a bad answer of every operation.
+/// Successful and failed responses of several operations.
 async fn every_operation(app: &App) -> Vec<(&'static str, u16, Answer)> {
     let new = app.new_user().await;
     let phone = random_phone();
@@ -121,7 +121,7 @@ async fn an_unknown_path_gets_a_404_problem_with_every_method() {
     }
 }
 
-/// API Gateway decodes the path after it has chosen the route, so this one comes by `$default`.
+/// API Gateway decodes the path after it has chosen the route, so these requests use `$default`.
 #[tokio::test]
 async fn an_encoded_slash_does_not_bypass_authentication() {
     let Some(app) = App::start(Needs::ApiGateway).await else { return };
@@ -159,7 +159,7 @@ async fn an_unsupported_method_gets_405_with_allow() {
             answer.problem(405, "method_not_allowed");
             assert_eq!(answer.header("allow"), Some(allowed), "{method} {path}");
         }
-        // As GET would be answered, but that there is no HEAD: an answer to it has no body.
+        // HEAD is not supported either; the response to it has no body.
         let head = app.request("HEAD", path).send().await;
         assert_eq!((head.status, head.header("allow")), (405, Some(allowed)), "{path}");
         assert!(head.bytes.is_empty());

@@ -1,4 +1,4 @@
-//! What is logged, and what never is (ASVS 16.2.5).
+//! What is logged and what is never logged (ASVS 16.2.5).
 
 use std::{
     cell::Cell,
@@ -19,8 +19,8 @@ use tracing_subscriber::{
 
 use crate::harness::{App, Needs, random_email, random_source, random_username};
 
-/// Keeps the text of every event and span: of our own crates all, of others what is logged
-/// whatever is asked for (`shared::runtime::log`).
+/// Collects the text of every event and span of our own crates, and the warnings and errors of
+/// others, which `shared::runtime::log` always writes.
 #[derive(Clone, Default)]
 struct Collector(Arc<Mutex<String>>);
 
@@ -69,7 +69,7 @@ impl<S: Subscriber + for<'a> LookupSpan<'a>> Layer<S> for Collector {
 
 const DOCUMENT_NUMBER: &str = "PLANTED-4417-9921";
 
-/// Submits a document with all that can go wrong; answers the path of its upload.
+/// Submits a document, with faults. Returns the path of its upload.
 async fn submit_document(app: &App, access_token: &str) -> String {
     let file = json!({"content_type": "image/png", "size": 1, "sha256": "0".repeat(64)});
     let body = json!({"document_number": DOCUMENT_NUMBER, "documents": {"front": file}});
@@ -86,8 +86,8 @@ async fn submit_document(app: &App, access_token: &str) -> String {
     path.to_owned()
 }
 
-/// On one thread, so that what this thread logs is of this stack and of no other. The subscriber
-/// is the process's all the same: other threads would turn off what is not heard by them.
+/// Runs on one thread, so that the collected lines are of this stack only. The subscriber is global,
+/// because a thread-local one is disabled by the cached interest of other threads.
 #[tokio::test(flavor = "current_thread")]
 async fn asvs_16_2_5_responses_are_logged_and_secrets_are_not() {
     let collector = Collector::default();
@@ -121,7 +121,7 @@ async fn asvs_16_2_5_responses_are_logged_and_secrets_are_not() {
     app.me(registered.text("access_token")).await.assert_problem();
     let signed_in = app.login(&new.phone, password).await;
     let url = submit_document(&app, signed_in.text("access_token")).await;
-    // What fails is where a careless log line would quote.
+    // Log lines about failures are the most likely to contain secrets.
     for (service, operation) in
         [("sns", "Publish"), ("ses", "SendEmail"), ("dynamodb", "TransactWriteItems")]
     {
@@ -142,7 +142,7 @@ async fn asvs_16_2_5_responses_are_logged_and_secrets_are_not() {
         assert!(logged.contains(expected), "{expected} is not in:\n{logged}");
     }
     let id = registered.header("x-request-id").unwrap();
-    assert!(logged.contains(id), "the request's id is what a log is searched by");
+    assert!(logged.contains(id), "operators search the log by request id");
     let verification = new.body["verification_token"].as_str().unwrap();
     let secrets = [
         ("code", code.as_str()),

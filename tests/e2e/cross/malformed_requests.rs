@@ -1,4 +1,4 @@
-//! Bodies that nobody in their right mind would send, on every operation that reads one.
+//! Malformed bodies, on operations that read one.
 
 use serde_json::{Value, json};
 
@@ -6,12 +6,12 @@ use crate::harness::{
     Answer, App, Needs, PASSWORD, Request, WITH_BODY, random_phone, random_source, random_username,
 };
 
-/// A request to `path` as somebody who may make it.
+/// A POST to `path` with an access token.
 pub fn to(app: &App, path: &str, access_token: &str, body: impl Into<Vec<u8>>) -> Request {
     app.post_bytes(path, body).bearer(access_token).from(&random_source())
 }
 
-/// Each path with a body whose every field is well-formed.
+/// Each path with a body in which every field is well-formed.
 pub fn well_formed() -> Vec<(&'static str, Value)> {
     let (phone, token) = (random_phone(), "A".repeat(43));
     vec![

@@ -1,11 +1,11 @@
-//! The metrics that functions write beside their answers.
+//! The metrics that functions write.
 
 use serde_json::{Value, json};
 
 use crate::harness::{App, Needs, PASSWORD, random_phone};
 
 impl App {
-    /// The sums of all metrics that were written.
+    /// The sum of each metric.
     async fn sums(&self) -> Value {
         let answer = self.get("/_local/metrics").send().await;
         let metrics = answer.ok()["metrics"].as_object().unwrap();
@@ -70,7 +70,7 @@ async fn refused_sms_are_counted_by_country() {
     }
     app.otp("+14155552671", "REGISTER").await.problem(400, "unsupported_country");
     let sums = app.sums().await;
-    // Half of the day's ceiling was used, and then all of it.
+    // 50 percent of the daily cap, then 100 percent.
     assert_eq!(sums["SmsUsedOfDay"], 150);
     assert_eq!(sums["SmsSent NP"], 2);
     assert_eq!((&sums["SmsRefused NP"], &sums["SmsRefused US"]), (&json!(1), &json!(1)));

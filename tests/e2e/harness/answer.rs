@@ -1,17 +1,17 @@
-//! An answer: status, headers, JSON.
+//! A response: status, headers, JSON.
 
 use std::fmt;
 
 use http::HeaderMap;
 use serde_json::Value;
 
-/// What a request was answered with.
+/// The response to a request.
 #[derive(Clone)]
 pub struct Answer {
     pub status: u16,
     pub headers: HeaderMap,
     pub bytes: Vec<u8>,
-    /// Null where the body is no JSON.
+    /// Null if the body is not JSON.
     pub json: Value,
 }
 
@@ -29,25 +29,25 @@ impl Answer {
         Self { status, headers, bytes, json }
     }
 
-    /// A header that is there at most once, as text.
+    /// A header as text; it must not be repeated.
     pub fn header(&self, name: &str) -> Option<&str> {
         let values: Vec<_> = self.headers.get_all(name).iter().collect();
         assert!(values.len() < 2, "{name} repeated: {values:?}");
         values.first().map(|value| value.to_str().unwrap())
     }
 
-    /// A string member that must be there.
+    /// A string member, which must exist.
     #[track_caller]
     pub fn text(&self, name: &str) -> &str {
         self.json[name].as_str().unwrap_or_else(|| panic!("no text {name:?} in {self:?}"))
     }
 
-    /// The `code` of a problem; nothing of a success.
+    /// The `code` of a problem; empty for a success.
     pub fn code_or_none(&self) -> String {
         self.json["code"].as_str().unwrap_or_default().to_owned()
     }
 
-    /// The body of an answer with this status.
+    /// The body of a response with this status.
     #[track_caller]
     pub fn body(&self, status: u16) -> &Value {
         assert_eq!(self.status, status, "{self:?}");
@@ -60,7 +60,7 @@ impl Answer {
         self.body(200)
     }
 
-    /// A well-formed problem of this status and code.
+    /// A well-formed problem with this status and code.
     #[track_caller]
     pub fn problem(&self, status: u16, code: &str) -> &Value {
         self.assert_problem();
@@ -68,7 +68,7 @@ impl Answer {
         &self.json
     }
 
-    /// RFC 9457 with our members, whatever it is about.
+    /// A well-formed problem: RFC 9457 with the members of this service.
     #[track_caller]
     pub fn assert_problem(&self) {
         let json = &self.json;
@@ -104,7 +104,7 @@ impl Answer {
             ["type", "title", "status", "detail", "code", "request_id", "errors", "retry_after"];
         let strange = json.as_object().unwrap().keys().find(|name| !known.contains(&&***name));
         assert_eq!(strange, None, "{self:?}");
-        // The id is random, and so may spell anything.
+        // The id is random and may contain any word.
         let text = String::from_utf8_lossy(&self.bytes).replace(self.text("request_id"), "");
         let text = text.to_lowercase();
         for inside in ["dynamodb", "local-", "table", "aws", "sqlite", "panicked", ".rs", "sns"] {
@@ -120,7 +120,7 @@ impl Answer {
         seconds.try_into().unwrap()
     }
 
-    /// The fields that a validation problem names, sorted.
+    /// The fields in `errors`, sorted.
     #[track_caller]
     pub fn fields(&self) -> Vec<&str> {
         self.assert_problem();
@@ -140,8 +140,8 @@ impl Answer {
         assert_eq!(self.fields(), expected, "{self:?}");
     }
 
-    /// What two answers to indistinguishable requests may differ in taken away: everything else
-    /// must be the same to the byte.
+    /// The response without its request id and date. Responses that must be indistinguishable are
+    /// equal in this form.
     pub fn comparable(&self) -> (u16, Vec<(String, String)>, String) {
         let id = self.header("x-request-id").unwrap_or_default();
         let own = ["x-request-id", "apigw-requestid", "date"];

@@ -2,11 +2,12 @@
 
 use super::App;
 
-/// What a million request units cost on demand, US dollars: `us-east-1`, November 2026.
+/// The price of a million on-demand request units in US dollars: `us-east-1`, November 2026.
 const RRU_USD: f64 = 0.125;
 const WRU_USD: f64 = 0.625;
 
-/// Both the last call and the dearest one stay within hops, read and write units, and sends.
+/// The last call and the most expensive call of an operation stay within this budget: hops, read
+/// units, write units, sends.
 pub async fn within(app: &App, operation: &str, (hops, rru, wru, sends): (u64, f64, f64, u64)) {
     let cost = app.costs(operation).await;
     println!(

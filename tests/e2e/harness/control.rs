@@ -1,11 +1,11 @@
-//! What `/_local/` shows and turns.
+//! The control operations under `/_local/`.
 
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
 use super::App;
 
-/// What an operation has cost.
+/// The cost of an operation.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Cost {
     pub calls: u64,
@@ -36,72 +36,72 @@ impl Cost {
         }
     }
 
-    /// What the last call cost, but for the sends.
+    /// Hops, read units and write units of the last call.
     pub fn last(&self) -> (u64, f64, f64) {
         (self.hops, self.rru, self.wru)
     }
 }
 
 impl App {
-    /// Moves the product's clock.
+    /// Moves the clock of the functions forward.
     pub async fn advance(&self, seconds: u32) {
         self.post("/_local/clock", &json!({ "advance_seconds": seconds })).send().await.ok();
     }
 
-    /// The product's time.
+    /// The time of the functions.
     pub async fn now(&self) -> Timestamp {
         self.get("/_local/clock").send().await.text("now").parse().unwrap()
     }
 
-    /// Moves the clock to `seconds` after the next full `period`, so that no boundary comes by
-    /// chance.
+    /// Moves the clock to `seconds` after the start of the next `period`, so that the test does not
+    /// cross a boundary by chance.
     pub async fn advance_into(&self, period: u32, seconds: u32) {
         let now = u32::try_from(self.now().await.as_second() % i64::from(period)).unwrap();
         self.advance(period - now + seconds).await;
     }
 
-    /// Moves the clock to `seconds` before the end of the present `period`, if it is not there.
+    /// Moves the clock to `seconds` before the end of the current `period`, unless it is later.
     pub async fn advance_to_end(&self, period: u32, seconds: u32) {
         let now = u32::try_from(self.now().await.as_second() % i64::from(period)).unwrap();
         self.advance((period - now).saturating_sub(seconds)).await;
     }
 
-    /// What an operation has cost.
+    /// The cost of an operation.
     pub async fn costs(&self, operation: &str) -> Cost {
         let answer = self.get("/_local/costs").send().await;
         Cost::of(&answer.ok()["operations"][operation])
     }
 
-    /// Lets the next `times` calls of an operation of AWS go wrong.
+    /// Makes the next `times` calls of an AWS operation fail.
     pub async fn fault(&self, service: &str, operation: &str, kind: &str, times: u32) {
         let fault =
             json!({"service": service, "operation": operation, "kind": kind, "times": times});
         assert_eq!(self.post("/_local/faults", &fault).send().await.status, 204);
     }
 
-    /// Lets all calls of a service go wrong after the next `after`.
+    /// Makes all calls of a service fail after the next `after` calls.
     pub async fn fault_after(&self, service: &str, after: u32, kind: &str) {
         let fault = json!({"service": service, "kind": kind, "after": after, "times": 1_000_000});
         assert_eq!(self.post("/_local/faults", &fault).send().await.status, 204);
     }
 
-    /// Nothing goes wrong any more.
+    /// Removes all faults.
     pub async fn clear_faults(&self) {
         assert_eq!(self.request("DELETE", "/_local/faults").send().await.status, 204);
     }
 
-    /// The messages to somebody, newest first.
+    /// The messages to this recipient, newest first.
     pub async fn messages(&self, to: &str) -> Vec<Value> {
         let path = format!("/_local/messages?to={}", to.replace('+', "%2B"));
         self.get(&path).send().await.ok().as_array().unwrap().clone()
     }
 
-    /// The messages to everybody, newest first.
+    /// All messages, newest first.
     pub async fn all_messages(&self) -> Vec<Value> {
         self.get("/_local/messages").send().await.ok().as_array().unwrap().clone()
     }
 
-    /// The newest code that was sent to this E.164 number or address.
+    /// The newest code sent to this E.164 number or address.
     #[track_caller]
     pub fn code_for(&self, to: &str) -> impl Future<Output = String> {
         let (app, to) = (self.clone(), to.to_owned());

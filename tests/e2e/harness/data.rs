@@ -1,4 +1,4 @@
-//! The tables.
+//! Access to the tables.
 
 use aws_sdk_dynamodb::types::{AttributeValue, PutRequest, WriteRequest};
 use serde_json::{Map, Value};
@@ -27,14 +27,14 @@ impl App {
         }
     }
 
-    /// The items whose attribute is this text.
+    /// The items with this string attribute.
     pub async fn rows_where(&self, table: &str, name: &str, value: &str) -> Vec<Row> {
         let mut rows = self.rows(table).await;
         rows.retain(|row| row.get(name).and_then(Value::as_str) == Some(value));
         rows
     }
 
-    /// How many items each table holds.
+    /// The number of items in each table.
     pub async fn sizes(&self) -> Vec<(&'static str, usize)> {
         let mut sizes = Vec::new();
         for table in ["users", "sessions", "profiles", "wallets", "usage", "otp", "audit"] {

@@ -1,4 +1,4 @@
-//! A function that is invoked without a gateway: an event goes in as it stands.
+//! Functions invoked without a gateway, with an event as it is.
 
 use http::{HeaderMap, HeaderName};
 use serde_json::Value;
@@ -7,7 +7,7 @@ use shared::http::operation::Function;
 use super::{Answer, App};
 
 impl App {
-    /// Lambda's Invoke API, of the local stack or of `cargo lambda watch`.
+    /// Calls Lambda's Invoke API of the local stack or of `cargo lambda watch`.
     pub async fn invoke(&self, function: Function, event: &Value) -> Value {
         let endpoint = if self.local_url == self.base_url { "/_local/lambda" } else { "" };
         let path = format!("{endpoint}/2015-03-31/functions/{}/invocations", function.name());
@@ -18,7 +18,7 @@ impl App {
 }
 
 impl Answer {
-    /// What a function answers to a request's event.
+    /// The response of a function to the event of a request.
     pub fn of_function(answer: &Value) -> Self {
         let header = |name: &str, value: &Value| {
             let name: HeaderName = name.parse().unwrap();

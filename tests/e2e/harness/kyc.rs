@@ -1,4 +1,4 @@
-//! Identity documents: files as a phone would send them, and the requests around them.
+//! Identity documents: files, as a phone would send them, and requests.
 
 use aws_sdk_dynamodb::types::AttributeValue;
 use http::HeaderMap;
@@ -19,14 +19,14 @@ use shared::{
 
 use super::{Answer, App, Request, User};
 
-/// A file, and what is promised of it.
+/// A file and its declared type.
 #[derive(Debug, Clone)]
 pub struct File {
     pub content_type: &'static str,
     pub bytes: Vec<u8>,
 }
 
-/// A picture of one pixel, with a comment that makes it another file.
+/// A JPEG of one pixel; the comment makes files different.
 pub fn jpeg(comment: &str) -> File {
     let mut bytes = vec![0xff, 0xd8, 0xff, 0xe0, 0, 16];
     bytes.extend(b"JFIF\0\x01\x01\0\0\x01\0\x01\0\0");
@@ -49,26 +49,26 @@ pub fn pdf() -> File {
 }
 
 impl File {
-    /// What is promised of it.
+    /// Its declaration in a request.
     pub fn promise(&self) -> Value {
         let digest = ring::digest::digest(&ring::digest::SHA256, &self.bytes);
         let hex: String = digest.as_ref().iter().map(|byte| format!("{byte:02x}")).collect();
         json!({ "content_type": self.content_type, "size": self.bytes.len(), "sha256": hex })
     }
 
-    /// The same bytes, promised as another type.
+    /// The same bytes, declared as another type.
     pub fn promised_as(self, content_type: &'static str) -> Self {
         Self { content_type, ..self }
     }
 }
 
-/// A citizenship certificate with this number, of which the front is promised.
+/// The body of a submission: a citizenship certificate with this number and front.
 pub fn submission(number: &str, front: &File) -> Value {
     json!({ "document_number": number, "documents": { "front": front.promise() } })
 }
 
 impl App {
-    /// A request of a person to `/users/kyc…`.
+    /// A request of a user to `/users/kyc…`.
     pub fn kyc(&self, user: &User, method: &str, path: &str, body: &Value) -> Request {
         let request = self.request(method, path).header("content-type", "application/json");
         request.body(body.to_string()).bearer(&user.access_token)
@@ -100,14 +100,14 @@ impl App {
         answer.documented("GET", path)
     }
 
-    /// Sends bytes as an upload says: the status that S3 answers.
+    /// Uploads bytes. Returns the status of S3.
     pub async fn send_file(&self, upload: &Value, bytes: &[u8]) -> u16 {
         let headers: HeaderMap = headers(upload).collect();
         let request = self.client.put(upload["url"].as_str().unwrap()).headers(headers);
         request.body(bytes.to_vec()).send().await.unwrap().status().as_u16()
     }
 
-    /// Sends the files of an answer, in the order of its uploads.
+    /// Uploads files, in the order of the uploads of a response.
     pub async fn send_files(&self, answer: &Answer, files: &[&File]) {
         let uploads = answer.json["uploads"].as_array().unwrap();
         assert_eq!(uploads.len(), files.len(), "{answer:?}");
@@ -116,7 +116,7 @@ impl App {
         }
     }
 
-    /// Somebody whose document with this number waits for its review.
+    /// A user whose submission with this number is pending.
     pub async fn pending_user(&self, number: &str) -> User {
         let (user, front) = (self.register_user().await, jpeg(number));
         let answer = self.post_kyc(&user, &submission(number, &front)).await;
@@ -126,17 +126,17 @@ impl App {
         user
     }
 
-    /// The function's own way to the tables; its calls are not measured and meet no faults.
+    /// A store as functions have it; its calls are not measured and get no faults.
     pub fn store(&self) -> Store {
         Store::new(self.stack().sdk_config(), &self.config())
     }
 
-    /// The function's own way to the bucket.
+    /// A bucket client as functions have it.
     pub fn documents(&self) -> Documents {
         Documents::new(self.stack().sdk_config(), &self.config())
     }
 
-    /// The keys of all objects of a person, sorted.
+    /// The keys of all objects of a user, sorted.
     pub async fn files_of(&self, user: &User) -> Vec<String> {
         let client = aws_sdk_s3::Client::new(self.stack().sdk_config());
         let bucket = self.config().kyc_bucket;
@@ -148,12 +148,12 @@ impl App {
         keys
     }
 
-    /// The record of a person, as the function reads it.
+    /// The stored submission of a user.
     pub async fn submission(&self, user: &User) -> Option<Submission> {
         self.store().read(kyc::key(id_of(user)).consistent()).await.unwrap()
     }
 
-    /// Judges a submission as a member of staff.
+    /// Reviews a submission through `shared::kyc::review`; `seen` is the expected revision.
     pub async fn review(
         &self,
         staff: &User,
@@ -171,7 +171,7 @@ impl App {
         review::review(&store, id_of(user), by, &if_match, now, |_, _| Ok(())).await
     }
 
-    /// Somebody who is staff, as far as transactions look.
+    /// A user whose account has the staff flag; the session has not.
     pub async fn staff_user(&self) -> User {
         let user = self.register_user().await;
         let key = format!("USER#{}", user.user_id);
@@ -180,7 +180,7 @@ impl App {
     }
 }
 
-/// The headers that an upload asks for.
+/// The headers that an upload requires.
 pub fn headers(upload: &Value) -> impl Iterator<Item = (http::HeaderName, http::HeaderValue)> {
     let headers = upload["headers"].as_object().unwrap().iter();
     headers.map(|(name, value)| (name.parse().unwrap(), value.as_str().unwrap().parse().unwrap()))

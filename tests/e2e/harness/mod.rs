@@ -1,4 +1,4 @@
-//! A stack, a client, and the steps that most tests begin with.
+//! A stack, a client, and the steps that most tests start with.
 
 mod answer;
 mod app;
@@ -23,10 +23,10 @@ pub use service::{money, points};
 
 use tokio::task::JoinSet;
 
-/// A password that no rule refuses.
+/// A password that every rule accepts.
 pub const PASSWORD: &str = "orange lamp tuesday 77";
 
-/// The operations with a body, by path.
+/// Paths of operations that read a body.
 pub const WITH_BODY: [&str; 6] = [
     "/auth/otp/request",
     "/auth/otp/verify",
@@ -36,7 +36,7 @@ pub const WITH_BODY: [&str; 6] = [
     "/auth/refresh",
 ];
 
-/// Runs all of them at once; answers come in no order.
+/// Runs all of them concurrently; the results have no fixed order.
 pub async fn at_once<F, T>(all: impl IntoIterator<Item = F>) -> Vec<T>
 where
     F: Future<Output = T> + Send + 'static,
@@ -46,7 +46,7 @@ where
     tasks.join_all().await
 }
 
-/// How many of the answers have this status.
+/// The number of responses with this status.
 pub fn count(answers: &[Answer], status: u16) -> usize {
     answers.iter().filter(|answer| answer.status == status).count()
 }

@@ -1,33 +1,33 @@
-//! Numbers, addresses, and people who use them.
+//! Random identifiers, and the users who have them.
 
 use serde_json::{Value, json};
 use shared::crypto::secret::random;
 
 use super::{Answer, App, PASSWORD};
 
-/// A fresh mobile number of Nepal, E.164.
+/// A random mobile number of Nepal, in E.164.
 pub fn random_phone() -> String {
     let number = u32::from_be_bytes(random()) % 30_000_000;
     format!("+97798{}{:07}", 4 + number / 10_000_000, number % 10_000_000)
 }
 
-/// A fresh address.
+/// A random e-mail address.
 pub fn random_email() -> String {
     format!("{}@example.com", random_username())
 }
 
-/// A fresh name.
+/// A random username.
 pub fn random_username() -> String {
     format!("user-{:016x}", u64::from_be_bytes(random()))
 }
 
-/// A fresh IPv4 address.
+/// A random IPv4 address.
 pub fn random_source() -> String {
     let [a, b, c] = random();
     format!("10.{a}.{b}.{c}")
 }
 
-/// Somebody who has registered, and is signed in.
+/// A registered user with a session.
 #[derive(Debug, Clone)]
 pub struct User {
     pub user_id: String,
@@ -37,7 +37,7 @@ pub struct User {
     pub refresh_token: String,
 }
 
-/// Somebody who is about to register.
+/// A registration that has not been sent.
 #[derive(Debug, Clone)]
 pub struct NewUser {
     pub phone: String,
@@ -46,7 +46,7 @@ pub struct NewUser {
 }
 
 impl NewUser {
-    /// The same with another field.
+    /// The same with this field.
     pub fn with(mut self, name: &str, value: impl Into<Value>) -> Self {
         self.body[name] = value.into();
         self
@@ -54,12 +54,12 @@ impl NewUser {
 }
 
 impl App {
-    /// `POST /auth/otp/request` from an address of its own.
+    /// `POST /auth/otp/request` from a random client IP.
     pub async fn otp(&self, identifier: &str, purpose: &str) -> Answer {
         self.otp_from(&random_source(), identifier, purpose).await
     }
 
-    /// `POST /auth/otp/request` from this address.
+    /// `POST /auth/otp/request` from this client IP.
     pub async fn otp_from(&self, source: &str, identifier: &str, purpose: &str) -> Answer {
         let body = json!({"identifier": identifier, "purpose": purpose});
         self.post("/auth/otp/request", &body).from(source).send().await
@@ -71,7 +71,7 @@ impl App {
         self.post("/auth/otp/verify", &body).send().await
     }
 
-    /// Asks for a code, reads it, exchanges it: the verification token.
+    /// Requests a code, exchanges it, and returns the verification token.
     pub async fn verified(&self, identifier: &str, purpose: &str) -> String {
         self.otp(identifier, purpose).await.ok();
         let code = self.code_for(identifier).await;
@@ -80,7 +80,7 @@ impl App {
         answer.text("verification_token").to_owned()
     }
 
-    /// Somebody with a fresh, verified number, who has not registered yet.
+    /// A registration with a random, verified number.
     pub async fn new_user(&self) -> NewUser {
         let phone = random_phone();
         let token = self.verified(&phone, "REGISTER").await;
@@ -98,7 +98,7 @@ impl App {
         self.post("/auth/register", &user.body).from(&user.source).send().await
     }
 
-    /// Somebody fresh who has registered.
+    /// A new registered user.
     pub async fn register_user(&self) -> User {
         let new = self.new_user().await;
         let answer = self.register(&new).await;
@@ -112,17 +112,17 @@ impl App {
         }
     }
 
-    /// `POST /auth/login` with a password, from an address of its own.
+    /// `POST /auth/login` with a password, from a random client IP.
     pub async fn login(&self, identifier: &str, password: &str) -> Answer {
         self.login_with(&json!({"identifier": identifier, "password": password})).await
     }
 
-    /// `POST /auth/login`, from an address of its own.
+    /// `POST /auth/login` from a random client IP.
     pub async fn login_with(&self, body: &Value) -> Answer {
         self.post("/auth/login", body).from(&random_source()).send().await
     }
 
-    /// The same person, signed in again: their access token has run out.
+    /// The same user with a new session, because the access token has expired.
     pub async fn again(&self, user: &User) -> User {
         let answer = self.login(&user.phone, PASSWORD).await;
         User { access_token: answer.text("access_token").to_owned(), ..user.clone() }

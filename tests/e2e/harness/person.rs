@@ -1,4 +1,4 @@
-//! Somebody of whom everything is kept, and what of it is left after a deletion.
+//! A user with data in every table, and what is left after a deletion.
 
 use aws_sdk_dynamodb::types::AttributeValue;
 use aws_sdk_s3::primitives::ByteStream;
@@ -10,7 +10,7 @@ use super::{
     money, random_email, random_username,
 };
 
-/// Somebody with an account, and all that can hang on one.
+/// A user with data in every table.
 #[derive(Debug, Clone)]
 pub struct Person {
     pub user: User,
@@ -23,7 +23,7 @@ pub struct Person {
 }
 
 impl App {
-    /// Somebody with a number and an address, a profile, a device, two sessions, money, points, a
+    /// A user with a number and an address, a profile, a device, two sessions, money, points, a
     /// referral, usage, a submission and its documents.
     pub async fn person(&self) -> Person {
         let user = self.register_user().await;
@@ -72,7 +72,7 @@ impl App {
         self.post("/auth/device", &body).bearer(&person.user.access_token).send().await
     }
 
-    /// A rental and a favourite station of theirs.
+    /// Sends a rental and a favourite station as usage events.
     pub async fn ride(&self, Person { user, .. }: &Person, name: &str) -> Answer {
         let now = self.now().await;
         let of = |id: &str| format!("{name}-{id}");
@@ -89,7 +89,7 @@ impl App {
         .await
     }
 
-    /// A submission with two documents, handed in.
+    /// Submits two documents.
     async fn submit(&self, Person { user, document_number, .. }: &Person) {
         let (front, back) = (jpeg(document_number), png());
         let body = json!({
@@ -103,7 +103,7 @@ impl App {
         self.submit_kyc(user).await.ok();
     }
 
-    /// Puts a document of theirs into the bucket.
+    /// Puts a document of the user into the bucket.
     pub async fn upload(&self, user: &User, side: &str) {
         let key = format!("{}/upload-1/{side}", user.user_id);
         let put = self.s3().put_object().bucket(self.stack().table_name("kyc")).key(key);
@@ -121,8 +121,8 @@ impl App {
         listed.contents().iter().filter_map(|object| object.key().map(str::to_owned)).collect()
     }
 
-    /// Where something of a person is still found: the wallet's rows and the audit trail may name
-    /// their id, and nothing else of them; everything else not even that.
+    /// The items and objects that still contain data of a person. The wallet's rows and the audit
+    /// trail may contain the user id.
     pub async fn traces(&self, person: &Person) -> Vec<String> {
         let Person { user, email, full_name, .. } = person;
         let names = [
@@ -170,32 +170,32 @@ impl App {
         request.send().await.documented("DELETE", &path)
     }
 
-    /// A sweep: how many deletions it looked at with success, and how many failed.
+    /// Runs the cleanup job. Returns the number of processed deletions and of failures.
     pub async fn sweep(&self) -> (u64, u64) {
         let swept = self.post("/_local/sweep", &json!({})).send().await;
         let count = |name: &str| swept.ok()[name].as_u64().unwrap();
         (count("deletions"), count("failed"))
     }
 
-    /// Whether the account is one of staff; its sessions stay as they are.
+    /// Sets the staff flag of the account; its sessions stay unchanged.
     pub async fn set_staff(&self, user: &User, is_staff: bool) {
         self.set_account(user, "is_staff", AttributeValue::Bool(is_staff)).await;
     }
 
-    /// Writes an attribute of the account, and nothing else with it.
+    /// Writes an attribute of the account and nothing else.
     pub async fn set_account(&self, user: &User, name: &str, value: AttributeValue) {
         let key = format!("USER#{}", user.user_id);
         self.set("users", &[("pk", &key)], name, value).await;
     }
 
-    /// Takes the account's item away, and nothing else with it.
+    /// Deletes the account's item and nothing else.
     pub async fn remove_account(&self, user: &User) {
         let key = AttributeValue::S(format!("USER#{}", user.user_id));
         let delete = self.dynamodb().delete_item().table_name(self.table_name("users"));
         delete.key("pk", key).send().await.unwrap();
     }
 
-    /// An attribute of the account as it is.
+    /// An attribute of the account.
     pub async fn account(&self, user: &User, name: &str) -> Value {
         let key = format!("USER#{}", user.user_id);
         let row = self.rows_where("users", "pk", &key).await.remove(0);

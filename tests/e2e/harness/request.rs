@@ -1,4 +1,4 @@
-//! A request that is being put together.
+//! A request builder.
 
 use serde_json::Value;
 
@@ -37,12 +37,12 @@ impl Request {
         Self(self.0.header(name, value.as_ref()))
     }
 
-    /// As the holder of this access token.
+    /// With this access token.
     pub fn bearer(self, token: &str) -> Self {
         self.header("authorization", format!("Bearer {token}"))
     }
 
-    /// From another address.
+    /// From this client IP.
     pub fn from(self, source: &str) -> Self {
         self.header("x-local-source-ip", source)
     }

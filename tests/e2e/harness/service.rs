@@ -1,4 +1,4 @@
-//! Another backend: requests signed with AWS Signature Version 4.
+//! Another backend, which signs its requests with AWS Signature Version 4.
 
 use std::time::SystemTime;
 
@@ -14,8 +14,8 @@ use tests::openapi::violations;
 use super::{Answer, App, Request, User};
 
 impl Request {
-    /// Signed as the local stack's IAM identity.
-    #[allow(clippy::disallowed_methods, reason = "a signature is of the real time")]
+    /// Signed by the IAM identity of the local stack.
+    #[allow(clippy::disallowed_methods, reason = "a signature needs the real time")]
     pub fn signed(self) -> Self {
         let (client, request) = self.0.build_split();
         let mut request = request.unwrap();
@@ -43,7 +43,7 @@ impl Request {
 }
 
 impl Answer {
-    /// Itself, when it is as the OpenAPI document has it, with the headers of all answers.
+    /// Checks the response against the OpenAPI document, and the headers that every response has.
     #[track_caller]
     pub fn documented(self, method: &str, path: &str) -> Self {
         let wrong = violations(&method.parse().unwrap(), path, self.status, &self.json);
@@ -57,12 +57,12 @@ impl Answer {
     }
 }
 
-/// A movement of `user`'s money.
+/// A wallet entry of money.
 pub fn money(user: &User, direction: &str, amount: &str) -> Value {
     movement(user, direction, "amount", json!(amount))
 }
 
-/// A movement of `user`'s points.
+/// A wallet entry of points.
 pub fn points(user: &User, direction: &str, points: i64) -> Value {
     movement(user, direction, "points", json!(points))
 }
@@ -85,7 +85,7 @@ impl App {
         answer.documented("POST", path)
     }
 
-    /// The same, sent again for as long as the answer is 503.
+    /// The same, repeated while the response is 503.
     pub async fn post_entry_persistently(self, key: String, body: Value) -> Answer {
         loop {
             let answer = self.post_entry(&key, &body).await;

@@ -1,4 +1,4 @@
-//! Members of staff, and what they ask for.
+//! Staff members and their requests.
 
 use aws_sdk_dynamodb::types::AttributeValue;
 use serde_json::{Value, json};
@@ -6,8 +6,8 @@ use serde_json::{Value, json};
 use super::{Answer, App, User};
 
 impl App {
-    /// Somebody of staff, signed in. The one line of the runbook makes the account staff; its
-    /// first session is, as a local stack's `--staff` has it.
+    /// A signed-in staff member: the staff flag is set in the account, as in the runbook, and in its
+    /// sessions, as by the local stack's `--staff`.
     pub async fn staff(&self) -> User {
         let user = self.register_user().await;
         let pk = format!("USER#{}", user.user_id);
@@ -21,7 +21,7 @@ impl App {
         user
     }
 
-    /// A request of a member of staff, whose answer is as documented.
+    /// A request of a staff member; its response is checked against the OpenAPI document.
     pub async fn admin(
         &self,
         staff: &User,
@@ -37,7 +37,7 @@ impl App {
         request.send().await.documented(method, path)
     }
 
-    /// `GET` of a member of staff.
+    /// A `GET` of a staff member.
     pub async fn admin_get(&self, staff: &User, path: &str) -> Answer {
         self.admin(staff, "GET", path, None).await
     }
@@ -59,12 +59,12 @@ impl App {
         request.send().await.documented("POST", &path)
     }
 
-    /// A correction of money.
+    /// The body of a money adjustment.
     pub fn correction(direction: &str, amount: &str) -> Value {
         json!({ "direction": direction, "amount": amount, "reason": "A mistake" })
     }
 
-    /// All results of a list, in pages of this query.
+    /// All results of a list, page by page.
     pub async fn all_results(&self, staff: &User, path: &str) -> Vec<Value> {
         let (mut results, mut cursor) = (Vec::new(), String::new());
         loop {
@@ -77,7 +77,7 @@ impl App {
         }
     }
 
-    /// The audit entries about somebody, newest first, as `action` and `details`.
+    /// The audit entries about a user, newest first, as `action` and `details`.
     pub async fn audited(&self, user_id: &str) -> Vec<(String, Value)> {
         let mut rows = self.rows_where("audit", "subject", user_id).await;
         rows.sort_by_key(|row| row["entry_id"].as_str().unwrap().to_owned());

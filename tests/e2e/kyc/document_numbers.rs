@@ -1,4 +1,4 @@
-//! Numbers of documents: each belongs to one account.
+//! Document numbers: each belongs to one account.
 
 use serde_json::{Value, json};
 
@@ -11,7 +11,7 @@ async fn post(app: &App, user: &User, number: &str) -> crate::harness::Answer {
     app.post_kyc(user, &submission(number, &jpeg(number))).await
 }
 
-/// The claims in the table, by whether they are firm.
+/// The number of confirmed and of provisional claims of a user.
 async fn claims(app: &App, user: &User) -> (usize, usize) {
     let claims = app.rows_where("kyc", "user_id", &user.user_id).await;
     let claims = claims.iter().filter(|row| row["item_type"] == "document_number_claim");
@@ -84,12 +84,16 @@ async fn the_claim_of_a_submitted_number_never_expires() {
     post(&app, &other, "121212").await.problem(409, "document_in_use");
     assert_eq!(claims(&app, &user).await, (1, 1));
     app.patch_kyc(&user, &json!({"document_number": "5656-56"})).await.ok();
-    assert_eq!(claims(&app, &user).await, (1, 1), "a number that was only typed is given up");
+    assert_eq!(
+        claims(&app, &user).await,
+        (1, 1),
+        "the claim of a number that was not submitted is released"
+    );
     post(&app, &other, "343434").await.body(201);
     app.submit_kyc(&user).await.ok();
     assert_eq!(claims(&app, &user).await, (2, 0));
     app.patch_kyc(&user, &json!({"document_number": "12 12 12"})).await.ok();
-    assert_eq!(claims(&app, &user).await, (2, 0), "one's own number comes back firm");
+    assert_eq!(claims(&app, &user).await, (2, 0), "the claim of an own number is still confirmed");
 }
 
 #[tokio::test]

@@ -1,4 +1,4 @@
-//! What staff looked at, and what a review is of.
+//! The recorded view of staff, and the state that a review applies to.
 
 use serde_json::{Value, json};
 use shared::{
@@ -15,7 +15,7 @@ use crate::harness::{
 };
 
 impl App {
-    /// A decision that names no state.
+    /// A review without `If-Match`.
     async fn judge_unnamed(&self, staff: &User, user: &User) -> Answer {
         let path = format!("/admin/kyc/{}/review", user.user_id);
         self.admin(staff, "POST", &path, Some(&json!({"decision": "APPROVE"}))).await
@@ -25,7 +25,7 @@ impl App {
         self.admin_get(staff, &format!("/admin/kyc/{}/documents", user.user_id)).await
     }
 
-    /// Other documents in the place of those that were handed in, and handed in.
+    /// Replaces the submitted documents and submits again.
     async fn swap(&self, user: &User, method: &str) {
         let other = jpeg("swapped");
         let body = match method {
@@ -63,7 +63,7 @@ async fn the_last_view_counts_for_a_review_without_if_match_and_if_match_overrid
     let other = app.again(&other).await;
     let user = app.pending_user("1234").await;
     let first = app.view(&one, &user).await.header("etag").unwrap().to_owned();
-    // A look is no change: it takes nobody's tag away.
+    // A view does not change the ETag.
     let second = app.view(&other, &user).await.header("etag").unwrap().to_owned();
     assert_eq!(first, second);
     assert_eq!(app.submission(&user).await.unwrap().viewed.unwrap().by, id_of(&other));
@@ -96,7 +96,7 @@ async fn a_change_that_conflicts_with_a_view_is_retried_and_the_view_stays_recor
         let saved = submit::save(&store, &saving, app.now().await).await.unwrap();
         assert_eq!(saved, Saved::Overtaken);
     }
-    // And a look at what has changed meanwhile is none.
+    // A view of an old revision is not recorded.
     let read = app.submission(&user).await.unwrap();
     app.patch_kyc(&user, &json!({"document_type": "PASSPORT"})).await.ok();
     let viewed = review::view(&app.store(), &read, id_of(&staff), Transaction::default()).await;

@@ -1,4 +1,4 @@
-//! Repeats, and what goes wrong between the function and what it depends on.
+//! Repeated requests, and faults of DynamoDB and S3.
 
 use serde_json::{Value, json};
 use shared::kyc::review::Decision;
@@ -43,7 +43,7 @@ async fn the_same_key_returns_the_same_submission_with_new_uploads() {
     assert_eq!(later.json["uploads"], json!([]));
     let other = app.register_user().await;
     let elsewhere = post_with_key(&app, &other, "k1", &submission("54321", &front)).await;
-    assert_eq!(elsewhere.body(201)["status"], "AWAITING_DOCUMENTS", "a key is its account's own");
+    assert_eq!(elsewhere.body(201)["status"], "AWAITING_DOCUMENTS", "a key belongs to its account");
 }
 
 #[tokio::test]
@@ -115,7 +115,7 @@ async fn concurrent_submits_submit_once() {
     assert_eq!(app.submit_kyc(&user).await.ok(), &answers[0].json);
 }
 
-/// Whatever the account says, the record says too.
+/// The account and the record have the same status. Returns it.
 async fn agrees(app: &App, user: &User) -> String {
     let account = app.rows_where("users", "pk", &format!("USER#{}", user.user_id)).await;
     let status = account[0]["kyc_status"].as_str().unwrap().to_owned();
@@ -204,7 +204,7 @@ async fn replaced_files_that_could_not_be_deleted_are_deleted_later() {
     assert_eq!(app.submission(&user).await.unwrap().replaced, Vec::<String>::new());
 }
 
-/// The account went while the submission was under way: nothing is made for it.
+/// The account is deleted while the request is in progress.
 #[tokio::test]
 async fn a_submission_for_a_deleted_account_is_refused() {
     let Some(app) = App::start(Needs::Own).await else { return };

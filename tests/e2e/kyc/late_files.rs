@@ -1,5 +1,5 @@
-//! Files that arrive late: whenever somebody sends one that may still be sent, it is either the
-//! submission's or found and deleted.
+//! Files that arrive late: a file uploaded with a valid link is either part of the submission or
+//! deleted.
 
 use serde_json::{Value, json};
 
@@ -10,20 +10,20 @@ use crate::harness::{
 };
 
 impl App {
-    /// `PATCH /users/kyc` that changes nothing: where the files are to be sent.
+    /// New upload links, by a `PATCH /users/kyc` without changes.
     async fn uploads(&self, user: &User) -> Value {
         self.patch_kyc(user, &json!({})).await.ok()["uploads"][0].clone()
     }
 
-    /// Another front in place of the one before.
+    /// Replaces the front and returns its upload.
     async fn replace(&self, user: &User, front: &File) -> Value {
         let change = json!({"documents": {"front": front.promise()}});
         self.patch_kyc(user, &change).await.ok()["uploads"][0].clone()
     }
 }
 
-/// Somebody whose submission was judged within ten minutes of its making, and where a file goes that
-/// was replaced before.
+/// A user whose submission was reviewed within ten minutes, and the upload of a file that was
+/// replaced before.
 async fn judged(app: &App, staff: &User, decision: &Value) -> (User, Value) {
     let (user, new) = (app.register_user().await, jpeg("new"));
     let body = submission(&user.user_id[24..], &jpeg("old"));
@@ -54,7 +54,7 @@ async fn requesting_uploads_again_extends_the_deadline_by_a_day() {
     assert!(app.submission(&user).await.is_none());
     assert_eq!(app.send_file(&upload, &front.bytes).await, 403);
 
-    // The same by a repeated request.
+    // The same with a repeated POST.
     let user = app.again(&user).await;
     let request = async || app.kyc(&user, "POST", "/users/kyc", &body).key("k2").send().await;
     let second = request().await;
@@ -92,7 +92,7 @@ async fn a_replaced_file_stays_recorded_as_long_as_it_may_arrive() {
     let (user, old) = (app.register_user().await, jpeg("old"));
     let first = app.post_kyc(&user, &submission("12345", &old)).await;
     app.replace(&user, &jpeg("new")).await;
-    // This deletes what is noted, and then it arrives.
+    // This deletes the recorded file, and then it arrives.
     app.patch_kyc(&user, &json!({"document_type": "PASSPORT"})).await.ok();
     app.send_files(&first, &[&old]).await;
     app.advance(3_600).await;
@@ -115,7 +115,7 @@ async fn a_file_that_arrives_after_the_review_is_deleted_by_the_cleanup_job() {
         assert_eq!(app.files_of(&user).await.len(), 2);
         app.advance(3_000).await;
         app.sweep().await;
-        assert_eq!(app.files_of(&user).await.len(), 2, "the last may still arrive");
+        assert_eq!(app.files_of(&user).await.len(), 2, "a file may still arrive");
         app.advance(600).await;
         app.fault("s3", "ListObjectsV2", "error_500", 100).await;
         assert_eq!(app.sweep().await, (0, 1));

@@ -1,4 +1,4 @@
-//! How often in a day numbers are tried and files are read in vain.
+//! The daily limits on attempts with a number and on reads of invalid files.
 
 use aws_sdk_dynamodb::types::AttributeValue;
 use serde_json::json;
@@ -11,7 +11,7 @@ use crate::harness::{
 
 const TAKEN: &str = "27-01-70-12345";
 
-/// Early on a day: an account that holds a number, and one that does not.
+/// Early in the day: a user who holds a number, and one who does not.
 async fn two(app: &App) -> (User, User) {
     app.advance_into(86_400, 7_200).await;
     (app.pending_user(TAKEN).await, app.register_user().await)
@@ -107,7 +107,7 @@ async fn a_change_of_the_type_only_counts_if_it_is_refused() {
         to("CITIZENSHIP").await.problem(409, "document_in_use");
     }
     to("CITIZENSHIP").await.problem(429, "too_many_requests");
-    // Not even by what does not count: it would tell.
+    // A change that does not count is refused too, because its result would reveal the same.
     to("NATIONAL_ID").await.problem(429, "too_many_requests");
 }
 
@@ -155,7 +155,7 @@ async fn attempts_are_recorded_only_for_existing_accounts_and_deleted_with_them(
     app.delete_account(&user.access_token, "").await.ok();
     assert!(app.submission(&user).await.is_none());
 
-    // It went while the number was refused.
+    // The account is deleted while the number is refused.
     let gone = app.register_user().await;
     let key = AttributeValue::S(format!("USER#{}", gone.user_id));
     let delete = app.dynamodb().delete_item().table_name(app.table_name("users"));
@@ -164,7 +164,7 @@ async fn attempts_are_recorded_only_for_existing_accounts_and_deleted_with_them(
     assert!(app.submission(&gone).await.is_none());
 }
 
-/// A picture by its name only.
+/// A file that is not the picture it is declared to be.
 fn junk() -> File {
     File { content_type: "image/jpeg", bytes: vec![7; 4_096] }
 }
@@ -176,7 +176,7 @@ async fn files_that_do_not_match_are_read_at_most_ten_times_a_day() {
     let (user, junk, front) = (app.register_user().await, junk(), jpeg("x"));
     let made = app.post_kyc(&user, &submission("1234", &junk)).await;
     for _ in 0..12 {
-        // Nothing is there to be read.
+        // Missing files do not count as reads.
         app.submit_kyc(&user).await.problem(400, "document_missing");
     }
     app.send_files(&made, &[&junk]).await;
@@ -189,8 +189,8 @@ async fn files_that_do_not_match_are_read_at_most_ten_times_a_day() {
     refused.problem(429, "too_many_requests");
     assert!((78_000..=79_200).contains(&refused.retry_after()));
     let cost = app.costs("POST /users/kyc/submit").await;
-    assert_eq!((cost.calls, cost.hops), (reads.calls + 1, 1), "the bucket is not asked");
-    // Another file does not help before the next day.
+    assert_eq!((cost.calls, cost.hops), (reads.calls + 1, 1), "the bucket is not read");
+    // A valid file is refused too until the next day.
     let change = json!({"documents": {"front": front.promise()}});
     let changed = app.patch_kyc(&user, &change).await;
     app.send_files(&changed, &[&front]).await;

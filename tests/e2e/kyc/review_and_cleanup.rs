@@ -1,4 +1,4 @@
-//! What staff, the sweep and a deletion do to submissions, by the store's own operations.
+//! Reviews, the cleanup job and deletions, through the functions of `shared::kyc`.
 
 use serde_json::{Value, json};
 use shared::{
@@ -86,7 +86,7 @@ async fn a_pending_submission_is_reviewed_once_by_staff_at_the_viewed_revision()
     assert_eq!(code(&staff, None).await, Err(Code::KycNotPending));
 }
 
-/// What is approved is what was seen: a change comes before the review or not at all.
+/// A change comes before the review or is refused, so staff approve what they viewed.
 #[tokio::test]
 async fn of_a_concurrent_change_and_review_one_wins() {
     let Some(app) = App::start(Needs::Own).await else { return };
@@ -168,7 +168,7 @@ async fn the_queue_is_oldest_first_and_pages_show_each_submission_once() {
     assert_eq!(of(KycStatus::Approved).await, []);
 }
 
-/// What the sweep does.
+/// Does what the cleanup job does. Returns the number of abandoned submissions.
 async fn sweep(app: &App) -> usize {
     let (store, documents, now) = (app.store(), app.documents(), app.now().await);
     let mut given_up = 0;
@@ -179,7 +179,7 @@ async fn sweep(app: &App) -> usize {
     given_up
 }
 
-/// What the sweep finds.
+/// The submissions that the cleanup job would abandon.
 async fn abandoned(app: &App) -> Vec<Submission> {
     let (store, now) = (app.store(), app.now().await);
     let (due, _) = cleanup::due(&store, now, None, 20).await.unwrap();
@@ -237,7 +237,7 @@ async fn an_interrupted_cleanup_is_finished_by_the_next_run() {
     assert!(app.submission(&user).await.is_none());
 }
 
-/// Somebody submits again while the sweep is at work: their new files and record stay.
+/// A user submits again during the cleanup: the new files and the record stay.
 #[tokio::test]
 async fn the_cleanup_job_keeps_a_submission_that_changed_meanwhile() {
     let Some(app) = App::start(Needs::Own).await else { return };

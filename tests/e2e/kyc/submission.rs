@@ -119,7 +119,7 @@ async fn a_patch_keeps_absent_fields_and_requires_a_new_submit() {
     assert_eq!(changed.ok()["status"], "AWAITING_DOCUMENTS");
     assert_eq!(changed.json["document_type"], "PASSPORT");
     assert_eq!(changed.json["document_number"], "*****-567");
-    assert_eq!(changed.json["uploads"], json!([]), "the file that was checked stays");
+    assert_eq!(changed.json["uploads"], json!([]), "the checked file stays");
     assert_eq!(changed.json["id"], before.submission_id.to_string());
     assert_ne!(changed.json["updated_at"], changed.json["created_at"]);
     let status = app.kyc_status(&user).await;
@@ -172,7 +172,7 @@ async fn a_new_submission_replaces_the_previous_one_and_its_files() {
     let new = app.files_of(&user).await;
     assert_eq!(new.len(), 1);
     assert_ne!(new, old);
-    // It may still arrive, so it stays noted for as long.
+    // The replaced file may still arrive, so it stays recorded.
     assert_eq!(app.submission(&user).await.unwrap().replaced, old);
     app.advance(3_600).await;
     let user = app.again(&user).await;

@@ -1,4 +1,4 @@
-//! The files of a submission: what S3 takes, and what `POST /users/kyc/submit` finds.
+//! The files of a submission: what S3 accepts, and what `POST /users/kyc/submit` checks.
 
 use serde_json::{Value, json};
 
@@ -9,7 +9,7 @@ use crate::harness::{
 
 const MAX_BYTES: usize = 10 * 1024 * 1024;
 
-/// A submission of one file, and where it goes.
+/// A user with a submission of one file, and its upload.
 async fn promised(app: &App, front: &File) -> (User, Value) {
     let user = app.register_user().await;
     let number = format!("{:?}", std::thread::current().id()).replace(['(', ')'], "-");
@@ -51,7 +51,7 @@ async fn a_file_that_is_not_uploaded_is_reported_missing() {
     app.submit_kyc(&user).await.ok();
 }
 
-/// One side missing and one not what was promised: the code says the former, `errors` both.
+/// One side is missing and one is invalid: `code` names the first, `errors` both.
 #[tokio::test]
 async fn a_missing_file_takes_precedence_over_an_invalid_one() {
     let Some(app) = App::start(Needs::Codes).await else { return };
@@ -95,7 +95,8 @@ async fn asvs_5_2_a_file_of_another_type_than_declared_is_refused() {
     }
 }
 
-/// What S3 refuses it may keep all the same, here: the function looks at the bytes.
+/// The embedded S3 may store an object although it refuses the request, so the function must check
+/// the bytes.
 #[tokio::test]
 async fn asvs_5_2_other_bytes_than_declared_are_refused() {
     let Some(app) = App::start(Needs::Codes).await else { return };
@@ -112,7 +113,7 @@ async fn asvs_5_2_other_bytes_than_declared_are_refused() {
         for (name, value) in headers(&upload).filter(|(name, _)| name != "content-length") {
             request.headers_mut().insert(name, value);
         }
-        // A length that is not the body's never leaves an HTTP client.
+        // An HTTP client cannot send another length than that of the body.
         let status = client(&app).execute(request).await.unwrap().status();
         assert!(status.is_client_error(), "{status}");
         let answer = app.submit_kyc(&user).await;

@@ -1,16 +1,16 @@
-//! SNS and SES that refuse, or whose answer is lost.
+//! Messages that SNS or SES refuse, and lost responses of both.
 
 use serde_json::Value;
 
 use crate::harness::{App, Needs, User, random_email, random_phone};
 
-/// The living challenge of an identifier, there being no other in the table.
+/// Whether the table has an active code for this purpose.
 async fn stands(app: &App, purpose: &str) -> bool {
     let name = format!("challenge_{}", purpose.to_lowercase());
     app.rows("otp").await.iter().any(|row| row.contains_key(&name))
 }
 
-/// A user whose limits are fresh.
+/// A user whose limits are reset.
 async fn rested_user(app: &App) -> User {
     let user = app.register_user().await;
     app.advance(3_600).await;
@@ -22,7 +22,7 @@ async fn a_registration_sms_refused_by_sns_returns_503_and_leaves_limits_and_cod
     let Some(app) = App::start(Needs::Own).await else { return };
     for purpose in ["REGISTER", "CHANGE_IDENTIFIER"] {
         let phone = random_phone();
-        // More often than the hour has sends, so that none of them was spent.
+        // More often than the hourly limit, so a refused send cannot have counted.
         for _ in 0..6 {
             app.fault("sns", "Publish", "throttle", 1).await;
             let refused = app.otp(&phone, purpose).await;
@@ -95,7 +95,7 @@ async fn asvs_6_3_8_a_sign_in_sms_refused_by_sns_looks_like_an_unknown_number() 
         known.ok();
         assert_eq!(known.comparable(), unknown.comparable());
         assert_eq!(app.messages(&user.phone).await.len(), before);
-        // Spent, as for nobody.
+        // The send counts, as for an unknown number.
         app.otp(&user.phone, purpose).await.problem(429, "too_many_requests");
         app.otp(&nobody, purpose).await.problem(429, "too_many_requests");
     }
@@ -131,7 +131,7 @@ async fn a_lost_sns_response_returns_200_and_keeps_the_code() {
         app.fault("sns", "Publish", "lost_response", 1).await;
         app.otp(&to, purpose).await.ok();
         let sent = app.messages(&to).await.len() - if purpose == "LOGIN" { before } else { 0 };
-        assert_eq!(sent, 1, "asked once, never again");
+        assert_eq!(sent, 1, "SNS is called once");
         let code = app.code_for(&to).await;
         app.verify(&to, &code, purpose).await.ok();
     }
@@ -158,7 +158,7 @@ async fn a_refused_send_does_not_remove_a_later_code() {
     app.advance(60).await;
     app.fault("sns", "Publish", "throttle", 1).await;
     app.otp(&phone, "REGISTER").await.problem(503, "delivery_failed");
-    // The first was replaced by one that was never sent: none stands.
+    // The first code was replaced by one that was not sent, so no code is active.
     app.verify(&phone, &code, "REGISTER").await.problem(400, "invalid_otp");
     app.verified(&phone, "REGISTER").await;
 }

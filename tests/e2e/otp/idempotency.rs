@@ -25,7 +25,7 @@ async fn a_repeated_request_is_replayed_and_sends_no_second_sms() {
         assert_eq!(again.header("idempotent-replayed"), Some("true"));
         assert_eq!(app.messages(&phone).await.len(), 1);
         if pause == 0 {
-            // The code that was sent stands.
+            // The sent code is still active.
             app.verify(&phone, &code, "REGISTER").await.ok();
         }
     }

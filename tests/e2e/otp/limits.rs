@@ -1,10 +1,10 @@
-//! The limits of `POST /auth/otp/request` on one identifier and on one source.
+//! The limits of `POST /auth/otp/request` for one identifier and for one client IP.
 
 use serde_json::json;
 
 use crate::harness::{App, Needs, PASSWORD, at_once, count, random_phone, random_source};
 
-/// Another code than this one.
+/// A code other than this one.
 fn wrong(code: &str) -> String {
     format!("{:06}", (code.parse::<u32>().unwrap() + 1) % 1_000_000)
 }
@@ -42,13 +42,13 @@ async fn five_sends_per_identifier_in_any_hour() {
         app.otp(&phone, "REGISTER").await.ok();
         app.advance(600).await;
     }
-    // 3,000 seconds after the first: the window has to slide by 600.
+    // 3,000 seconds after the first send: it leaves the window after 600 more.
     let refused = app.otp(&phone, "REGISTER").await;
     refused.problem(429, "too_many_requests");
     assert!((580..=600).contains(&refused.retry_after()), "{refused:?}");
     app.advance(refused.retry_after()).await;
     app.otp(&phone, "REGISTER").await.ok();
-    // One place came free, not five.
+    // One send left the window, not five.
     app.advance(61).await;
     app.otp(&phone, "REGISTER").await.problem(429, "too_many_requests");
     assert_eq!(app.messages(&phone).await.len(), 6);
@@ -160,7 +160,7 @@ async fn asvs_4_1_3_no_header_changes_the_client_ip() {
     }
 }
 
-/// Tries this many wrong codes on a fresh code for `identifier`.
+/// Requests a code, sends wrong codes `times` times, and returns the right one.
 async fn fail(app: &App, identifier: &str, purpose: &str, times: u32) -> String {
     app.otp(identifier, purpose).await.ok();
     let code = app.code_for(identifier).await;
@@ -205,7 +205,7 @@ async fn nineteen_wrong_codes_and_a_correct_one_do_not_lock() {
     let code = fail(&app, &phone, "REGISTER", 4).await;
     app.verify(&phone, &code, "REGISTER").await.ok();
     app.advance(60).await;
-    // The count began anew.
+    // The count was reset.
     let code = fail(&app, &phone, "REGISTER", 4).await;
     app.verify(&phone, &code, "REGISTER").await.ok();
 }

@@ -1,4 +1,4 @@
-//! `POST /auth/otp/request`: who gets which message, and what it says.
+//! `POST /auth/otp/request`: who gets a message, and its text.
 
 use serde_json::json;
 
@@ -118,7 +118,7 @@ async fn asvs_2_4_1_sms_are_sent_only_to_mobile_numbers_of_allowed_countries() {
         answer.problem(400, "unsupported_country");
         assert_eq!(answer.fields(), ["identifier"]);
     }
-    // Kathmandu, a landline.
+    // A landline in Kathmandu.
     let landline = app.otp("+97714123456", "REGISTER").await;
     landline.assert_problem();
     assert_eq!(landline.status, 400);
@@ -153,7 +153,7 @@ async fn asvs_6_5_4_codes_are_not_repeated() {
         app.otp(&phone, "REGISTER").await.ok();
         codes.insert(app.code_for(&phone).await);
     }
-    // Two of forty are alike once in 1,300 runs, three pairs practically never.
+    // One pair of equal codes happens once in 1,300 runs, three pairs practically never.
     assert!(codes.len() > 37, "{codes:?}");
 }
 

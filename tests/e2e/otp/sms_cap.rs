@@ -1,4 +1,4 @@
-//! The deployment-wide SMS ceiling.
+//! The SMS cap of the deployment.
 
 use crate::harness::{App, at_once, count, random_email, random_phone};
 
@@ -65,7 +65,7 @@ async fn registrations_use_at_most_seventy_percent_of_the_cap() {
     for purpose in ["REGISTER", "REGISTER", "CHANGE_IDENTIFIER", "REGISTER"] {
         app.otp(&random_phone(), purpose).await.ok();
     }
-    // Sign-ins use the sign-ups' share no more than it uses theirs.
+    // A sign-in does not use the share of registrations.
     app.otp(&users[0].phone, "LOGIN").await.ok();
     for _ in 0..3 {
         app.otp(&random_phone(), "REGISTER").await.ok();
@@ -79,7 +79,7 @@ async fn registrations_use_at_most_seventy_percent_of_the_cap() {
     for user in &users {
         app.otp(&user.phone, "LOGIN").await.problem(429, "sms_limit_reached");
     }
-    // E-mail has no part in it.
+    // The cap does not apply to e-mail.
     app.otp(&random_email(), "REGISTER").await.ok();
 }
 

@@ -156,13 +156,13 @@ async fn asvs_6_6_3_of_40_concurrent_guesses_five_are_compared() {
     let Some(app) = App::start(Needs::Own).await else { return };
     let (phone, code) = sent(&app, "REGISTER").await;
     let start: u32 = code.parse().unwrap();
-    // 40 codes, the right one among them.
+    // 40 codes, including the right one.
     let codes = (0..40).map(|step| format!("{:06}", (start + step) % 1_000_000)).collect();
     let answers = verify_at_once(&app, &phone, codes).await;
     assert!(count(&answers, 200) <= 1);
     let rows = app.rows_where("otp", "item_type", "otp_identifier").await;
     let tries = rows[0].get("challenge_register").map(|challenge| challenge["tries"].clone());
-    assert!(tries.is_none_or(|tries| tries == 5), "exchanged, or burnt");
+    assert!(tries.is_none_or(|tries| tries == 5), "exchanged or invalidated");
 }
 
 #[tokio::test]

@@ -10,7 +10,7 @@ async fn page(app: &App, user: &User, query: &str) -> Answer {
     request.send().await.documented("GET", path)
 }
 
-/// All entries, in pages of this query.
+/// All entries, page by page.
 async fn all(app: &App, user: &User, query: &str) -> Vec<Value> {
     let mut entries = Vec::new();
     let mut cursor = String::new();
@@ -24,7 +24,7 @@ async fn all(app: &App, user: &User, query: &str) -> Vec<Value> {
     }
 }
 
-/// Seven entries: the points of the registration, then money and points in turn.
+/// A user with seven entries: the registration points, then money and points in turn.
 async fn user_with_entries(app: &App) -> User {
     let user = app.register_user().await;
     for number in 1..=3 {

@@ -6,14 +6,14 @@ use crate::harness::{App, Needs, User, at_once, count, money, points, within};
 
 const OPERATION: &str = "POST /internal/wallet/entries";
 
-/// The wallet's entries, as they are stored.
+/// The stored entries of a wallet.
 async fn entries(app: &App, user: &User, asset: &str) -> Vec<Value> {
     let mut rows = app.rows_where("wallets", "user_id", &user.user_id).await;
     rows.retain(|row| row.get("asset").is_some_and(|of| of == asset));
     rows.into_iter().map(Value::Object).collect()
 }
 
-/// The balance that the entries add up to, and the one that stands: minor units, or points.
+/// The sum of the entries and the stored balance, in minor units or points.
 async fn sums(app: &App, user: &User, asset: &str) -> (i64, i64) {
     let sum = entries(app, user, asset).await.iter().fold(0, |sum, entry| {
         let quantity = entry["quantity"].as_i64().unwrap();
@@ -77,7 +77,7 @@ async fn an_entry_below_zero_is_refused() {
     app.post_entry("k2", &points(&user, "DEBIT", 51)).await.problem(400, "insufficient_balance");
     assert_eq!(sums(&app, &user, "MONEY").await, (0, 0));
     assert_eq!(sums(&app, &user, "POINTS").await, (50, 50));
-    // What was refused is not kept under its key.
+    // A refused request does not use its key.
     app.post_entry("k3", &money(&user, "CREDIT", "0.01")).await.body(201);
     app.post_entry("k1", &money(&user, "DEBIT", "0.01")).await.body(201);
 }
@@ -102,7 +102,7 @@ async fn every_invalid_field_is_named_and_one_of_amount_and_points_is_required()
     }
     post(points(&user, "CREDIT", -1)).await.refuses(&["points"]);
     post(points(&user, "CREDIT", 1_000_000_000_000)).await.refuses(&["points"]);
-    // Within bounds, and more than fits on top.
+    // Within the bounds of one entry, but too much for the balance.
     post(points(&user, "CREDIT", 999_999_999_999)).await.refuses(&["points"]);
     post(money(&user, "CREDIT", "9999999999999.99")).await.body(201);
     app.post_entry("k2", &money(&user, "CREDIT", "0.01")).await.refuses(&["amount"]);
@@ -204,7 +204,7 @@ async fn two_hundred_concurrent_debits_never_go_below_zero_and_the_entries_add_u
     let refused = answers.iter().filter(|answer| answer.status == 400);
     assert!(refused.clone().all(|answer| answer.text("code") == "insufficient_balance"));
     assert_eq!(sums(&app, &user, "MONEY").await, (0, 0));
-    // Their ids have the order in which the balance changed.
+    // The ids of the entries have the order of the balance changes.
     let mut made = entries(&app, &user, "MONEY").await;
     made.sort_by_key(|entry| entry["sk"].as_str().unwrap().to_owned());
     assert_eq!(made.len(), 51);
@@ -222,7 +222,7 @@ async fn an_entry_is_applied_once_despite_faults() {
     let faults = writes.into_iter().chain(reads.map(|kind| ("BatchGetItem", kind)));
     let mut made = 0;
     for (operation, kind) in faults {
-        // Once, and as often as the SDK tries and more.
+        // One fault, and more faults than the SDK has attempts.
         for times in [1, 6] {
             app.fault("dynamodb", operation, kind, times).await;
             made += 1;
