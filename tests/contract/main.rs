@@ -1,13 +1,13 @@
-//! What crates, sources, documents and code promise each other.
+//! Tests that packages, sources, documents, template and code agree.
 
-mod arrows;
+mod anonymous_access;
 mod documents;
 mod events;
 mod grants;
 mod openapi;
+mod packages;
 mod project;
 mod settings;
 mod sources;
-mod strangers;
 mod template;
 mod watch;

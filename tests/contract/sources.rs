@@ -2,8 +2,6 @@
 
 use crate::project::{sources, without_tests};
 
-const MAX_LINES: usize = 400;
-
 /// The modules of `shared` that AWS clients may be named in, by how their paths begin.
 const AWS_MODULES: [&str; 8] = [
     "shared/src/aws.rs",
@@ -117,26 +115,6 @@ fn the_product_does_not_know_where_it_runs() {
         ["cfg(local", "\"local\"", "is_local", "localhost", "//127.0.0.1", "dynoxide", "_local/"];
     let is_wrong = |line: &str| words.iter().any(|word| line.contains(word));
     refuse("nothing in the product knows that it runs locally", product(), is_wrong);
-}
-
-#[test]
-fn no_source_is_too_long_to_read() {
-    let all = ["shared", "functions", "local", "tests"].into_iter().flat_map(sources);
-    let long: Vec<_> = all
-        .map(|(path, text)| (text.lines().count(), path))
-        .filter(|(lines, _)| *lines > MAX_LINES)
-        .collect();
-    assert!(long.is_empty(), "over {MAX_LINES} lines: {long:?}");
-}
-
-#[test]
-fn every_source_says_what_it_is() {
-    let all = ["shared/src", "functions", "local/src", "tests"].into_iter().flat_map(sources);
-    // A file of unit tests is part of the module that it tests.
-    let modules = all.filter(|(path, _)| !path.ends_with("/tests.rs"));
-    let silent: Vec<_> =
-        modules.filter(|(_, text)| !text.starts_with("//! ")).map(|(path, _)| path).collect();
-    assert!(silent.is_empty(), "without a first line that says what it is: {silent:?}");
 }
 
 #[test]

@@ -1,4 +1,4 @@
-//! The answers of a running stack against the document.
+//! The responses of a running stack match the document.
 
 use http::Method;
 use local::{Options, Stack};
@@ -19,7 +19,7 @@ impl Client {
         Self { stack, http: reqwest::Client::new() }
     }
 
-    /// Sends a request and holds its answer against the document.
+    /// Sends a request and checks its response against the document.
     async fn call(
         &self,
         method: Method,
@@ -53,7 +53,7 @@ impl Client {
         self.call(Method::GET, path, token, None).await
     }
 
-    /// A verification token for [`PHONE`].
+    /// Requests and exchanges a code for [`PHONE`]. Returns the verification token.
     async fn verified(&self, purpose: &str) -> Value {
         let body = json!({ "identifier": PHONE, "purpose": purpose });
         assert_eq!(self.post("/auth/otp/request", body.clone()).await.0, 200);
@@ -74,7 +74,7 @@ impl Client {
 }
 
 #[tokio::test]
-async fn every_answer_of_a_sign_up_is_as_documented() {
+async fn every_response_of_a_registration_matches_the_document() {
     let client = Client::start().await;
     assert_eq!(client.get("/health", "").await.0, 200);
     assert_eq!(client.get("/.well-known/jwks.json", "").await.0, 200);
@@ -111,7 +111,7 @@ async fn every_answer_of_a_sign_up_is_as_documented() {
 }
 
 #[tokio::test]
-async fn every_common_failure_is_as_documented() {
+async fn every_common_problem_matches_the_document() {
     let client = Client::start().await;
     assert_eq!(client.get("/auth/me", "").await.0, 401);
     assert_eq!(client.get("/auth/me", "no.such.token").await.0, 401);

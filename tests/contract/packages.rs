@@ -1,4 +1,4 @@
-//! Who may know whom.
+//! Dependencies between the packages of the workspace.
 
 use std::collections::BTreeSet;
 
@@ -12,7 +12,7 @@ fn packages() -> Vec<Package> {
     metadata.expect("cargo metadata").packages
 }
 
-/// The folder of a package, from the root.
+/// The folder of a package, relative to the root.
 fn folder(package: &Package) -> String {
     let folder = package.manifest_path.parent().expect("a folder").as_std_path();
     folder.strip_prefix(root()).expect("a member").to_string_lossy().replace('\\', "/")
@@ -22,36 +22,40 @@ fn function_names() -> BTreeSet<&'static str> {
     Function::ALL.into_iter().map(Function::name).collect()
 }
 
-/// The members of the workspace that a package names, for whatever purpose.
-fn known_to(package: &Package, members: &BTreeSet<String>) -> BTreeSet<String> {
+/// The workspace members that a package depends on, in any kind of dependency.
+fn member_dependencies(package: &Package, members: &BTreeSet<String>) -> BTreeSet<String> {
     let names = package.dependencies.iter().map(|dependency| dependency.name.clone());
     names.filter(|name| members.contains(name)).collect()
 }
 
 #[test]
-fn packages_know_only_whom_they_may() {
+fn packages_depend_only_on_allowed_packages() {
     let packages = packages();
     let members: BTreeSet<String> =
         packages.iter().map(|package| package.name.to_string()).collect();
     let functions: BTreeSet<String> = function_names().into_iter().map(str::to_owned).collect();
     for package in &packages {
         let folder = folder(package);
-        let may: BTreeSet<String> = match folder.as_str() {
+        let allowed: BTreeSet<String> = match folder.as_str() {
             "shared" => BTreeSet::new(),
+            // The OpenAPI helpers, for development only.
+            "openapi" => ["shared".to_owned()].into(),
             "local" => functions.iter().cloned().chain(["shared".to_owned()]).collect(),
-            // Functions for what they say of themselves; they are driven through `local`.
+            // The functions for their OpenAPI entries; tests call them through `local`.
             "tests" => members.iter().filter(|name| *name != "tests").cloned().collect(),
-            _ if folder.starts_with("functions/") => ["shared".to_owned()].into(),
-            _ => panic!("{folder} has no place in the workspace"),
+            _ if folder.starts_with("functions/") => {
+                ["shared", "openapi"].map(str::to_owned).into()
+            }
+            _ => panic!("{folder} is not an expected folder"),
         };
-        let knows = known_to(package, &members);
-        let too_many: Vec<_> = knows.difference(&may).collect();
-        assert!(too_many.is_empty(), "{} must not know {too_many:?}", package.name);
+        let used = member_dependencies(package, &members);
+        let forbidden: Vec<_> = used.difference(&allowed).collect();
+        assert!(forbidden.is_empty(), "{} must not depend on {forbidden:?}", package.name);
     }
 }
 
 #[test]
-fn each_function_is_a_package_and_a_binary_of_its_name() {
+fn each_function_is_a_package_with_a_binary_of_the_same_name() {
     let packages = packages();
     let functions: Vec<_> =
         packages.iter().filter(|package| folder(package).starts_with("functions/")).collect();
@@ -71,7 +75,7 @@ fn each_function_is_a_package_and_a_binary_of_its_name() {
 }
 
 #[test]
-fn functions_ask_for_no_more_of_shared_than_they_use() {
+fn functions_enable_only_the_features_of_shared_that_they_use() {
     for package in packages() {
         let name = package.name.to_string();
         if !function_names().contains(name.as_str()) {
@@ -95,10 +99,14 @@ fn functions_ask_for_no_more_of_shared_than_they_use() {
 }
 
 #[test]
-fn nothing_is_published_and_every_package_takes_the_lints() {
+fn no_package_can_be_published_and_every_package_uses_the_workspace_lints() {
     for package in packages() {
         assert_eq!(package.publish, Some(Vec::new()), "{} could be published", package.name);
         let manifest = std::fs::read_to_string(&package.manifest_path).expect("a manifest");
-        assert!(manifest.contains("[lints]\nworkspace = true"), "{} has no lints", package.name);
+        assert!(
+            manifest.contains("[lints]\nworkspace = true"),
+            "{} does not use the workspace lints",
+            package.name
+        );
     }
 }

@@ -1,11 +1,11 @@
-//! Every operation that is not for anyone refuses strangers, whatever it is asked.
+//! Every operation that requires a caller refuses anonymous requests.
 
 use local::{Options, Stack};
 use shared::http::operation::{self, Caller};
 use tests::{NOBODY, path_of};
 
 #[tokio::test]
-async fn every_operation_refuses_strangers() {
+async fn every_protected_operation_refuses_anonymous_callers() {
     let stack = Stack::start(Options::default()).await.expect("a stack");
     let client = reqwest::Client::new();
     let mut refused = 0;
