@@ -11,28 +11,6 @@ use crate::harness::{
 const REVIEW: &str = "POST /admin/kyc/{user_id}/review";
 
 impl App {
-    /// A decision, whatever the state is.
-    pub async fn judge(&self, staff: &User, user: &User, body: &Value) -> Answer {
-        self.judge_as_seen(staff, user, "*", body).await
-    }
-
-    /// A decision on the state that has this tag.
-    pub async fn judge_as_seen(
-        &self,
-        staff: &User,
-        user: &User,
-        tag: &str,
-        body: &Value,
-    ) -> Answer {
-        let path = format!("/admin/kyc/{}/review", user.user_id);
-        let request = self.post(&path, body).bearer(&staff.access_token).header("if-match", tag);
-        request.send().await.documented("POST", &path)
-    }
-
-    async fn look(&self, staff: &User, user: &User) -> Answer {
-        self.admin_get(staff, &format!("/admin/kyc/{}/documents", user.user_id)).await
-    }
-
     async fn free(&self, staff: &User, user: &User) -> Answer {
         let path = format!("/admin/kyc/{}/document-number", user.user_id);
         self.admin(staff, "DELETE", &path, None).await

@@ -171,6 +171,29 @@ impl App {
         review::review(&store, id_of(user), by, &if_match, now, |_, _| Ok(())).await
     }
 
+    /// `POST /admin/kyc/{user_id}/review`, whatever the state of the submission is.
+    pub async fn judge(&self, staff: &User, user: &User, body: &Value) -> Answer {
+        self.judge_as_seen(staff, user, "*", body).await
+    }
+
+    /// `POST /admin/kyc/{user_id}/review` with this `If-Match`.
+    pub async fn judge_as_seen(
+        &self,
+        staff: &User,
+        user: &User,
+        tag: &str,
+        body: &Value,
+    ) -> Answer {
+        let path = format!("/admin/kyc/{}/review", user.user_id);
+        let request = self.post(&path, body).bearer(&staff.access_token).header("if-match", tag);
+        request.send().await.documented("POST", &path)
+    }
+
+    /// `GET /admin/kyc/{user_id}/documents`.
+    pub async fn look(&self, staff: &User, user: &User) -> Answer {
+        self.admin_get(staff, &format!("/admin/kyc/{}/documents", user.user_id)).await
+    }
+
     /// A user whose account has the staff flag; the session has not.
     pub async fn staff_user(&self) -> User {
         let user = self.register_user().await;

@@ -21,10 +21,6 @@ impl App {
         self.admin(staff, "POST", &path, Some(&json!({"decision": "APPROVE"}))).await
     }
 
-    async fn view(&self, staff: &User, user: &User) -> Answer {
-        self.admin_get(staff, &format!("/admin/kyc/{}/documents", user.user_id)).await
-    }
-
     /// Replaces the submitted documents and submits again.
     async fn swap(&self, user: &User, method: &str) {
         let other = jpeg("swapped");
@@ -44,13 +40,13 @@ async fn a_review_without_if_match_of_documents_changed_since_the_view_is_refuse
     let staff = app.staff().await;
     for method in ["PATCH", "POST"] {
         let user = app.pending_user(method).await;
-        app.view(&staff, &user).await.ok();
+        app.look(&staff, &user).await.ok();
         app.swap(&user, method).await;
         app.judge_unnamed(&staff, &user).await.problem(412, "precondition_failed");
         assert_eq!(app.kyc_status(&user).await.ok()["status"], "PENDING");
         let viewed = app.submission(&user).await.unwrap().viewed.unwrap();
         assert_eq!((viewed.revision, viewed.by), (2, id_of(&staff)), "{method}");
-        app.view(&staff, &user).await.ok();
+        app.look(&staff, &user).await.ok();
         assert_eq!(app.judge_unnamed(&staff, &user).await.ok()["status"], "APPROVED");
     }
 }
@@ -62,9 +58,9 @@ async fn the_last_view_counts_for_a_review_without_if_match_and_if_match_overrid
     app.set_staff(&other, true).await;
     let other = app.again(&other).await;
     let user = app.pending_user("1234").await;
-    let first = app.view(&one, &user).await.header("etag").unwrap().to_owned();
+    let first = app.look(&one, &user).await.header("etag").unwrap().to_owned();
     // A view does not change the ETag.
-    let second = app.view(&other, &user).await.header("etag").unwrap().to_owned();
+    let second = app.look(&other, &user).await.header("etag").unwrap().to_owned();
     assert_eq!(first, second);
     assert_eq!(app.submission(&user).await.unwrap().viewed.unwrap().by, id_of(&other));
     app.swap(&user, "PATCH").await;
@@ -74,9 +70,9 @@ async fn the_last_view_counts_for_a_review_without_if_match_and_if_match_overrid
     app.judge_as_seen(&one, &user, "*", &approve).await.ok();
 
     let user = app.pending_user("5678").await;
-    app.view(&one, &user).await.ok();
+    app.look(&one, &user).await.ok();
     app.swap(&user, "PATCH").await;
-    app.view(&other, &user).await.ok();
+    app.look(&other, &user).await.ok();
     app.judge_unnamed(&one, &user).await.ok();
 }
 
@@ -110,14 +106,14 @@ async fn a_view_and_its_audit_entry_are_written_together_or_not_at_all() {
     let Some(app) = App::start(Needs::Own).await else { return };
     let (staff, user) = (app.staff().await, app.pending_user("1234").await);
     app.fault("dynamodb", "TransactWriteItems", "error_500", 50).await;
-    app.view(&staff, &user).await.problem(503, "unavailable");
+    app.look(&staff, &user).await.problem(503, "unavailable");
     app.clear_faults().await;
     let entries = async || app.rows_where("audit", "action", "documents_viewed").await.len();
     assert_eq!((entries().await, app.submission(&user).await.unwrap().viewed), (0, None));
     for kind in ["conflict", "lost_response", "timeout"] {
         let before = entries().await;
         app.fault("dynamodb", "TransactWriteItems", kind, 1).await;
-        let seen = app.view(&staff, &user).await;
+        let seen = app.look(&staff, &user).await;
         assert_ne!(seen.ok()["documents"], Value::Array(Vec::new()));
         assert_eq!(entries().await, before + 1, "{kind}");
     }
