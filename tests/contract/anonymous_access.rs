@@ -2,7 +2,7 @@
 
 use local::{Options, Stack};
 use shared::http::operation::{self, Caller};
-use tests::{NOBODY, path_of};
+use tests::{UNKNOWN_ID, path_of};
 
 #[tokio::test]
 async fn every_protected_operation_refuses_anonymous_callers() {
@@ -18,7 +18,7 @@ async fn every_protected_operation_refuses_anonymous_callers() {
         for authorization in
             [None, Some("Bearer x"), Some("Bearer e30.e30.e30"), Some("Basic eDp5")]
         {
-            let url = format!("{}{}", stack.base_url(), path_of(operation, NOBODY));
+            let url = format!("{}{}", stack.base_url(), path_of(operation, UNKNOWN_ID));
             let mut request = client.request(operation.method.clone(), url).body("{}");
             request = request.header("content-type", "application/json");
             if let Some(authorization) = authorization {

@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 use shared::{crypto::secret::random, value::AuditId};
 
-use crate::harness::{App, Needs, PASSWORD, User, within};
+use crate::harness::{App, Needs, PASSWORD, User, assert_budget};
 
 async fn search(app: &App, staff: &User, query: &str) -> Vec<Value> {
     app.all_results(staff, &format!("/admin/audit?{query}")).await
@@ -91,7 +91,7 @@ async fn seed(app: &App, subject: &str, actor: &str, count: i64) -> Vec<Value> {
             row
         })
         .collect();
-    app.put_all("audit", &rows).await;
+    app.put_rows("audit", &rows).await;
     rows
 }
 
@@ -163,7 +163,7 @@ async fn every_combination_of_filters_finds_exactly_the_matching_entries() {
         }
     }
     assert!(listed > 1_000, "{listed}");
-    within(&app, "GET /admin/audit", (1, 9.0, 0.0, 0)).await;
+    assert_budget(&app, "GET /admin/audit", (1, 9.0, 0.0, 0)).await;
 }
 
 #[tokio::test]
@@ -175,7 +175,7 @@ async fn an_entry_older_than_a_year_is_not_shown() {
     old["expires_at"] = json!(app.now().await.as_second() - 10);
     let found = search(&app, &staff, &format!("user_id={}", user.user_id)).await;
     assert_eq!(found.len(), 2);
-    app.put_all("audit", &[old]).await;
+    app.put_rows("audit", &[old]).await;
     let found = search(&app, &staff, &format!("user_id={}", user.user_id)).await;
     assert_eq!(actions(&found), ["registered"]);
 }
@@ -191,8 +191,8 @@ async fn one_of_the_two_ids_is_required_and_every_invalid_parameter_is_named() {
     let by = format!("actor_id={}", staff.user_id);
     let reversed = format!("{by}&from=2026-01-02T00:00:00Z&to=2026-01-01T00:00:00Z");
     get(&reversed).await.refuses(&["to"]);
-    let nobody = "user_id=01998f6e-5c1b-7d34-9a44-0f4f2f1c8b11";
-    assert_eq!(get(nobody).await.ok(), &json!({"results": [], "next_cursor": null}));
+    let unknown = "user_id=01998f6e-5c1b-7d34-9a44-0f4f2f1c8b11";
+    assert_eq!(get(unknown).await.ok(), &json!({"results": [], "next_cursor": null}));
 }
 
 #[tokio::test]
@@ -211,8 +211,8 @@ async fn a_cursor_that_is_altered_or_from_another_query_or_caller_is_refused() {
         (&staff, format!("{about}&to=2099-01-01T00:00:00Z&cursor={cursor}")),
         (&staff, format!("{about}&cursor={cursor}A")),
     ] {
-        let answer = app.admin_get(who, &format!("/admin/audit?{query}")).await;
-        answer.problem(400, "invalid_cursor");
+        let response = app.admin_get(who, &format!("/admin/audit?{query}")).await;
+        response.problem(400, "invalid_cursor");
     }
     let list = format!("/admin/users?cursor={cursor}");
     app.admin_get(&staff, &list).await.problem(400, "invalid_cursor");
@@ -224,7 +224,7 @@ async fn a_search_succeeds_despite_one_fault() {
     let staff = app.staff().await;
     for kind in ["throttle", "timeout", "error_500", "lost_response"] {
         for operation in ["Query", "BatchGetItem"] {
-            app.fault("dynamodb", operation, kind, 1).await;
+            app.inject_fault("dynamodb", operation, kind, 1).await;
             let found = search(&app, &staff, &format!("actor_id={}", staff.user_id)).await;
             assert_eq!(actions(&found), ["registered"]);
         }

@@ -2,12 +2,12 @@
 
 use serde_json::json;
 
-use crate::harness::{App, Needs, PASSWORD, User, at_once, random_email, within};
+use crate::harness::{App, Needs, PASSWORD, User, assert_budget, concurrently, random_email};
 
 const OPERATION: &str = "PATCH /admin/users/{user_id}";
 
 /// Every token of the user is refused and no session is left.
-async fn is_out(app: &App, user_id: &str, access: &[&str], refresh: &[&str]) {
+async fn assert_signed_out(app: &App, user_id: &str, access: &[&str], refresh: &[&str]) {
     for token in access {
         app.me(token).await.problem(401, "session_ended");
         let list = app.get("/admin/users").bearer(token).send().await;
@@ -28,20 +28,23 @@ async fn a_ban_takes_effect_at_the_next_request_of_every_session() {
         let second = app.login(&user.phone, PASSWORD).await;
         let device = json!({"device_id": "p", "fcm_token": "t", "device_type": "IOS"});
         app.post("/auth/device", &device).bearer(&user.access_token).send().await.ok();
-        let answer = app.change_user(&staff, &user.user_id, &json!({"status": status})).await;
-        assert_eq!(answer.ok()["status"], status);
-        assert_eq!((&answer.json["sessions"], &answer.json["devices"]), (&json!([]), &json!([])));
+        let response = app.change_user(&staff, &user.user_id, &json!({"status": status})).await;
+        assert_eq!(response.ok()["status"], status);
+        assert_eq!(
+            (&response.json["sessions"], &response.json["devices"]),
+            (&json!([]), &json!([]))
+        );
         let access = [user.access_token.as_str(), second.text("access_token")];
         let refresh = [user.refresh_token.as_str(), second.text("refresh_token")];
-        is_out(&app, &user.user_id, &access, &refresh).await;
+        assert_signed_out(&app, &user.user_id, &access, &refresh).await;
         assert!(app.rows("devices").await.is_empty());
         app.login(&user.phone, PASSWORD).await.problem(400, "account_not_active");
-        let trail = app.audited(&user.user_id).await;
+        let trail = app.audit_entries(&user.user_id).await;
         assert_eq!(trail[0].0, "sign_in_refused");
         assert_eq!(trail[1], ("user_updated".to_owned(), json!({"status": status})));
 
         app.change_user(&staff, &user.user_id, &json!({"status": "ACTIVE"})).await.ok();
-        is_out(&app, &user.user_id, &access, &refresh).await;
+        assert_signed_out(&app, &user.user_id, &access, &refresh).await;
         app.login(&user.phone, PASSWORD).await.ok();
     }
 }
@@ -58,7 +61,7 @@ async fn a_sign_in_during_a_ban_leaves_no_session() {
                 async move { app.login(&phone, PASSWORD).await }
             })
             .collect();
-        let signing_in = tokio::spawn(at_once(sign_ins));
+        let signing_in = tokio::spawn(concurrently(sign_ins));
         tokio::time::sleep(std::time::Duration::from_millis(40 * round)).await;
         let ban = json!({"status": "BANNED"});
         let mut banned = app.change_user(&staff, &user.user_id, &ban).await;
@@ -67,13 +70,13 @@ async fn a_sign_in_during_a_ban_leaves_no_session() {
         }
         banned.ok();
         assert!(app.rows_where("sessions", "user_id", &user.user_id).await.is_empty());
-        let answers = signing_in.await.unwrap();
-        let signed_in = answers.iter().filter(|answer| answer.status == 200);
-        let access: Vec<_> = signed_in.map(|answer| answer.text("access_token")).collect();
-        is_out(&app, &user.user_id, &access, &[]).await;
-        let refused = answers.iter().filter(|answer| answer.status == 400);
-        for answer in refused {
-            answer.problem(400, "account_not_active");
+        let responses = signing_in.await.unwrap();
+        let signed_in = responses.iter().filter(|response| response.status == 200);
+        let access: Vec<_> = signed_in.map(|response| response.text("access_token")).collect();
+        assert_signed_out(&app, &user.user_id, &access, &[]).await;
+        let refused = responses.iter().filter(|response| response.status == 400);
+        for response in refused {
+            response.problem(400, "account_not_active");
         }
     }
 }
@@ -88,15 +91,15 @@ async fn a_ban_is_applied_completely_despite_faults() {
                 let user = app.register_user().await;
                 let second = app.login(&user.phone, PASSWORD).await;
                 let ban = json!({"status": "BANNED"});
-                app.fault("dynamodb", operation, kind, times).await;
-                let mut answer = app.change_user(&staff, &user.user_id, &ban).await;
-                while answer.status == 503 {
-                    answer.problem(503, "unavailable");
-                    answer = app.change_user(&staff, &user.user_id, &ban).await;
+                app.inject_fault("dynamodb", operation, kind, times).await;
+                let mut response = app.change_user(&staff, &user.user_id, &ban).await;
+                while response.status == 503 {
+                    response.problem(503, "unavailable");
+                    response = app.change_user(&staff, &user.user_id, &ban).await;
                 }
-                answer.ok();
+                response.ok();
                 let access = [user.access_token.as_str(), second.text("access_token")];
-                is_out(&app, &user.user_id, &access, &[]).await;
+                assert_signed_out(&app, &user.user_id, &access, &[]).await;
                 let updates = app.rows_where("audit", "subject", &user.user_id).await;
                 let updates = updates.iter().filter(|row| row["action"] == "user_updated");
                 assert_eq!(updates.count(), 1, "{operation} {kind}");
@@ -109,11 +112,11 @@ async fn a_ban_is_applied_completely_despite_faults() {
 async fn a_ban_that_cannot_be_written_changes_nothing() {
     let Some(app) = App::start(Needs::Own).await else { return };
     let (staff, user) = (app.staff().await, app.register_user().await);
-    let before = (app.rows("users").await, app.sizes().await);
-    app.fault("dynamodb", "TransactWriteItems", "error_500", 5).await;
+    let before = (app.rows("users").await, app.table_sizes().await);
+    app.inject_fault("dynamodb", "TransactWriteItems", "error_500", 5).await;
     let ban = json!({"status": "BANNED"});
     app.change_user(&staff, &user.user_id, &ban).await.problem(503, "unavailable");
-    assert_eq!((app.rows("users").await, app.sizes().await), before);
+    assert_eq!((app.rows("users").await, app.table_sizes().await), before);
     app.me(&user.access_token).await.ok();
 }
 
@@ -122,10 +125,10 @@ async fn a_revoked_staff_right_takes_effect_at_the_next_request() {
     let Some(app) = App::start(Needs::Tables).await else { return };
     let (staff, other) = (app.staff().await, app.staff().await);
     app.admin_get(&other, "/admin/users").await.ok();
-    let answer = app.change_user(&staff, &other.user_id, &json!({"is_staff": false})).await;
-    assert_eq!(answer.ok()["is_staff"], false);
-    is_out(&app, &other.user_id, &[&other.access_token], &[&other.refresh_token]).await;
-    let details = app.audited(&other.user_id).await.remove(0).1;
+    let response = app.change_user(&staff, &other.user_id, &json!({"is_staff": false})).await;
+    assert_eq!(response.ok()["is_staff"], false);
+    assert_signed_out(&app, &other.user_id, &[&other.access_token], &[&other.refresh_token]).await;
+    let details = app.audit_entries(&other.user_id).await.remove(0).1;
     assert_eq!(details, json!({"is_staff": "false"}));
     let again = app.login(&other.phone, PASSWORD).await;
     let list = app.get("/admin/users").bearer(again.text("access_token")).send().await;
@@ -137,9 +140,9 @@ async fn a_revoked_staff_right_takes_effect_at_the_next_request() {
 async fn a_granted_staff_right_applies_to_later_sessions_only() {
     let Some(app) = App::start(Needs::Tables).await else { return };
     let (staff, user) = (app.staff().await, app.register_user().await);
-    let answer = app.change_user(&staff, &user.user_id, &json!({"is_staff": true})).await;
+    let response = app.change_user(&staff, &user.user_id, &json!({"is_staff": true})).await;
     assert_eq!(
-        (&answer.ok()["is_staff"], &answer.json["sessions"][0]["is_staff"]),
+        (&response.ok()["is_staff"], &response.json["sessions"][0]["is_staff"]),
         (&json!(true), &json!(false))
     );
     app.me(&user.access_token).await.ok();
@@ -166,7 +169,7 @@ async fn staff_changing_their_own_rights_are_refused_and_audited() {
         app.change_user(&staff, &staff.user_id, &body).await.problem(403, "own_account");
         let path = format!("/admin/users/{}", staff.user_id);
         app.admin(&staff, "PUT", &path, Some(&body)).await.problem(403, "own_account");
-        let trail = app.audited(&staff.user_id).await;
+        let trail = app.audit_entries(&staff.user_id).await;
         assert_eq!(trail.len(), 2 * count + 3);
         assert_eq!(trail[0].0, "own_account_refused");
     }
@@ -174,8 +177,8 @@ async fn staff_changing_their_own_rights_are_refused_and_audited() {
     app.admin_get(&staff, "/admin/users").await.ok();
     // Equal values are no change, and the name is not a right.
     let same = json!({"is_staff": true, "status": "ACTIVE", "full_name": "Sita Rai"});
-    let answer = app.change_user(&staff, &staff.user_id, &same).await;
-    assert_eq!(answer.ok()["profile"]["full_name"], "Sita Rai");
+    let response = app.change_user(&staff, &staff.user_id, &same).await;
+    assert_eq!(response.ok()["profile"]["full_name"], "Sita Rai");
 }
 
 #[tokio::test]
@@ -189,24 +192,28 @@ async fn when_two_staff_revoke_each_others_right_at_once_one_keeps_it() {
                 let (app, body) = (app.clone(), body.clone());
                 async move {
                     loop {
-                        let answer = app.change_user(&by, &whom.user_id, &body).await;
-                        if answer.status != 503 {
-                            return answer;
+                        let response = app.change_user(&by, &whom.user_id, &body).await;
+                        if response.status != 503 {
+                            return response;
                         }
                     }
                 }
             };
-            let answers = at_once([demote(one.clone(), other.clone()), demote(other, one)]).await;
-            let statuses: Vec<_> = answers.iter().map(|answer| answer.status).collect();
+            let responses =
+                concurrently([demote(one.clone(), other.clone()), demote(other, one)]).await;
+            let statuses: Vec<_> = responses.iter().map(|response| response.status).collect();
             let done = statuses.iter().filter(|status| **status == 200).count();
-            assert_eq!(done, 1, "{answers:?}");
-            assert!(statuses.iter().all(|status| [200, 401, 403].contains(status)), "{answers:?}");
+            assert_eq!(done, 1, "{responses:?}");
+            assert!(
+                statuses.iter().all(|status| [200, 401, 403].contains(status)),
+                "{responses:?}"
+            );
             let mut left = 0;
             for staff in &pair {
                 let list = app.get("/admin/users").bearer(&staff.access_token).send().await;
                 left += usize::from(list.status == 200);
             }
-            assert_eq!(left, 1, "{answers:?}");
+            assert_eq!(left, 1, "{responses:?}");
         }
     }
 }
@@ -219,7 +226,7 @@ async fn a_ban_of_a_user_with_twenty_sessions_costs_2_hops_9_rru_52_wru() {
         app.login(&user.phone, PASSWORD).await.ok();
     }
     app.change_user(&staff, &user.user_id, &json!({"status": "BANNED"})).await.ok();
-    within(&app, OPERATION, (2, 9.0, 52.0, 0)).await;
+    assert_budget(&app, OPERATION, (2, 9.0, 52.0, 0)).await;
 }
 
 #[tokio::test]
@@ -228,7 +235,7 @@ async fn a_request_in_progress_cannot_use_a_revoked_staff_right() {
     let (staff, user) = (app.staff().await, app.register_user().await);
     // As if the right were revoked after the session was read.
     app.set_staff(&staff, false).await;
-    let sizes = app.sizes().await;
+    let sizes = app.table_sizes().await;
     let adjusted = app.adjust(&staff, &user.user_id, "k", &App::correction("CREDIT", "9.00")).await;
     adjusted.problem(403, "forbidden");
     app.end_sessions(&staff, &user.user_id).await.problem(403, "forbidden");
@@ -238,7 +245,7 @@ async fn a_request_in_progress_cannot_use_a_revoked_staff_right() {
     let banned = app.change_user(&staff, &user.user_id, &json!({"status": "BANNED"})).await;
     banned.problem(403, "forbidden");
     app.delete_user(&staff.access_token, &user.user_id, "").await.problem(403, "forbidden");
-    assert_eq!(app.sizes().await, sizes);
+    assert_eq!(app.table_sizes().await, sizes);
     app.me(&user.access_token).await.ok();
 }
 
@@ -279,7 +286,7 @@ async fn verifying_and_replacing_an_address_at_once_leaves_no_stale_claim() {
         let (old, new) = (random_email(), random_email());
         let registered = app.register(&app.new_user().await.with("email", old.as_str())).await;
         let (user_id, access) = (registered.text("user_id"), registered.text("access_token"));
-        let token = app.verified(&new, "CHANGE_IDENTIFIER").await;
+        let token = app.verification_token(&new, "CHANGE_IDENTIFIER").await;
         let body = json!({"identifier": new, "verification_token": token});
         let change = app.post("/auth/identifier", &body).bearer(access).send();
         let verified = json!({"email_verified": true});

@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use crate::harness::{App, Needs, PASSWORD, within};
+use crate::harness::{App, Needs, PASSWORD, assert_budget};
 
 const OPERATION: &str = "DELETE /admin/users/{user_id}/sessions";
 
@@ -24,7 +24,7 @@ async fn ending_a_users_sessions_ends_all_of_them_and_no_other_users() {
     assert!(app.rows_where("sessions", "user_id", &user.user_id).await.is_empty());
     assert!(app.rows("devices").await.is_empty(), "the device and its claim are deleted");
     app.me(&other.access_token).await.ok();
-    assert_eq!(app.audited(&user.user_id).await[0].0, "sessions_ended");
+    assert_eq!(app.audit_entries(&user.user_id).await[0].0, "sessions_ended");
     // The user can sign in again.
     app.login(&user.phone, PASSWORD).await.ok();
 }
@@ -46,13 +46,13 @@ async fn all_sessions_end_despite_faults() {
             for times in [1, 6] {
                 let user = app.register_user().await;
                 app.login(&user.phone, PASSWORD).await.ok();
-                app.fault("dynamodb", operation, kind, times).await;
-                let mut answer = app.end_sessions(&staff, &user.user_id).await;
-                while answer.status == 503 {
-                    answer.problem(503, "unavailable");
-                    answer = app.end_sessions(&staff, &user.user_id).await;
+                app.inject_fault("dynamodb", operation, kind, times).await;
+                let mut response = app.end_sessions(&staff, &user.user_id).await;
+                while response.status == 503 {
+                    response.problem(503, "unavailable");
+                    response = app.end_sessions(&staff, &user.user_id).await;
                 }
-                answer.ok();
+                response.ok();
                 let left = app.rows_where("sessions", "user_id", &user.user_id).await;
                 assert!(left.is_empty(), "{operation} {kind}");
             }
@@ -65,10 +65,10 @@ async fn ending_sessions_costs_2_hops_and_2_wru_per_session() {
     let Some(app) = App::start(Needs::Own).await else { return };
     let (staff, user) = (app.staff().await, app.register_user().await);
     app.end_sessions(&staff, &user.user_id).await.ok();
-    within(&app, OPERATION, (2, 3.0, 9.0, 0)).await;
+    assert_budget(&app, OPERATION, (2, 3.0, 9.0, 0)).await;
     for _ in 0..20 {
         app.login(&user.phone, PASSWORD).await.ok();
     }
     app.end_sessions(&staff, &user.user_id).await.ok();
-    within(&app, OPERATION, (2, 5.0, 50.0, 0)).await;
+    assert_budget(&app, OPERATION, (2, 5.0, 50.0, 0)).await;
 }

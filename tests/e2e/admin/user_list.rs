@@ -2,12 +2,12 @@
 
 use serde_json::{Value, json};
 
-use crate::harness::{App, Needs, PASSWORD, User, random_email, random_username, within};
+use crate::harness::{App, Needs, PASSWORD, User, assert_budget, random_email, random_username};
 
 /// The ids on the first page of a query.
 async fn listed(app: &App, staff: &User, query: &str) -> Vec<String> {
-    let answer = app.admin_get(staff, &format!("/admin/users?{query}")).await;
-    let results = answer.ok()["results"].as_array().unwrap();
+    let response = app.admin_get(staff, &format!("/admin/users?{query}")).await;
+    let results = response.ok()["results"].as_array().unwrap();
     results.iter().map(|row| row["id"].as_str().unwrap().to_owned()).collect()
 }
 
@@ -18,7 +18,7 @@ async fn a_row_shows_every_field_of_a_user() {
     let email = random_email();
     let new = app.new_user().await.with("email", email.as_str());
     let registered = app.register(&new).await;
-    let answer = app.admin_get(&staff, "/admin/users").await;
+    let response = app.admin_get(&staff, "/admin/users").await;
     let me = app.me(registered.text("access_token")).await;
     let expected = json!({
         "id": registered.text("user_id"),
@@ -32,16 +32,16 @@ async fn a_row_shows_every_field_of_a_user() {
         "date_joined": me.ok()["date_joined"],
         "last_login": me.json["last_login"],
     });
-    assert_eq!(answer.ok()["results"][0], expected);
-    assert_eq!(answer.json["results"][1]["id"], staff.user_id.as_str());
-    assert_eq!(answer.json["results"][1]["is_staff"], true);
-    assert_eq!(answer.json["next_cursor"], Value::Null);
-    assert_eq!(answer.header("cache-control"), Some("no-store"));
+    assert_eq!(response.ok()["results"][0], expected);
+    assert_eq!(response.json["results"][1]["id"], staff.user_id.as_str());
+    assert_eq!(response.json["results"][1]["is_staff"], true);
+    assert_eq!(response.json["next_cursor"], Value::Null);
+    assert_eq!(response.header("cache-control"), Some("no-store"));
     let complete =
         json!({"full_name": "Sita Rai", "date_of_birth": "1999-04-14", "address": "Patan"});
     app.change_user(&staff, registered.text("user_id"), &complete).await.ok();
-    let answer = app.admin_get(&staff, "/admin/users?limit=1").await;
-    assert_eq!(answer.ok()["results"][0]["is_profile_complete"], true);
+    let response = app.admin_get(&staff, "/admin/users?limit=1").await;
+    assert_eq!(response.ok()["results"][0]["is_profile_complete"], true);
 }
 
 #[tokio::test]
@@ -87,7 +87,7 @@ async fn an_exact_name_finds_its_holder_if_all_other_filters_match() {
     ] {
         assert!(listed(&app, &staff, &query).await.is_empty(), "{query}");
     }
-    within(&app, "GET /admin/users", (2, 9.0, 0.0, 0)).await;
+    assert_budget(&app, "GET /admin/users", (2, 9.0, 0.0, 0)).await;
 }
 
 #[tokio::test]
@@ -158,7 +158,7 @@ async fn a_list_succeeds_despite_one_fault() {
     let staff = app.staff().await;
     for kind in ["throttle", "timeout", "error_500", "lost_response"] {
         for operation in ["Query", "BatchGetItem"] {
-            app.fault("dynamodb", operation, kind, 1).await;
+            app.inject_fault("dynamodb", operation, kind, 1).await;
             assert_eq!(listed(&app, &staff, "limit=5").await, [&*staff.user_id]);
         }
     }
@@ -197,7 +197,7 @@ async fn anonymous_callers_get_401_and_non_staff_users_get_an_audited_403() {
         request.send().await.documented(method, path.split('?').next().unwrap())
     };
     let sizes = async || {
-        let mut sizes = app.sizes().await;
+        let mut sizes = app.table_sizes().await;
         sizes.retain(|(table, _)| *table != "audit");
         sizes
     };
@@ -206,10 +206,10 @@ async fn anonymous_callers_get_401_and_non_staff_users_get_an_audited_403() {
         for (method, path, body) in operations(about) {
             send(method, &path, &body, None).await.problem(401, "authentication_required");
             send(method, &path, &body, Some("x")).await.problem(401, "invalid_access_token");
-            let audited = app.audited(&user.user_id).await.len();
-            let answer = send(method, &path, &body, Some(&user.access_token)).await;
-            answer.problem(403, "forbidden");
-            let trail = app.audited(&user.user_id).await;
+            let audited = app.audit_entries(&user.user_id).await.len();
+            let response = send(method, &path, &body, Some(&user.access_token)).await;
+            response.problem(403, "forbidden");
+            let trail = app.audit_entries(&user.user_id).await;
             assert_eq!((trail.len(), trail[0].0.as_str()), (audited + 1, "staff_refused"));
         }
     }
@@ -217,8 +217,8 @@ async fn anonymous_callers_get_401_and_non_staff_users_get_an_audited_403() {
     app.me(&other.access_token).await.ok();
     app.logout(&user.access_token, &json!({"all": true})).await.ok();
     for (method, path, body) in operations(&user.user_id) {
-        let answer = send(method, &path, &body, Some(&user.access_token)).await;
-        answer.problem(401, "session_ended");
+        let response = send(method, &path, &body, Some(&user.access_token)).await;
+        response.problem(401, "session_ended");
     }
 }
 

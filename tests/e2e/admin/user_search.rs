@@ -6,7 +6,7 @@ use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
 use shared::{crypto::secret::random, value::UserId};
 
-use crate::harness::{App, Needs, at_once, within};
+use crate::harness::{App, Needs, assert_budget, concurrently};
 
 const STATUSES: [&str; 3] = ["ACTIVE", "INACTIVE", "BANNED"];
 const KYC: [&str; 3] = ["NOT_SUBMITTED", "PENDING", "APPROVED"];
@@ -47,7 +47,7 @@ async fn seed(app: &App, count: usize) -> Vec<Value> {
         yesterday - SignedDuration::from_mins(minutes)
     };
     let rows: Vec<_> = (0..count).map(|number| account(number, joined(number))).collect();
-    app.put_all("users", &rows).await;
+    app.put_rows("users", &rows).await;
     rows
 }
 
@@ -130,7 +130,7 @@ async fn every_combination_of_filters_lists_exactly_the_matching_users_newest_fi
         listed += found.len();
     }
     assert!(listed > 1_000, "{listed}");
-    within(&app, "GET /admin/users", (1, 9.0, 0.0, 0)).await;
+    assert_budget(&app, "GET /admin/users", (1, 9.0, 0.0, 0)).await;
 }
 
 #[tokio::test]
@@ -139,7 +139,7 @@ async fn the_joined_filters_compare_the_seconds_that_rows_show() {
     let staff = app.staff().await;
     let second = Timestamp::from_second(app.now().await.as_second() - 86_400).unwrap();
     let row = account(1, second + SignedDuration::from_millis(700));
-    app.put_all("users", std::slice::from_ref(&row)).await;
+    app.put_rows("users", std::slice::from_ref(&row)).await;
     let shown = second.to_string();
     let next = (second + SignedDuration::from_secs(1)).to_string();
     let half = (second + SignedDuration::from_millis(500)).to_string();
@@ -169,20 +169,20 @@ async fn ten_thousand_users_are_each_listed_once_at_a_constant_page_cost_during_
             async move { app.register_user().await }
         })
         .collect();
-    let registering = tokio::spawn(at_once(registering));
+    let registering = tokio::spawn(concurrently(registering));
     let path = "/admin/users?limit=100";
     let (mut seen, mut cursor, mut pages, mut full) = (Vec::new(), String::new(), 0, 0);
     loop {
-        let answer = app.admin_get(&staff, &format!("{path}{cursor}")).await;
-        let results = answer.ok()["results"].as_array().unwrap();
+        let response = app.admin_get(&staff, &format!("{path}{cursor}")).await;
+        let results = response.ok()["results"].as_array().unwrap();
         seen.extend(ids(results));
         (pages, full) = (pages + 1, full + usize::from(results.len() == 100));
-        match answer.json["next_cursor"].as_str() {
+        match response.json["next_cursor"].as_str() {
             Some(next) => cursor = format!("&cursor={next}"),
             None => break,
         }
     }
-    within(&app, "GET /admin/users", (1, 9.0, 0.0, 0)).await;
+    assert_budget(&app, "GET /admin/users", (1, 9.0, 0.0, 0)).await;
     assert!(pages < 110 && full > 95, "{pages} pages, {full} of them full");
     registering.await.unwrap();
     let unique: BTreeSet<_> = seen.iter().collect();

@@ -3,15 +3,16 @@
 use serde_json::{Value, json};
 
 use crate::harness::{
-    App, Needs, PASSWORD, User, at_once, random_email, random_phone, random_username, within,
+    App, Needs, PASSWORD, User, assert_budget, concurrently, random_email, random_phone,
+    random_username,
 };
 
 /// The newest audit entry about a user.
 async fn newest(app: &App, user_id: &str) -> (String, Value) {
-    app.audited(user_id).await.remove(0)
+    app.audit_entries(user_id).await.remove(0)
 }
 
-async fn put(app: &App, staff: &User, user_id: &str, body: &Value) -> crate::harness::Answer {
+async fn put(app: &App, staff: &User, user_id: &str, body: &Value) -> crate::harness::Response {
     app.admin(staff, "PUT", &format!("/admin/users/{user_id}"), Some(body)).await
 }
 
@@ -27,22 +28,22 @@ async fn a_patch_changes_the_fields_sent_and_null_clears_a_field() {
     let Some(app) = App::start(Needs::Tables).await else { return };
     let (staff, user) = (app.staff().await, app.register_user().await);
     let id = &user.user_id;
-    let answer = app.change_user(&staff, id, &profile()).await;
-    assert_eq!(answer.ok()["profile"]["is_profile_complete"], true);
-    assert_eq!(answer.json["profile"]["full_name"], "Sita Rai");
-    assert_eq!(answer.json["profile_picture"], "https://cdn.example.com/sita.jpg");
+    let response = app.change_user(&staff, id, &profile()).await;
+    assert_eq!(response.ok()["profile"]["is_profile_complete"], true);
+    assert_eq!(response.json["profile"]["full_name"], "Sita Rai");
+    assert_eq!(response.json["profile_picture"], "https://cdn.example.com/sita.jpg");
     let set =
         json!({"full_name": "set", "date_of_birth": "set", "address": "set", "avatar_url": "set"});
     assert_eq!(newest(&app, id).await, ("user_updated".to_owned(), set));
     let shown = app.admin_get(&staff, &format!("/admin/users/{id}")).await;
-    assert_eq!(shown.ok(), answer.ok());
+    assert_eq!(shown.ok(), response.ok());
     let me = app.me(&user.access_token).await;
-    assert_eq!(me.ok()["profile"], answer.json["profile"]);
+    assert_eq!(me.ok()["profile"], response.json["profile"]);
 
-    let answer = app.change_user(&staff, id, &json!({"address": null, "status": null})).await;
-    assert_eq!(answer.ok()["profile"]["address"], Value::Null);
-    assert_eq!(answer.json["profile"]["full_name"], "Sita Rai");
-    assert_eq!(answer.json["profile"]["is_profile_complete"], false);
+    let response = app.change_user(&staff, id, &json!({"address": null, "status": null})).await;
+    assert_eq!(response.ok()["profile"]["address"], Value::Null);
+    assert_eq!(response.json["profile"]["full_name"], "Sita Rai");
+    assert_eq!(response.json["profile"]["is_profile_complete"], false);
     assert_eq!(newest(&app, id).await.1, json!({"address": "cleared"}));
     let list = app.admin_get(&staff, "/admin/users?limit=1").await;
     assert_eq!(list.ok()["results"][0]["is_profile_complete"], false);
@@ -55,13 +56,13 @@ async fn a_put_clears_absent_profile_fields_and_keeps_the_account_fields() {
     app.change_user(&staff, &user.user_id, &profile()).await.ok();
     let before = app.me(&user.access_token).await;
     let body = json!({"full_name": "Gita Rai"});
-    let answer = put(&app, &staff, &user.user_id, &body).await;
-    assert_eq!(answer.ok()["profile"]["full_name"], "Gita Rai");
+    let response = put(&app, &staff, &user.user_id, &body).await;
+    assert_eq!(response.ok()["profile"]["full_name"], "Gita Rai");
     for field in ["date_of_birth", "address", "avatar_url"] {
-        assert_eq!(answer.json["profile"][field], Value::Null);
+        assert_eq!(response.json["profile"][field], Value::Null);
     }
     for field in ["username", "status", "phone_number", "phone_verified", "email_verified"] {
-        assert_eq!(answer.json[field], before.json[field], "{field}");
+        assert_eq!(response.json[field], before.json[field], "{field}");
     }
     app.me(&user.access_token).await.ok();
 }
@@ -100,7 +101,7 @@ async fn an_update_without_changes_writes_nothing() {
     // The change must not fall into the second of the registration.
     app.advance(2).await;
     app.change_user(&staff, &user.user_id, &profile()).await.ok();
-    let audited = app.audited(&user.user_id).await.len();
+    let audited = app.audit_entries(&user.user_id).await.len();
     let mut same = profile();
     same["username"] = json!(user.username);
     same["status"] = json!("ACTIVE");
@@ -112,7 +113,7 @@ async fn an_update_without_changes_writes_nothing() {
     put(&app, &staff, &user.user_id, &same).await.ok();
     app.change_user(&staff, &user.user_id, &json!({})).await.ok();
     assert_eq!((app.rows("profiles").await, app.rows("users").await), (before, rows));
-    assert_eq!(app.audited(&user.user_id).await.len(), audited);
+    assert_eq!(app.audit_entries(&user.user_id).await.len(), audited);
     assert_eq!(app.costs("PATCH /admin/users/{user_id}").await.wru, 0.0);
 }
 
@@ -128,8 +129,8 @@ async fn a_username_change_moves_its_claim_and_a_taken_username_is_refused() {
     assert_eq!(refused.fields(), ["username"]);
     assert_eq!(app.me(&user.access_token).await.ok()["profile"]["full_name"], Value::Null);
 
-    let answer = app.change_user(&staff, id, &json!({"username": "New.Name"})).await;
-    assert_eq!(answer.ok()["username"], "New.Name");
+    let response = app.change_user(&staff, id, &json!({"username": "New.Name"})).await;
+    assert_eq!(response.ok()["username"], "New.Name");
     assert_eq!(newest(&app, id).await.1, json!({"username": "N***"}));
     // Another case is the same name.
     app.change_user(&staff, id, &json!({"username": "NEW.name"})).await.ok();
@@ -156,8 +157,8 @@ async fn when_many_accounts_get_one_username_at_once_one_has_it() {
     for _ in 0..8 {
         users.push(app.register_user().await);
     }
-    let answers =
-        at_once(
+    let responses =
+        concurrently(
             users.into_iter().map(|user| {
                 let (app, staff) = (app.clone(), staff.clone());
                 async move {
@@ -166,11 +167,11 @@ async fn when_many_accounts_get_one_username_at_once_one_has_it() {
             }),
         )
         .await;
-    let made = answers.iter().filter(|answer| answer.status == 200).count();
-    assert_eq!(made, 1, "{answers:?}");
-    let refused = answers.iter().filter(|answer| answer.status != 200);
-    for answer in refused {
-        answer.problem(400, "already_exists");
+    let made = responses.iter().filter(|response| response.status == 200).count();
+    assert_eq!(made, 1, "{responses:?}");
+    let refused = responses.iter().filter(|response| response.status != 200);
+    for response in refused {
+        response.problem(400, "already_exists");
     }
 }
 
@@ -183,8 +184,8 @@ async fn unverifying_releases_the_identifier_and_verifying_claims_it_if_it_is_fr
     let id = registered.text("user_id").to_owned();
 
     app.login(&email, PASSWORD).await.problem(400, "invalid_credentials");
-    let answer = app.change_user(&staff, &id, &json!({"email_verified": true})).await;
-    assert_eq!(answer.ok()["email_verified"], true);
+    let response = app.change_user(&staff, &id, &json!({"email_verified": true})).await;
+    assert_eq!(response.ok()["email_verified"], true);
     assert_eq!(newest(&app, &id).await.1, json!({"email_verified": "true"}));
     app.login(&email, PASSWORD).await.ok();
 
@@ -220,25 +221,25 @@ async fn concurrent_changes_of_different_fields_all_apply_and_identical_changes_
         json!({"username": "another"}),
         json!({"username": "another"}),
     ];
-    let answers = at_once(changes.map(|body| {
+    let responses = concurrently(changes.map(|body| {
         let (app, staff, id) = (app.clone(), staff.clone(), user.user_id.clone());
         async move {
             loop {
-                let answer = app.change_user(&staff, &id, &body).await;
-                if answer.status != 503 {
-                    return answer;
+                let response = app.change_user(&staff, &id, &body).await;
+                if response.status != 503 {
+                    return response;
                 }
             }
         }
     }))
     .await;
-    assert!(answers.iter().all(|answer| answer.status == 200), "{answers:?}");
+    assert!(responses.iter().all(|response| response.status == 200), "{responses:?}");
     let me = app.me(&user.access_token).await;
     assert_eq!(me.ok()["username"], "another");
     assert_eq!(me.json["profile"]["is_profile_complete"], true);
     let list = app.admin_get(&staff, "/admin/users?username=another").await;
     assert_eq!(list.ok()["results"][0]["is_profile_complete"], true);
-    let updates = app.audited(&user.user_id).await;
+    let updates = app.audit_entries(&user.user_id).await;
     assert_eq!(updates.iter().filter(|(action, _)| action == "user_updated").count(), 4);
 }
 
@@ -256,13 +257,13 @@ async fn a_change_is_applied_once_despite_faults() {
             made += 1;
             let name = format!("name-{made}");
             let body = json!({"username": name, "full_name": format!("Sita {made}")});
-            app.fault("dynamodb", operation, kind, times).await;
-            let mut answer = app.change_user(&staff, &user.user_id, &body).await;
-            while answer.status == 503 {
-                answer.problem(503, "unavailable");
-                answer = app.change_user(&staff, &user.user_id, &body).await;
+            app.inject_fault("dynamodb", operation, kind, times).await;
+            let mut response = app.change_user(&staff, &user.user_id, &body).await;
+            while response.status == 503 {
+                response.problem(503, "unavailable");
+                response = app.change_user(&staff, &user.user_id, &body).await;
             }
-            assert_eq!(answer.ok()["username"], name.as_str());
+            assert_eq!(response.ok()["username"], name.as_str());
             let audited = app.rows_where("audit", "action", "user_updated").await.len();
             assert_eq!(audited, made, "{operation} {kind}");
             let claims = app.rows_where("users", "user_id", &user.user_id).await.len();
@@ -280,18 +281,18 @@ async fn a_change_costs_2_hops_8_rru_14_wru_and_2_wru_more_for_a_verified_flag()
     let id = registered.text("user_id");
     let path = "PATCH /admin/users/{user_id}";
     app.change_user(&staff, id, &profile()).await.ok();
-    within(&app, path, (2, 8.0, 8.0, 0)).await;
+    assert_budget(&app, path, (2, 8.0, 8.0, 0)).await;
     app.change_user(&staff, id, &json!({"username": random_username()})).await.ok();
-    within(&app, path, (2, 8.0, 10.0, 0)).await;
+    assert_budget(&app, path, (2, 8.0, 10.0, 0)).await;
     let body = json!({"username": random_username(), "full_name": null});
     app.change_user(&staff, id, &body).await.ok();
-    within(&app, path, (2, 8.0, 14.0, 0)).await;
-    let nobody = "01998f6e-5c1b-7d34-9a44-0f4f2f1c8b11";
+    assert_budget(&app, path, (2, 8.0, 14.0, 0)).await;
+    let unknown = "01998f6e-5c1b-7d34-9a44-0f4f2f1c8b11";
     let body = json!({"username": random_phone()[1..]});
-    app.change_user(&staff, nobody, &body).await.problem(404, "not_found");
-    within(&app, path, (2, 8.0, 14.0, 0)).await;
+    app.change_user(&staff, unknown, &body).await.problem(404, "not_found");
+    assert_budget(&app, path, (2, 8.0, 14.0, 0)).await;
     // A verified flag also writes a claim and checks that the caller is still staff.
     let body = json!({"username": random_username(), "email_verified": true, "full_name": "Sita"});
     app.change_user(&staff, id, &body).await.ok();
-    within(&app, path, (2, 8.0, 16.0, 0)).await;
+    assert_budget(&app, path, (2, 8.0, 16.0, 0)).await;
 }

@@ -3,17 +3,17 @@
 use serde_json::{Value, json};
 
 use crate::harness::{
-    Answer, App, Needs, PASSWORD, User, at_once, count, random_email, random_phone,
-    random_username, within,
+    App, Needs, PASSWORD, Response, User, assert_budget, concurrently, count, random_email,
+    random_phone, random_username,
 };
 
-const NOBODY: &str = "01998f6e-5c1b-7d34-9a44-0f4f2f1c8b11";
+const UNKNOWN_ID: &str = "01998f6e-5c1b-7d34-9a44-0f4f2f1c8b11";
 
-async fn create(app: &App, staff: &User, body: &Value) -> Answer {
+async fn create(app: &App, staff: &User, body: &Value) -> Response {
     app.admin(staff, "POST", "/admin/users", Some(body)).await
 }
 
-async fn detail(app: &App, staff: &User, user_id: &str) -> Answer {
+async fn detail(app: &App, staff: &User, user_id: &str) -> Response {
     app.admin_get(staff, &format!("/admin/users/{user_id}")).await
 }
 
@@ -41,7 +41,7 @@ async fn an_account_created_by_staff_is_complete_and_its_user_signs_in_by_code()
         }
         assert_eq!(detail(&app, &staff, &id).await.ok(), &made_json);
 
-        let trail = app.audited(&id).await;
+        let trail = app.audit_entries(&id).await;
         let masked = &trail[0].1[field];
         assert_eq!(trail.len(), 1);
         assert_eq!(trail[0].0, "user_created");
@@ -51,7 +51,7 @@ async fn an_account_created_by_staff_is_complete_and_its_user_signs_in_by_code()
 
         let wrong = app.login(&identifier, PASSWORD).await;
         wrong.problem(400, "invalid_credentials");
-        let token = app.verified(&identifier, "LOGIN").await;
+        let token = app.verification_token(&identifier, "LOGIN").await;
         let body = json!({"identifier": identifier, "verification_token": token});
         let signed_in = app.login_with(&body).await;
         signed_in.ok();
@@ -73,7 +73,7 @@ async fn an_account_created_by_staff_is_complete_and_its_user_signs_in_by_code()
         app.register(&invited).await.body(201);
 
         app.advance(60).await;
-        let token = app.verified(&identifier, "RESET_PASSWORD").await;
+        let token = app.verification_token(&identifier, "RESET_PASSWORD").await;
         let body = json!({
             "identifier": identifier, "verification_token": token, "new_password": PASSWORD,
         });
@@ -86,7 +86,7 @@ async fn an_account_created_by_staff_is_complete_and_its_user_signs_in_by_code()
 async fn a_username_and_exactly_one_identifier_are_required() {
     let Some(app) = App::start(Needs::Own).await else { return };
     let staff = app.staff().await;
-    let before = app.sizes().await;
+    let before = app.table_sizes().await;
     create(&app, &staff, &json!({})).await.refuses(&["username", "phone_number", "email"]);
     let wrong = json!({"username": "a b", "phone_number": "7"});
     create(&app, &staff, &wrong).await.refuses(&["username", "phone_number"]);
@@ -96,14 +96,14 @@ async fn a_username_and_exactly_one_identifier_are_required() {
     assert_eq!(refused.json["errors"][0]["code"], "only_one");
     let wrong = json!({"username": "sita", "email": 7});
     create(&app, &staff, &wrong).await.refuses(&["email"]);
-    assert_eq!(app.sizes().await, before);
+    assert_eq!(app.table_sizes().await, before);
 }
 
 #[tokio::test]
 async fn fields_taken_by_another_account_are_named() {
     let Some(app) = App::start(Needs::Own).await else { return };
     let (staff, user) = (app.staff().await, app.register_user().await);
-    let before = app.sizes().await;
+    let before = app.table_sizes().await;
     let upper = user.username.to_uppercase();
     for (username, phone, fields) in [
         (upper.clone(), random_phone(), vec!["username"]),
@@ -115,22 +115,22 @@ async fn fields_taken_by_another_account_are_named() {
         refused.problem(400, "already_exists");
         assert_eq!(refused.fields(), fields);
     }
-    assert_eq!(app.sizes().await, before);
+    assert_eq!(app.table_sizes().await, before);
 }
 
 #[tokio::test]
 async fn when_one_account_is_created_many_times_at_once_one_creation_succeeds() {
     let Some(app) = App::start(Needs::Tables).await else { return };
     let (staff, username) = (app.staff().await, random_username());
-    let answers = at_once((0..12).map(|_| {
+    let responses = concurrently((0..12).map(|_| {
         let (app, staff) = (app.clone(), staff.clone());
         let body = json!({"username": username, "phone_number": random_phone()});
         async move { create(&app, &staff, &body).await }
     }))
     .await;
-    assert_eq!((count(&answers, 201), count(&answers, 400)), (1, 11), "{answers:?}");
-    let refused = answers.iter().filter(|answer| answer.status == 400);
-    refused.for_each(|answer| assert_eq!(answer.fields(), ["username"]));
+    assert_eq!((count(&responses, 201), count(&responses, 400)), (1, 11), "{responses:?}");
+    let refused = responses.iter().filter(|response| response.status == 400);
+    refused.for_each(|response| assert_eq!(response.fields(), ["username"]));
 }
 
 #[tokio::test]
@@ -140,7 +140,7 @@ async fn an_account_is_created_once_despite_faults() {
     let mut made = 0;
     for kind in ["throttle", "conflict", "timeout", "error_500", "lost_response"] {
         let body = json!({"username": random_username(), "phone_number": random_phone()});
-        app.fault("dynamodb", "TransactWriteItems", kind, 1).await;
+        app.inject_fault("dynamodb", "TransactWriteItems", kind, 1).await;
         create(&app, &staff, &body).await.body(201);
         made += 1;
         let accounts = app.rows_where("users", "item_type", "account").await;
@@ -148,14 +148,14 @@ async fn an_account_is_created_once_despite_faults() {
     }
     // The account was written; the function finds it before it responds.
     let body = json!({"username": random_username(), "phone_number": random_phone()});
-    app.fault("dynamodb", "TransactWriteItems", "lost_response", 5).await;
+    app.inject_fault("dynamodb", "TransactWriteItems", "lost_response", 5).await;
     create(&app, &staff, &body).await.body(201);
     // Nothing is written.
-    let before = app.sizes().await;
+    let before = app.table_sizes().await;
     let body = json!({"username": random_username(), "phone_number": random_phone()});
-    app.fault("dynamodb", "TransactWriteItems", "error_500", 5).await;
+    app.inject_fault("dynamodb", "TransactWriteItems", "error_500", 5).await;
     create(&app, &staff, &body).await.problem(503, "unavailable");
-    assert_eq!(app.sizes().await, before);
+    assert_eq!(app.table_sizes().await, before);
     create(&app, &staff, &body).await.body(201);
 }
 
@@ -171,8 +171,8 @@ async fn the_detail_shows_the_user_object_with_devices_and_sessions() {
     let token = second.text("access_token");
     let device = app.post("/auth/device", &device).bearer(token).send().await;
     let me = app.me(&user.access_token).await;
-    let answer = detail(&app, &staff, &user.user_id).await;
-    let mut shown = answer.ok().clone();
+    let response = detail(&app, &staff, &user.user_id).await;
+    let mut shown = response.ok().clone();
     let sessions = shown["sessions"].take();
     let devices = shown["devices"].take();
     let shown = shown.as_object_mut().unwrap();
@@ -186,13 +186,13 @@ async fn the_detail_shows_the_user_object_with_devices_and_sessions() {
     let mut expected = device.ok().clone();
     expected.as_object_mut().unwrap().remove("fcm_token");
     assert_eq!(devices, json!([expected]));
-    assert!(!String::from_utf8_lossy(&answer.bytes).contains("a-push-token"));
+    assert!(!String::from_utf8_lossy(&response.bytes).contains("a-push-token"));
 
     let body = json!({"refresh_token": second.text("refresh_token")});
     app.logout(token, &body).await.ok();
-    let answer = detail(&app, &staff, &user.user_id).await;
-    assert_eq!(answer.ok()["sessions"].as_array().unwrap().len(), 1);
-    assert_eq!(answer.json["devices"], json!([]));
+    let response = detail(&app, &staff, &user.user_id).await;
+    assert_eq!(response.ok()["sessions"].as_array().unwrap().len(), 1);
+    assert_eq!(response.json["devices"], json!([]));
     let own = detail(&app, &staff, &staff.user_id).await;
     assert_eq!(
         (&own.ok()["is_staff"], &own.json["sessions"][0]["is_staff"]),
@@ -204,9 +204,9 @@ async fn the_detail_shows_the_user_object_with_devices_and_sessions() {
 async fn an_unknown_or_malformed_user_id_is_not_found() {
     let Some(app) = App::start(Needs::Own).await else { return };
     let staff = app.staff().await;
-    let before = app.sizes().await;
+    let before = app.table_sizes().await;
     let long = "x".repeat(5_000);
-    for id in [NOBODY, "7", "%20", "01998f6e-5c1b-4d34-9a44-0f4f2f1c8b11", "%ff", &long] {
+    for id in [UNKNOWN_ID, "7", "%20", "01998f6e-5c1b-4d34-9a44-0f4f2f1c8b11", "%ff", &long] {
         detail(&app, &staff, id).await.problem(404, "not_found");
         let put = app.admin(&staff, "PUT", &format!("/admin/users/{id}"), Some(&json!({}))).await;
         put.problem(404, "not_found");
@@ -216,7 +216,7 @@ async fn an_unknown_or_malformed_user_id_is_not_found() {
         let credit = App::correction("CREDIT", "1");
         app.adjust(&staff, id, "k1", &credit).await.problem(404, "not_found");
     }
-    assert_eq!(app.sizes().await, before);
+    assert_eq!(app.table_sizes().await, before);
 }
 
 #[tokio::test]
@@ -230,9 +230,9 @@ async fn the_detail_costs_1_hop_6_rru_and_a_creation_2_hops_2_rru_26_wru() {
     }
     detail(&app, &staff, &user.user_id).await.ok();
     detail(&app, &staff, &staff.user_id).await.ok();
-    within(&app, "GET /admin/users/{user_id}", (1, 6.0, 0.0, 0)).await;
+    assert_budget(&app, "GET /admin/users/{user_id}", (1, 6.0, 0.0, 0)).await;
     let body = json!({"username": random_username(), "phone_number": random_phone()});
     create(&app, &staff, &body).await.body(201);
     create(&app, &staff, &body).await.problem(400, "already_exists");
-    within(&app, "POST /admin/users", (2, 2.0, 26.0, 0)).await;
+    assert_budget(&app, "POST /admin/users", (2, 2.0, 26.0, 0)).await;
 }

@@ -2,18 +2,24 @@
 
 use serde_json::{Value, json};
 
-use crate::harness::{Answer, App, Needs, User, at_once, count, within};
+use crate::harness::{App, Needs, Response, User, assert_budget, concurrently, count};
 
 const OPERATION: &str = "POST /admin/users/{user_id}/wallet/adjustments";
 
 /// Sends an adjustment until the response is not 503.
-async fn persistently(app: App, staff: User, user: User, key: String, body: Value) -> Answer {
+async fn adjust_with_retry(
+    app: App,
+    staff: User,
+    user: User,
+    key: String,
+    body: Value,
+) -> Response {
     loop {
-        let answer = app.adjust(&staff, &user.user_id, &key, &body).await;
-        if answer.status != 503 {
-            return answer;
+        let response = app.adjust(&staff, &user.user_id, &key, &body).await;
+        if response.status != 503 {
+            return response;
         }
-        answer.problem(503, "unavailable");
+        response.problem(503, "unavailable");
     }
 }
 
@@ -37,7 +43,7 @@ async fn an_adjustment_adds_a_ledger_entry_and_an_audit_entry() {
     assert_eq!(entries.send().await.ok()["results"], json!([expected]));
     let rows = app.rows_where("wallets", "entry_id", made.text("id")).await;
     assert_eq!(rows[0]["actor"], staff.user_id.as_str());
-    let (action, details) = app.audited(&user.user_id).await.remove(0);
+    let (action, details) = app.audit_entries(&user.user_id).await.remove(0);
     assert_eq!(action, "wallet_adjusted");
     let expected = json!({"entry_id": made.text("id"), "direction": "CREDIT", "asset": "MONEY"});
     assert_eq!(details, expected);
@@ -84,8 +90,8 @@ async fn every_invalid_field_is_named_and_the_idempotency_key_is_required() {
     adjust(long).await.refuses(&["reason"]);
     let path = format!("/admin/users/{}/wallet/adjustments", user.user_id);
     let body = App::correction("CREDIT", "1");
-    let answer = app.post(&path, &body).bearer(&staff.access_token).send().await;
-    answer.documented("POST", &path).refuses(&["Idempotency-Key"]);
+    let response = app.post(&path, &body).bearer(&staff.access_token).send().await;
+    response.documented("POST", &path).refuses(&["Idempotency-Key"]);
     let long = "k".repeat(256);
     app.adjust(&staff, &user.user_id, &long, &body).await.refuses(&["Idempotency-Key"]);
 }
@@ -100,7 +106,7 @@ async fn adjusting_ones_own_wallet_is_refused_and_audited() {
         refused.problem(403, "own_account");
     }
     assert_eq!(app.wallet(&staff).await.ok()["balance"], "0.00");
-    let trail = app.audited(&staff.user_id).await;
+    let trail = app.audit_entries(&staff.user_id).await;
     assert_eq!((trail.len(), trail[0].0.as_str()), (3, "own_account_refused"));
 }
 
@@ -148,13 +154,14 @@ async fn a_key_replays_its_first_response_for_a_day_to_any_staff_member() {
 async fn concurrent_adjustments_with_one_key_apply_and_are_audited_once() {
     let Some(app) = App::start(Needs::Own).await else { return };
     let (staff, user) = (app.staff().await, app.register_user().await);
-    let answers = at_once((0..20).map(|_| {
+    let responses = concurrently((0..20).map(|_| {
         let body = App::correction("CREDIT", "10");
-        persistently(app.clone(), staff.clone(), user.clone(), "k1".to_owned(), body)
+        adjust_with_retry(app.clone(), staff.clone(), user.clone(), "k1".to_owned(), body)
     }))
     .await;
-    assert_eq!(count(&answers, 201), 20, "{answers:?}");
-    let fresh = answers.iter().filter(|answer| answer.header("idempotent-replayed").is_none());
+    assert_eq!(count(&responses, 201), 20, "{responses:?}");
+    let fresh =
+        responses.iter().filter(|response| response.header("idempotent-replayed").is_none());
     assert_eq!(fresh.count(), 1);
     assert_eq!(app.wallet(&user).await.ok()["balance"], "10.00");
     assert_eq!(app.rows_where("audit", "action", "wallet_adjusted").await.len(), 1);
@@ -172,10 +179,10 @@ async fn an_adjustment_is_applied_once_despite_faults() {
     for (operation, kind) in faults {
         // One fault, and more faults than the SDK has attempts.
         for times in [1, 6] {
-            app.fault("dynamodb", operation, kind, times).await;
+            app.inject_fault("dynamodb", operation, kind, times).await;
             made += 1;
             let (body, key) = (App::correction("CREDIT", "1"), format!("k{made}"));
-            let adjusted = persistently(app.clone(), staff.clone(), user.clone(), key, body);
+            let adjusted = adjust_with_retry(app.clone(), staff.clone(), user.clone(), key, body);
             adjusted.await.body(201);
             let wallet = app.wallet(&user).await;
             assert_eq!(wallet.ok()["balance"], format!("{made}.00"), "{operation} {kind}");
@@ -194,10 +201,10 @@ async fn an_adjustment_costs_2_hops_2_rru_12_wru_and_6_wru_more_for_points() {
     adjust("k2", App::correction("DEBIT", "10")).await.body(201);
     adjust("k2", App::correction("DEBIT", "10")).await.body(201);
     adjust("k2", App::correction("DEBIT", "11")).await.problem(422, "idempotency_key_reused");
-    within(&app, OPERATION, (2, 2.0, 12.0, 0)).await;
+    assert_budget(&app, OPERATION, (2, 2.0, 12.0, 0)).await;
     adjust("k3", points("CREDIT", 10)).await.body(201);
-    within(&app, OPERATION, (2, 2.0, 18.0, 0)).await;
+    assert_budget(&app, OPERATION, (2, 2.0, 18.0, 0)).await;
     // A refusal rests on a consistent read.
     adjust("k4", App::correction("DEBIT", "10")).await.problem(400, "insufficient_balance");
-    within(&app, OPERATION, (2, 4.0, 18.0, 0)).await;
+    assert_budget(&app, OPERATION, (2, 4.0, 18.0, 0)).await;
 }

@@ -3,7 +3,7 @@
 use jiff::{Timestamp, ToSpan};
 use serde_json::{Value, json};
 
-use crate::harness::{Answer, App, Needs, User, at_once, within};
+use crate::harness::{App, Needs, Response, User, assert_budget, concurrently};
 
 const OPERATION: &str = "POST /internal/usage-events";
 
@@ -23,8 +23,8 @@ fn station(user: &User, id: &str, at: Timestamp, is_favorite: bool) -> Value {
 }
 
 /// The status of each event, or the code of its rejection.
-fn outcomes(answer: &Answer) -> Vec<String> {
-    let results = answer.ok()["results"].as_array().unwrap().iter();
+fn outcomes(response: &Response) -> Vec<String> {
+    let results = response.ok()["results"].as_array().unwrap().iter();
     let outcome = |result: &Value| {
         let is_rejected = result["status"] == "rejected";
         assert_eq!(result.get("code").is_some(), is_rejected, "{result}");
@@ -52,15 +52,15 @@ async fn each_event_is_counted_and_results_keep_the_order_of_the_events() {
         late,
         station(&user, "e3", now, true),
     ]);
-    let answer = app.usage_events(&events).await;
-    let ids: Vec<_> = answer.ok()["results"]
+    let response = app.usage_events(&events).await;
+    let ids: Vec<_> = response.ok()["results"]
         .as_array()
         .unwrap()
         .iter()
         .map(|result| result["event_id"].as_str().unwrap())
         .collect();
     assert_eq!(ids, ["e1", "e1", "e2", "e3"]);
-    assert_eq!(outcomes(&answer), ["counted"; 4]);
+    assert_eq!(outcomes(&response), ["counted"; 4]);
     let stats = app.usage_stats(&user, "").await;
     for (name, expected) in [
         ("total_rentals", json!(2)),
@@ -100,18 +100,18 @@ async fn an_event_counts_once_however_often_it_is_sent() {
 async fn the_latest_event_about_a_station_wins_in_any_order_of_arrival() {
     let Some(app) = App::start(Needs::Own).await else { return };
     let now = app.now().await - 1.hour();
-    let said = [(0, true), (1, false), (2, true), (3, false)];
+    let events_in_time = [(0, true), (1, false), (2, true), (3, false)];
     for order in [[0, 1, 2, 3], [3, 2, 1, 0], [2, 0, 3, 1], [1, 3, 0, 2]] {
         for last in [2, 3] {
             let user = app.register_user().await;
             for number in order.into_iter().filter(|number| *number <= last) {
-                let (at, is_favorite) = said[number];
+                let (at, is_favorite) = events_in_time[number];
                 // Two of the events are within one second.
                 let at = now + (at * 400).milliseconds();
                 let event = station(&user, &format!("e{number}"), at, is_favorite);
                 assert_eq!(outcomes(&app.usage_events(&json!([event])).await), ["counted"]);
             }
-            let expected = i64::from(said[last].1);
+            let expected = i64::from(events_in_time[last].1);
             assert_eq!(total(&app, &user, "favorite_stations_count").await, expected, "{order:?}");
         }
     }
@@ -123,14 +123,14 @@ async fn an_event_that_cannot_be_counted_is_rejected_without_affecting_the_other
     let user = app.register_user().await;
     let now = app.now().await;
     let day = 24.hours();
-    let mut nobody = rental(&user, "nobody", now);
-    nobody["user_id"] = json!("01998f6e-5c1b-7d34-9a44-0f4f2f1c8b11");
+    let mut unknown = rental(&user, "nobody", now);
+    unknown["user_id"] = json!("01998f6e-5c1b-7d34-9a44-0f4f2f1c8b11");
     let mut events = vec![
         rental(&user, "good", now - day * 35 + 1.minute()),
         rental(&user, "old", now - day * 35 - 1.minute()),
         rental(&user, "soon", now + 4.minutes()),
         rental(&user, "future", now + 6.minutes()),
-        nobody,
+        unknown,
     ];
     let bad: [(&str, Value); 8] = [
         ("type", json!("RENTAL")),
@@ -172,8 +172,8 @@ async fn a_batch_has_1_to_25_objects_with_an_event_id() {
     }
     app.usage_events(&json!([7, rental(&user, "e0", now)])).await.refuses(&["events[0]"]);
     let unnamed = json!([rental(&user, "e0", now), {"event_id": "a b"}, {}]);
-    let answer = app.usage_events(&unnamed).await;
-    answer.refuses(&["events[1].event_id", "events[2].event_id"]);
+    let response = app.usage_events(&unnamed).await;
+    response.refuses(&["events[1].event_id", "events[2].event_id"]);
     assert_eq!(total(&app, &user, "total_rentals").await, 0);
     assert_eq!(outcomes(&app.usage_events(&of(25)).await), ["counted"; 25]);
     assert_eq!(total(&app, &user, "total_rentals").await, 25);
@@ -212,14 +212,14 @@ async fn the_same_events_sent_concurrently_are_each_counted_once() {
             let at = now + i64::try_from(sender).unwrap().seconds();
             events.push(station(&user, &format!("s{sender}"), at, sender % 2 == 0));
             loop {
-                let answer = app.usage_events(&json!(events)).await;
-                if answer.status != 503 {
-                    return outcomes(&answer);
+                let response = app.usage_events(&json!(events)).await;
+                if response.status != 503 {
+                    return outcomes(&response);
                 }
             }
         }
     });
-    let outcomes = at_once(senders).await.concat();
+    let outcomes = concurrently(senders).await.concat();
     assert_eq!(outcomes.iter().filter(|outcome| *outcome == "counted").count(), 8 + 12);
     assert_eq!(outcomes.iter().filter(|outcome| *outcome == "duplicate").count(), 12 * 4 - 8);
     let stats = app.usage_stats(&user, "").await;
@@ -244,17 +244,17 @@ async fn an_event_counts_once_despite_faults() {
     let mut sent = 0;
     for (operation, kind) in faults {
         for times in [1, 6] {
-            app.fault("dynamodb", operation, kind, times).await;
+            app.inject_fault("dynamodb", operation, kind, times).await;
             sent += 1;
             let events = json!([rental(&user, &format!("e{sent}"), now)]);
-            let answer = loop {
-                let answer = app.usage_events(&events).await;
-                if answer.status != 503 {
-                    break answer;
+            let response = loop {
+                let response = app.usage_events(&events).await;
+                if response.status != 503 {
+                    break response;
                 }
-                answer.problem(503, "unavailable");
+                response.problem(503, "unavailable");
             };
-            let outcome = outcomes(&answer).remove(0);
+            let outcome = outcomes(&response).remove(0);
             assert!(["counted", "duplicate"].contains(&&*outcome), "{operation} {kind}: {outcome}");
             assert_eq!(total(&app, &user, "total_rentals").await, sent, "{operation} {kind}");
         }
@@ -269,7 +269,7 @@ async fn a_batch_costs_2_hops_and_1_rru_8_wru_per_event() {
     app.usage_events(&json!([rental(&user, "e1", now)])).await.ok();
     app.usage_events(&json!([rental(&user, "e1", now)])).await.ok();
     app.usage_events(&json!([station(&user, "e2", now, true)])).await.ok();
-    within(&app, OPERATION, (2, 1.0, 8.0, 0)).await;
+    assert_budget(&app, OPERATION, (2, 1.0, 8.0, 0)).await;
     let many: Vec<_> = (0..25)
         .map(|number| match number % 3 {
             0 => station(&user, &format!("n{number}"), now + number.seconds(), number % 2 == 0),
@@ -278,5 +278,5 @@ async fn a_batch_costs_2_hops_and_1_rru_8_wru_per_event() {
         })
         .collect();
     assert_eq!(outcomes(&app.usage_events(&json!(many)).await), ["counted"; 25]);
-    within(&app, OPERATION, (2, 25.0, 200.0, 0)).await;
+    assert_budget(&app, OPERATION, (2, 25.0, 200.0, 0)).await;
 }

@@ -3,7 +3,7 @@
 use jiff::{Timestamp, ToSpan, civil::Date, tz::TimeZone};
 use serde_json::{Value, json};
 
-use crate::harness::{App, Needs, User, within};
+use crate::harness::{App, Needs, User, assert_budget};
 
 const OPERATION: &str = "GET /users/analytics/usage-stats";
 
@@ -166,7 +166,7 @@ async fn a_dynamodb_fault_never_causes_401() {
     let user = app.register_user().await;
     for operation in ["BatchGetItem", "Query"] {
         for kind in ["throttle", "timeout", "error_500", "lost_response"] {
-            app.fault("dynamodb", operation, kind, 1).await;
+            app.inject_fault("dynamodb", operation, kind, 1).await;
             app.usage_stats(&user, "?from=2024-01-01&to=2024-12-31").await.ok();
         }
     }
@@ -177,7 +177,7 @@ async fn statistics_cost_1_hop_2_5_rru_and_7_rru_more_for_366_days() {
     let Some(app) = App::start(Needs::Own).await else { return };
     let user = app.register_user().await;
     app.usage_stats(&user, "").await.ok();
-    within(&app, OPERATION, (1, 2.5, 0.0, 0)).await;
+    assert_budget(&app, OPERATION, (1, 2.5, 0.0, 0)).await;
     // A year of daily counters.
     let stack = app.stack();
     let last = app.now().await.to_zoned(TimeZone::UTC).date();
@@ -197,5 +197,5 @@ async fn statistics_cost_1_hop_2_5_rru_and_7_rru_more_for_366_days() {
     let stats = app.usage_stats(&user, &query).await;
     let series = stats.ok()["series"].as_array().unwrap();
     assert!(series.len() == 366 && series.iter().all(|day| day["rentals"] == 12));
-    within(&app, OPERATION, (1, 9.5, 0.0, 0)).await;
+    assert_budget(&app, OPERATION, (1, 9.5, 0.0, 0)).await;
 }

@@ -4,7 +4,7 @@ use base64ct::{Base64UrlUnpadded, Encoding};
 use ring::{hmac, signature::Ed25519KeyPair};
 use serde_json::{Value, json};
 
-use crate::harness::{Answer, App, Needs, User};
+use crate::harness::{App, Needs, Response, User};
 
 fn part(token: &str, index: usize) -> Value {
     let bytes = Base64UrlUnpadded::decode_vec(token.split('.').nth(index).unwrap()).unwrap();
@@ -16,7 +16,7 @@ fn encode(bytes: &[u8]) -> String {
 }
 
 /// Calls two user operations with this `Authorization` header.
-async fn enter(app: &App, authorization: Option<&str>) -> [Answer; 2] {
+async fn call_user_operations(app: &App, authorization: Option<&str>) -> [Response; 2] {
     let requests = [app.get("/auth/me"), app.post("/auth/logout", &json!({"refresh_token": "x"}))];
     let [me, logout] = requests.map(|request| match authorization {
         Some(value) => request.header("authorization", value),
@@ -26,8 +26,8 @@ async fn enter(app: &App, authorization: Option<&str>) -> [Answer; 2] {
 }
 
 async fn assert_refused(app: &App, token: &str, code: &str) {
-    for answer in enter(app, Some(&format!("Bearer {token}"))).await {
-        answer.problem(401, code);
+    for response in call_user_operations(app, Some(&format!("Bearer {token}"))).await {
+        response.problem(401, code);
     }
 }
 
@@ -67,7 +67,7 @@ async fn a_refresh_keeps_the_auth_time_of_the_sign_in() {
 #[tokio::test]
 async fn anonymous_callers_get_401_on_user_operations() {
     let Some(app) = App::start(Needs::Nothing).await else { return };
-    for stranger in [
+    for authorization in [
         None,
         Some(""),
         Some("Bearer"),
@@ -76,9 +76,9 @@ async fn anonymous_callers_get_401_on_user_operations() {
         Some("Token abc"),
         Some("Bearerabc"),
     ] {
-        for answer in enter(&app, stranger).await {
-            answer.assert_problem();
-            assert_eq!(answer.status, 401, "{stranger:?}");
+        for response in call_user_operations(&app, authorization).await {
+            response.assert_problem();
+            assert_eq!(response.status, 401, "{authorization:?}");
         }
     }
     let huge = "a".repeat(8_000);
@@ -190,9 +190,9 @@ async fn asvs_9_1_rfc_8725_type_algorithm_issuer_audience_and_times_are_checked(
     ];
     for (case, change) in changes {
         let token = forged(&app, &user, change).await;
-        let answer = app.me(&token).await;
-        assert_eq!(answer.status, 401, "{case}: {answer:?}");
-        answer.problem(401, "invalid_access_token");
+        let response = app.me(&token).await;
+        assert_eq!(response.status, 401, "{case}: {response:?}");
+        response.problem(401, "invalid_access_token");
     }
 }
 

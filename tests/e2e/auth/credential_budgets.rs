@@ -7,7 +7,7 @@ use crate::{
         credentials::{NEW, change, reauthenticate, reset},
         identifier,
     },
-    harness::{App, Needs, PASSWORD, User, random_email, random_phone, within},
+    harness::{App, Needs, PASSWORD, User, assert_budget, random_email, random_phone},
 };
 
 /// A user with `sessions` sessions; the first has a device.
@@ -36,16 +36,16 @@ async fn reauthentication_costs_2_hops_3_rru_6_wru_and_8_wru_with_a_token() {
     let user = with_sessions(&app, 20).await;
     let token = json!({ "verification_token": "A".repeat(43) });
     reauthenticate(&app, &user.access_token, &token).await.problem(400, "invalid_credentials");
-    within(&app, operation, (1, 3.0, 0.0, 0)).await;
+    assert_budget(&app, operation, (1, 3.0, 0.0, 0)).await;
     let wrong = json!({"password": "not the password"});
     reauthenticate(&app, &user.access_token, &wrong).await.problem(400, "invalid_credentials");
     reauthenticate(&app, &user.access_token, &json!({"password": PASSWORD})).await.ok();
-    within(&app, operation, (2, 3.0, 6.0, 0)).await;
+    assert_budget(&app, operation, (2, 3.0, 6.0, 0)).await;
     app.advance(61).await;
-    let token = app.verified(&user.phone, "LOGIN").await;
+    let token = app.verification_token(&user.phone, "LOGIN").await;
     let body = json!({ "verification_token": token });
     reauthenticate(&app, &user.access_token, &body).await.ok();
-    within(&app, operation, (2, 3.0, 8.0, 0)).await;
+    assert_budget(&app, operation, (2, 3.0, 8.0, 0)).await;
 }
 
 #[tokio::test]
@@ -55,13 +55,13 @@ async fn a_password_change_costs_2_hops_and_3_if_a_device_is_removed() {
     let user = with_sessions(&app, 1).await;
     let wrong = change(&app, &user.access_token, "not the password", NEW).await;
     wrong.problem(400, "invalid_credentials");
-    within(&app, operation, (1, 3.0, 1.0, 0)).await;
+    assert_budget(&app, operation, (1, 3.0, 1.0, 0)).await;
     change(&app, &user.access_token, PASSWORD, NEW).await.ok();
-    within(&app, operation, (2, 3.0, 6.0, 0)).await;
+    assert_budget(&app, operation, (2, 3.0, 6.0, 0)).await;
     let user = with_sessions(&app, 1).await;
     let other = app.login(&user.phone, PASSWORD).await;
     change(&app, other.text("access_token"), PASSWORD, NEW).await.ok();
-    within(&app, operation, (3, 3.0, 12.0, 0)).await;
+    assert_budget(&app, operation, (3, 3.0, 12.0, 0)).await;
 }
 
 #[tokio::test]
@@ -69,7 +69,7 @@ async fn a_password_change_costs_2_wru_more_per_session() {
     let Some(app) = App::start(Needs::Own).await else { return };
     let user = with_sessions(&app, 20).await;
     change(&app, &user.access_token, PASSWORD, NEW).await.ok();
-    within(&app, "POST /auth/password/change", (2, 4.0, 44.0, 0)).await;
+    assert_budget(&app, "POST /auth/password/change", (2, 4.0, 44.0, 0)).await;
 }
 
 #[tokio::test]
@@ -79,16 +79,16 @@ async fn a_password_reset_costs_3_hops_and_4_if_a_device_is_removed() {
     let user = app.register_user().await;
     let refused = reset(&app, &user.phone, &"A".repeat(43), NEW).await;
     refused.problem(400, "invalid_verification_token");
-    within(&app, operation, (1, 2.0, 0.0, 0)).await;
+    assert_budget(&app, operation, (1, 2.0, 0.0, 0)).await;
     app.advance(61).await;
-    let token = app.verified(&user.phone, "RESET_PASSWORD").await;
+    let token = app.verification_token(&user.phone, "RESET_PASSWORD").await;
     reset(&app, &user.phone, &token, NEW).await.ok();
-    within(&app, operation, (3, 4.0, 8.0, 0)).await;
+    assert_budget(&app, operation, (3, 4.0, 8.0, 0)).await;
     let user = with_sessions(&app, 20).await;
     app.advance(61).await;
-    let token = app.verified(&user.phone, "RESET_PASSWORD").await;
+    let token = app.verification_token(&user.phone, "RESET_PASSWORD").await;
     reset(&app, &user.phone, &token, NEW).await.ok();
-    within(&app, operation, (4, 5.0, 50.0, 0)).await;
+    assert_budget(&app, operation, (4, 5.0, 50.0, 0)).await;
 }
 
 #[tokio::test]
@@ -97,17 +97,17 @@ async fn an_identifier_change_costs_2_hops_and_4_with_a_notice() {
     let operation = "POST /auth/identifier";
     let user = app.register_user().await;
     let email = random_email();
-    let token = app.verified(&email, "CHANGE_IDENTIFIER").await;
+    let token = app.verification_token(&email, "CHANGE_IDENTIFIER").await;
     identifier::change(&app, &user, &email, &"A".repeat(43))
         .await
         .problem(400, "invalid_verification_token");
-    within(&app, operation, (1, 4.0, 0.0, 0)).await;
+    assert_budget(&app, operation, (1, 4.0, 0.0, 0)).await;
     identifier::change(&app, &user, &email, &token).await.ok();
-    within(&app, operation, (2, 4.0, 9.0, 0)).await;
+    assert_budget(&app, operation, (2, 4.0, 9.0, 0)).await;
     let phone = random_phone();
-    let token = app.verified(&phone, "CHANGE_IDENTIFIER").await;
+    let token = app.verification_token(&phone, "CHANGE_IDENTIFIER").await;
     identifier::change(&app, &user, &phone, &token).await.ok();
-    within(&app, operation, (4, 4.0, 13.0, 1)).await;
+    assert_budget(&app, operation, (4, 4.0, 13.0, 1)).await;
     identifier::change(&app, &user, &phone, &token).await.ok();
     assert_eq!(app.costs(operation).await.last(), (1, 4.0, 0.0));
 }
@@ -117,9 +117,9 @@ async fn listing_sessions_or_devices_costs_1_hop() {
     let Some(app) = App::start(Needs::Own).await else { return };
     let user = with_sessions(&app, 20).await;
     app.get("/auth/sessions").bearer(&user.access_token).send().await.ok();
-    within(&app, "GET /auth/sessions", (1, 2.0, 0.0, 0)).await;
+    assert_budget(&app, "GET /auth/sessions", (1, 2.0, 0.0, 0)).await;
     app.get("/auth/devices").bearer(&user.access_token).send().await.ok();
-    within(&app, "GET /auth/devices", (1, 2.5, 0.0, 0)).await;
+    assert_budget(&app, "GET /auth/devices", (1, 2.5, 0.0, 0)).await;
 }
 
 #[tokio::test]
@@ -132,9 +132,9 @@ async fn removing_a_device_costs_2_hops_4_wru() {
         app.request("DELETE", &path).bearer(&user.access_token).send().await
     };
     end("other").await.problem(404, "not_found");
-    within(&app, operation, (1, 2.0, 0.0, 0)).await;
+    assert_budget(&app, operation, (1, 2.0, 0.0, 0)).await;
     end("d").await.ok();
-    within(&app, operation, (2, 2.0, 4.0, 0)).await;
+    assert_budget(&app, operation, (2, 2.0, 4.0, 0)).await;
 }
 
 #[tokio::test]
@@ -158,5 +158,5 @@ async fn ending_a_session_costs_1_hop_1_wru_and_more_for_another_session_or_a_de
     let other = app.login(&user.phone, PASSWORD).await;
     let user = User { access_token: other.text("access_token").to_owned(), ..user };
     assert_eq!(end(&user, false).await, (3, 1.0, 5.0));
-    within(&app, operation, (3, 1.0, 5.0, 0)).await;
+    assert_budget(&app, operation, (3, 1.0, 5.0, 0)).await;
 }

@@ -5,36 +5,36 @@ use serde_json::{Value, json};
 
 use crate::{
     auth::credentials::{NEW, change, reset},
-    harness::{Answer, App, Needs, PASSWORD, User, at_once},
+    harness::{App, Needs, PASSWORD, Response, User, concurrently},
 };
 
 /// More calls than a reset or a change makes to DynamoDB.
 const CALLS: u32 = 6;
 
 /// A user with a second session that has a device.
-struct Somebody {
+struct Fixture {
     user: User,
     access: String,
     refresh: String,
     hash: Value,
 }
 
-async fn somebody(app: &App, number: u32) -> Somebody {
+async fn user_with_two_sessions(app: &App, number: u32) -> Fixture {
     let user = app.register_user().await;
     let other = app.login(&user.phone, PASSWORD).await;
     let access = other.text("access_token").to_owned();
     let token = format!("t{number}");
     let device = json!({"device_id": "d", "fcm_token": token, "device_type": "IOS"});
     app.post("/auth/device", &device).bearer(&access).send().await.ok();
-    let hash = app.account(&user, "password_hash").await;
-    Somebody { user, access, refresh: other.text("refresh_token").to_owned(), hash }
+    let hash = app.account_attribute(&user, "password_hash").await;
+    Fixture { user, access, refresh: other.text("refresh_token").to_owned(), hash }
 }
 
-impl Somebody {
+impl Fixture {
     /// Either nothing has changed, or the password is new and the sessions are over. Returns whether
     /// it is new.
-    async fn is_changed(&self, app: &App, keeps_own: bool, context: &str) -> bool {
-        let changed = app.account(&self.user, "password_hash").await != self.hash;
+    async fn assert_all_or_nothing(&self, app: &App, keeps_own: bool, context: &str) -> bool {
+        let changed = app.account_attribute(&self.user, "password_hash").await != self.hash;
         let sessions = app.rows_where("sessions", "user_id", &self.user.user_id).await;
         let left = if keeps_own { 1 } else { 0 };
         assert_eq!(sessions.len(), if changed { left } else { 2 }, "{context}");
@@ -43,8 +43,8 @@ impl Somebody {
         changed
     }
 
-    async fn is_done(&self, app: &App, keeps_own: bool, context: &str) {
-        assert!(self.is_changed(app, keeps_own, context).await, "{context}");
+    async fn assert_done(&self, app: &App, keeps_own: bool, context: &str) {
+        assert!(self.assert_all_or_nothing(app, keeps_own, context).await, "{context}");
         app.refresh(&self.refresh).await.problem(401, "invalid_refresh_token");
         let own = app.me(&self.user.access_token).await;
         assert_eq!(own.status, if keeps_own { 200 } else { 401 }, "{context}");
@@ -55,7 +55,7 @@ impl Somebody {
 
 /// Sends the request again while it returns 503. If an earlier attempt took effect, the repeat is
 /// refused: the token is used, or the old password is no longer right.
-async fn persist(mut first: Answer, again: impl AsyncFn() -> Answer) {
+async fn retry_while_503(mut first: Response, again: impl AsyncFn() -> Response) {
     for _ in 0..10 {
         match first.status {
             503 => first.problem(503, "unavailable"),
@@ -73,11 +73,11 @@ async fn persist(mut first: Answer, again: impl AsyncFn() -> Answer) {
 
 /// Runs the request with every kind of fault at every operation, and with all calls failing from
 /// each call on.
-async fn meets_faults(
+async fn run_with_faults(
     app: &App,
     keeps_own: bool,
     prepare: impl AsyncFn(&User) -> String,
-    request: impl AsyncFn(&User, &str) -> Answer,
+    request: impl AsyncFn(&User, &str) -> Response,
 ) {
     let mut number = 0;
     for operation in ["BatchGetItem", "Query", "TransactWriteItems"] {
@@ -85,13 +85,13 @@ async fn meets_faults(
             for times in [1, 6] {
                 number += 1;
                 let context = format!("{operation} {kind} {times}");
-                let somebody = somebody(app, number).await;
-                let token = prepare(&somebody.user).await;
-                app.fault("dynamodb", operation, kind, times).await;
-                let answer = request(&somebody.user, &token).await;
-                persist(answer, async || request(&somebody.user, &token).await).await;
+                let fixture = user_with_two_sessions(app, number).await;
+                let token = prepare(&fixture.user).await;
+                app.inject_fault("dynamodb", operation, kind, times).await;
+                let response = request(&fixture.user, &token).await;
+                retry_while_503(response, async || request(&fixture.user, &token).await).await;
                 app.clear_faults().await;
-                somebody.is_done(app, keeps_own, &context).await;
+                fixture.assert_done(app, keeps_own, &context).await;
             }
         }
     }
@@ -99,15 +99,15 @@ async fn meets_faults(
         for after in 0..CALLS {
             number += 1;
             let context = format!("{kind} after {after}");
-            let somebody = somebody(app, number).await;
-            let token = prepare(&somebody.user).await;
-            app.fault_after("dynamodb", after, kind).await;
-            let answer = request(&somebody.user, &token).await;
+            let fixture = user_with_two_sessions(app, number).await;
+            let token = prepare(&fixture.user).await;
+            app.inject_faults_after("dynamodb", after, kind).await;
+            let response = request(&fixture.user, &token).await;
             app.clear_faults().await;
-            let changed = somebody.is_changed(app, keeps_own, &context).await;
-            assert!(changed || answer.status == 503, "{context}: {answer:?}");
-            persist(answer, async || request(&somebody.user, &token).await).await;
-            somebody.is_done(app, keeps_own, &context).await;
+            let changed = fixture.assert_all_or_nothing(app, keeps_own, &context).await;
+            assert!(changed || response.status == 503, "{context}: {response:?}");
+            retry_while_503(response, async || request(&fixture.user, &token).await).await;
+            fixture.assert_done(app, keeps_own, &context).await;
         }
     }
 }
@@ -117,10 +117,10 @@ async fn a_password_reset_is_applied_completely_or_not_at_all_despite_faults() {
     let Some(app) = App::start(Needs::Own).await else { return };
     let token = async |user: &User| {
         app.advance(61).await;
-        app.verified(&user.phone, "RESET_PASSWORD").await
+        app.verification_token(&user.phone, "RESET_PASSWORD").await
     };
     let request = async |user: &User, token: &str| reset(&app, &user.phone, token, NEW).await;
-    meets_faults(&app, false, token, request).await;
+    run_with_faults(&app, false, token, request).await;
 }
 
 #[tokio::test]
@@ -129,18 +129,18 @@ async fn a_password_change_is_applied_completely_or_not_at_all_despite_faults() 
     let nothing = async |_: &User| String::new();
     let request =
         async |user: &User, _: &str| change(&app, &user.access_token, PASSWORD, NEW).await;
-    meets_faults(&app, true, nothing, request).await;
+    run_with_faults(&app, true, nothing, request).await;
 }
 
 #[tokio::test]
 async fn a_reset_whose_dynamodb_responses_are_all_lost_is_recognised_as_done() {
     let Some(app) = App::start(Needs::Own).await else { return };
-    let somebody = somebody(&app, 0).await;
+    let fixture = user_with_two_sessions(&app, 0).await;
     app.advance(61).await;
-    let token = app.verified(&somebody.user.phone, "RESET_PASSWORD").await;
-    app.fault("dynamodb", "TransactWriteItems", "lost_response", 5).await;
-    reset(&app, &somebody.user.phone, &token, NEW).await.ok();
-    somebody.is_done(&app, false, "reset").await;
+    let token = app.verification_token(&fixture.user.phone, "RESET_PASSWORD").await;
+    app.inject_fault("dynamodb", "TransactWriteItems", "lost_response", 5).await;
+    reset(&app, &fixture.user.phone, &token, NEW).await.ok();
+    fixture.assert_done(&app, false, "reset").await;
     assert!(app.rows("devices").await.is_empty());
 }
 
@@ -150,28 +150,28 @@ async fn a_sign_in_during_a_password_change_leaves_no_session() {
     for round in 0..4 {
         let user = app.register_user().await;
         app.advance(61).await;
-        let token = app.verified(&user.phone, "RESET_PASSWORD").await;
+        let token = app.verification_token(&user.phone, "RESET_PASSWORD").await;
         let sign_ins: Vec<_> = (0..5)
             .map(|_| {
                 let (app, phone) = (app.clone(), user.phone.clone());
                 async move { app.login(&phone, PASSWORD).await }
             })
             .collect();
-        let signing_in = tokio::spawn(at_once(sign_ins));
+        let signing_in = tokio::spawn(concurrently(sign_ins));
         tokio::time::sleep(std::time::Duration::from_millis(40 * round)).await;
         let keeps_own = round % 2 == 1;
         let set = async || match keeps_own {
             true => change(&app, &user.access_token, PASSWORD, NEW).await,
             false => reset(&app, &user.phone, &token, NEW).await,
         };
-        let mut answer = set().await;
-        while answer.status == 503 {
-            answer = set().await;
+        let mut response = set().await;
+        while response.status == 503 {
+            response = set().await;
         }
-        answer.ok();
-        for answer in signing_in.await.unwrap() {
-            if answer.status == 200 {
-                app.me(answer.text("access_token")).await.problem(401, "session_ended");
+        response.ok();
+        for response in signing_in.await.unwrap() {
+            if response.status == 200 {
+                app.me(response.text("access_token")).await.problem(401, "session_ended");
             }
         }
         let left = app.rows_where("sessions", "user_id", &user.user_id).await.len();

@@ -2,20 +2,20 @@
 
 use serde_json::{Value, json};
 
-use crate::harness::{Answer, App, Needs, PASSWORD, random_phone};
+use crate::harness::{App, Needs, PASSWORD, Response, random_phone};
 
 pub(crate) const NEW: &str = "a copper kettle sings";
 
-pub(crate) async fn reauthenticate(app: &App, access_token: &str, body: &Value) -> Answer {
+pub(crate) async fn reauthenticate(app: &App, access_token: &str, body: &Value) -> Response {
     app.post("/auth/reauthenticate", body).bearer(access_token).send().await
 }
 
-pub(crate) async fn change(app: &App, access_token: &str, old: &str, new: &str) -> Answer {
+pub(crate) async fn change(app: &App, access_token: &str, old: &str, new: &str) -> Response {
     let body = json!({"old_password": old, "new_password": new});
     app.post("/auth/password/change", &body).bearer(access_token).send().await
 }
 
-pub(crate) async fn reset(app: &App, identifier: &str, token: &str, new: &str) -> Answer {
+pub(crate) async fn reset(app: &App, identifier: &str, token: &str, new: &str) -> Response {
     let body = json!({"identifier": identifier, "verification_token": token, "new_password": new});
     app.post("/auth/password/reset", &body).send().await
 }
@@ -31,10 +31,10 @@ async fn reauthentication_renews_auth_time_in_the_same_session() {
     let Some(app) = App::start(Needs::Own).await else { return };
     let user = app.register_user().await;
     app.advance(700).await;
-    let answer = reauthenticate(&app, &user.access_token, &json!({"password": PASSWORD})).await;
-    let token = answer.text("access_token");
+    let response = reauthenticate(&app, &user.access_token, &json!({"password": PASSWORD})).await;
+    let token = response.text("access_token");
     let expected = json!({"access_token": token, "token_type": "Bearer", "expires_in": 900});
-    assert_eq!(answer.ok(), &expected);
+    assert_eq!(response.ok(), &expected);
     let (before, after) = (claims(&user.access_token), claims(token));
     assert_eq!(before["sid"], after["sid"]);
     assert_eq!(after["auth_time"], after["iat"]);
@@ -49,7 +49,7 @@ async fn a_login_token_of_ones_own_identifier_reauthenticates_once() {
     let Some(app) = App::start(Needs::Own).await else { return };
     let (user, other) = (app.register_user().await, app.register_user().await);
     app.advance(61).await;
-    let token = app.verified(&user.phone, "LOGIN").await;
+    let token = app.verification_token(&user.phone, "LOGIN").await;
     let body = json!({ "verification_token": token });
     let theirs = reauthenticate(&app, &other.access_token, &body).await;
     theirs.problem(400, "invalid_credentials");
@@ -64,11 +64,11 @@ async fn reauthentication_with_wrong_credentials_is_refused_and_throttled() {
     let user = app.register_user().await;
     let wrong = json!({"password": "not the password"});
     for _ in 0..10 {
-        let answer = reauthenticate(&app, &user.access_token, &wrong).await;
-        answer.problem(400, "invalid_credentials");
+        let response = reauthenticate(&app, &user.access_token, &wrong).await;
+        response.problem(400, "invalid_credentials");
     }
-    let answer = reauthenticate(&app, &user.access_token, &json!({"password": PASSWORD})).await;
-    answer.problem(429, "too_many_requests");
+    let response = reauthenticate(&app, &user.access_token, &json!({"password": PASSWORD})).await;
+    response.problem(429, "too_many_requests");
     // Sign-in attempts count by identifier, reauthentication by account.
     app.login(&user.phone, PASSWORD).await.ok();
 }
@@ -94,7 +94,7 @@ async fn asvs_7_4_2_a_password_reset_ends_all_sessions_at_once() {
     let Some(app) = App::start(Needs::Own).await else { return };
     let user = app.register_user().await;
     app.advance(61).await;
-    let token = app.verified(&user.phone, "RESET_PASSWORD").await;
+    let token = app.verification_token(&user.phone, "RESET_PASSWORD").await;
     let weak = reset(&app, &user.phone, &token, "password").await;
     weak.problem(400, "weak_password");
     reset(&app, &user.phone, &token, NEW).await.ok();
@@ -111,11 +111,11 @@ async fn a_reset_requires_a_reset_token_of_the_same_identifier() {
     let Some(app) = App::start(Needs::Own).await else { return };
     let (user, other) = (app.register_user().await, app.register_user().await);
     app.advance(61).await;
-    let login = app.verified(&user.phone, "LOGIN").await;
-    let theirs = app.verified(&other.phone, "RESET_PASSWORD").await;
+    let login = app.verification_token(&user.phone, "LOGIN").await;
+    let theirs = app.verification_token(&other.phone, "RESET_PASSWORD").await;
     for token in [login.as_str(), theirs.as_str(), "no token"] {
-        let answer = reset(&app, &user.phone, token, NEW).await;
-        answer.problem(400, "invalid_verification_token");
+        let response = reset(&app, &user.phone, token, NEW).await;
+        response.problem(400, "invalid_verification_token");
     }
     app.login(&user.phone, PASSWORD).await.ok();
 }
@@ -126,9 +126,9 @@ async fn asvs_6_3_8_a_refused_reset_of_an_unknown_identifier_looks_and_costs_the
     let user = app.register_user().await;
     let mut seen = Vec::new();
     for identifier in [user.phone, random_phone()] {
-        let answer = reset(&app, &identifier, &"A".repeat(43), NEW).await;
+        let response = reset(&app, &identifier, &"A".repeat(43), NEW).await;
         let cost = app.costs("POST /auth/password/reset").await;
-        let (status, headers, body) = answer.comparable();
+        let (status, headers, body) = response.comparable();
         seen.push((status, headers, body, cost.last()));
     }
     assert_eq!(seen[0], seen[1]);
@@ -139,14 +139,14 @@ async fn of_fifty_resets_with_one_token_one_sets_the_password() {
     let Some(app) = App::start(Needs::Own).await else { return };
     let user = app.register_user().await;
     app.advance(61).await;
-    let token = app.verified(&user.phone, "RESET_PASSWORD").await;
+    let token = app.verification_token(&user.phone, "RESET_PASSWORD").await;
     let tasks: Vec<_> = (0..50)
         .map(|number| {
             let (app, phone, token) = (app.clone(), user.phone.clone(), token.clone());
             tokio::spawn(async move {
                 let password = format!("{NEW} {number}");
-                let answer = reset(&app, &phone, &token, &password).await;
-                (answer.status == 200).then_some(password)
+                let response = reset(&app, &phone, &token, &password).await;
+                (response.status == 200).then_some(password)
             })
         })
         .collect();
@@ -163,9 +163,9 @@ async fn a_reset_under_the_both_policy_requires_a_second_identifier() {
     let Some(app) = App::with(&[("LOGIN_POLICY", "both")]).await else { return };
     let user = app.register_user().await;
     app.advance(61).await;
-    let token = app.verified(&user.phone, "RESET_PASSWORD").await;
-    let answer = reset(&app, &user.phone, &token, NEW).await;
-    answer.problem(400, "second_identifier_required");
+    let token = app.verification_token(&user.phone, "RESET_PASSWORD").await;
+    let response = reset(&app, &user.phone, &token, NEW).await;
+    response.problem(400, "second_identifier_required");
 }
 
 #[tokio::test]
@@ -205,8 +205,8 @@ async fn every_invalid_field_is_named() {
     ];
     for (path, body, fields) in cases {
         let path = format!("/auth/{path}");
-        let answer = app.post(&path, &body).bearer(&user.access_token).send().await;
-        answer.refuses(fields);
+        let response = app.post(&path, &body).bearer(&user.access_token).send().await;
+        response.refuses(fields);
     }
     app.login(&user.phone, PASSWORD).await.ok();
 }

@@ -2,14 +2,14 @@
 
 use serde_json::{Value, json};
 
-use crate::harness::{App, Needs, PASSWORD, User, money, random_source, within};
+use crate::harness::{App, Needs, PASSWORD, User, assert_budget, money, random_ip};
 
 const OWN: &str = "DELETE /auth/account";
 const STAFF: &str = "DELETE /admin/users/{user_id}";
-const NOBODY: &str = "01998f6e-5c1b-7d34-9a44-0f4f2f1c8b11";
+const UNKNOWN_ID: &str = "01998f6e-5c1b-7d34-9a44-0f4f2f1c8b11";
 
 /// The audit entries about a user with this action.
-async fn audited(app: &App, user_id: &str, action: &str) -> Vec<Value> {
+async fn audit_entries(app: &App, user_id: &str, action: &str) -> Vec<Value> {
     let rows = app.rows_where("audit", "subject", user_id).await;
     rows.into_iter().filter(|row| row["action"] == action).map(|row| json!(row)).collect()
 }
@@ -17,8 +17,8 @@ async fn audited(app: &App, user_id: &str, action: &str) -> Vec<Value> {
 /// The access token of a reauthentication.
 async fn fresh(app: &App, access_token: &str) -> String {
     let body = json!({ "password": PASSWORD });
-    let answer = app.post("/auth/reauthenticate", &body).bearer(access_token).send().await;
-    answer.text("access_token").to_owned()
+    let response = app.post("/auth/reauthenticate", &body).bearer(access_token).send().await;
+    response.text("access_token").to_owned()
 }
 
 #[tokio::test]
@@ -32,9 +32,9 @@ async fn a_deletion_leaves_only_the_ledger_and_the_audit_trail() {
     assert_eq!((record.len(), &record[0]["receipt_id"]), (1, &deleted.ok()["receipt_id"]));
     assert_eq!(app.traces(&person).await.len(), 1, "only the deletion record");
     app.advance(3_600).await;
-    assert_eq!(app.sweep().await, (1, 0));
+    assert_eq!(app.run_cleanup().await, (1, 0));
     assert_eq!(app.traces(&person).await, Vec::<String>::new());
-    assert_eq!(app.sweep().await, (0, 0));
+    assert_eq!(app.run_cleanup().await, (0, 0));
     assert_eq!(app.traces(&other).await, before, "the data of another user is unchanged");
 }
 
@@ -47,7 +47,7 @@ async fn the_receipt_names_the_audit_entry_which_holds_no_personal_data() {
             app.post_entry("k", &money(&user, "CREDIT", "10.00")).await.body(201);
         }
         let deleted = app.delete_account(&user.access_token, query).await;
-        let entries = audited(&app, &user.user_id, "account_deleted").await;
+        let entries = audit_entries(&app, &user.user_id, "account_deleted").await;
         assert_eq!((entries.len(), &entries[0]["entry_id"]), (1, &deleted.ok()["receipt_id"]));
         assert_eq!(entries[0]["details"], json!({ "balance_forfeited": forfeited }));
         assert_eq!(entries[0].get("actor"), None);
@@ -68,7 +68,7 @@ async fn sessions_that_do_not_fit_into_the_transaction_are_deleted_too() {
             row.insert("session_id".to_owned(), json!(id));
             json!(row)
         });
-        app.put_all("sessions", &more.collect::<Vec<_>>()).await;
+        app.put_rows("sessions", &more.collect::<Vec<_>>()).await;
     }
     app.delete_user(&staff.access_token, &by_staff.user_id, "").await.ok();
     app.delete_account(&own.access_token, "").await.ok();
@@ -93,8 +93,8 @@ async fn asvs_7_4_2_every_token_of_every_session_is_refused_at_once() {
             ("GET", "/users/wallet"),
             ("GET", "/users/analytics/usage-stats"),
         ] {
-            let answer = app.request(method, path).bearer(token).send().await;
-            answer.problem(401, "session_ended");
+            let response = app.request(method, path).bearer(token).send().await;
+            response.problem(401, "session_ended");
         }
         app.put_profile(&person).await.problem(401, "session_ended");
         app.put_device(&person).await.problem(401, "session_ended");
@@ -107,7 +107,7 @@ async fn asvs_7_4_2_every_token_of_every_session_is_refused_at_once() {
     }
     let entry = app.post_entry("late", &money(&person.user, "CREDIT", "1.00")).await;
     entry.problem(404, "not_found");
-    let events = app.ride(&person, "late").await;
+    let events = app.post_rental_and_favorite(&person, "late").await;
     for result in events.ok()["results"].as_array().unwrap() {
         assert_eq!(result["code"], "unknown_user", "{events:?}");
     }
@@ -119,7 +119,7 @@ async fn identifiers_and_username_can_be_registered_again_at_once() {
     let person = app.person().await;
     app.delete_account(&person.user.access_token, "?forfeit_balance=true").await.ok();
     app.advance(61).await;
-    let token = app.verified(&person.user.phone, "REGISTER").await;
+    let token = app.verification_token(&person.user.phone, "REGISTER").await;
     let new = app.new_user().await;
     let new = new.with("phone_number", person.user.phone.as_str());
     let new = new.with("username", person.user.username.as_str());
@@ -131,13 +131,13 @@ async fn identifiers_and_username_can_be_registered_again_at_once() {
     assert_eq!(me.ok()["points"], json!({"current_points": 50, "total_points": 50}));
     assert_eq!(me.json["profile"]["full_name"], Value::Null);
     assert_eq!(me.json["kyc"]["status"], "NOT_SUBMITTED");
-    let token = app.verified(&person.email, "CHANGE_IDENTIFIER").await;
+    let token = app.verification_token(&person.email, "CHANGE_IDENTIFIER").await;
     let body = json!({"identifier": person.email, "verification_token": token});
     let request = app.post("/auth/identifier", &body).bearer(again.text("access_token"));
     request.send().await.ok();
     // The last cleanup of the old account does not touch the new one.
     app.advance(3_600).await;
-    assert_eq!(app.sweep().await, (1, 0));
+    assert_eq!(app.run_cleanup().await, (1, 0));
     app.login(&person.user.phone, PASSWORD).await.ok();
     app.login(&person.email, PASSWORD).await.ok();
 }
@@ -206,19 +206,19 @@ async fn a_deletion_by_staff_is_audited_with_the_actor() {
     stale.problem(400, "wallet_not_empty");
     app.advance(601).await;
     let deleted = app.delete_user(&staff.access_token, id, "?forfeit_balance=true").await;
-    let entries = audited(&app, id, "account_deleted").await;
+    let entries = audit_entries(&app, id, "account_deleted").await;
     assert_eq!((entries.len(), &entries[0]["entry_id"]), (1, &deleted.ok()["receipt_id"]));
     assert_eq!(entries[0]["actor"], json!(staff.user_id));
     app.me(&person.user.access_token).await.problem(401, "session_ended");
     app.advance(3_600).await;
-    assert_eq!(app.sweep().await, (1, 0));
+    assert_eq!(app.run_cleanup().await, (1, 0));
     assert_eq!(app.traces(&person).await, Vec::<String>::new());
     let again = app.delete_user(&staff.access_token, id, "").await;
     // The access token has expired by now.
     again.problem(401, "invalid_access_token");
     let token = app.refresh(&staff.refresh_token).await.text("access_token").to_owned();
-    for nobody in [id, NOBODY, "7"] {
-        app.delete_user(&token, nobody, "").await.problem(404, "not_found");
+    for unknown in [id, UNKNOWN_ID, "7"] {
+        app.delete_user(&token, unknown, "").await.problem(404, "not_found");
     }
 }
 
@@ -231,7 +231,7 @@ async fn staff_deleting_their_own_account_are_refused_and_audited() {
     own.problem(403, "own_account");
     let upper = staff.user_id.to_uppercase();
     app.delete_user(&staff.access_token, &upper, "").await.problem(403, "own_account");
-    assert_eq!(audited(&app, &staff.user_id, "own_account_refused").await.len(), 3);
+    assert_eq!(audit_entries(&app, &staff.user_id, "own_account_refused").await.len(), 3);
     app.me(&staff.access_token).await.ok();
     app.delete_user(&other.access_token, &staff.user_id, "").await.ok();
     app.me(&staff.access_token).await.problem(401, "session_ended");
@@ -258,16 +258,16 @@ async fn anonymous_callers_get_401_and_non_staff_users_get_403() {
     let Some(app) = App::start(Needs::Tables).await else { return };
     let (user, other) = (app.register_user().await, app.register_user().await);
     for path in ["/auth/account".to_owned(), format!("/admin/users/{}", other.user_id)] {
-        let stranger = app.request("DELETE", &path).send().await;
-        stranger.problem(401, "authentication_required");
-        let stranger = app.request("DELETE", &path).bearer("garbage").send().await;
-        stranger.problem(401, "invalid_access_token");
+        let anonymous = app.request("DELETE", &path).send().await;
+        anonymous.problem(401, "authentication_required");
+        let anonymous = app.request("DELETE", &path).bearer("garbage").send().await;
+        anonymous.problem(401, "invalid_access_token");
     }
-    for whom in [other.user_id.as_str(), user.user_id.as_str(), NOBODY, "7"] {
+    for whom in [other.user_id.as_str(), user.user_id.as_str(), UNKNOWN_ID, "7"] {
         let refused = app.delete_user(&user.access_token, whom, "").await;
         refused.problem(403, "forbidden");
     }
-    assert_eq!(audited(&app, &user.user_id, "staff_refused").await.len(), 4);
+    assert_eq!(audit_entries(&app, &user.user_id, "staff_refused").await.len(), 4);
     // The account decides, not the staff flag of the session.
     let former = app.staff().await;
     app.set_staff(&former, false).await;
@@ -282,20 +282,20 @@ async fn a_deletion_and_a_cleanup_run_stay_within_their_budgets() {
     let (staff, user, person) = (app.staff().await, app.register_user().await, app.person().await);
     // Cleanup steps run concurrently; if they interleave, they count as two more hops.
     app.delete_account(&user.access_token, "").await.ok();
-    within(&app, OWN, (7, 8.0, 28.0, 0)).await;
+    assert_budget(&app, OWN, (7, 8.0, 28.0, 0)).await;
     app.delete_account(&person.user.access_token, "").await.problem(400, "wallet_not_empty");
     assert_eq!(app.costs(OWN).await.hops, 1);
     app.delete_account(&person.user.access_token, "?forfeit_balance=true").await.ok();
-    within(&app, OWN, (8, 8.0, 42.0, 0)).await;
+    assert_budget(&app, OWN, (8, 8.0, 42.0, 0)).await;
     let other = app.person().await;
     let query = "?forfeit_balance=true";
     app.delete_user(&staff.access_token, &other.user.user_id, query).await.ok();
-    within(&app, STAFF, (8, 8.0, 45.0, 0)).await;
-    app.sweep().await;
-    within(&app, "sweep", (1, 4.5, 0.0, 0)).await;
+    assert_budget(&app, STAFF, (8, 8.0, 45.0, 0)).await;
+    app.run_cleanup().await;
+    assert_budget(&app, "sweep", (1, 4.5, 0.0, 0)).await;
     app.advance(3_600).await;
-    assert_eq!(app.sweep().await, (3, 0));
-    within(&app, "sweep", (5, 16.5, 6.0, 0)).await;
+    assert_eq!(app.run_cleanup().await, (3, 0));
+    assert_budget(&app, "sweep", (5, 16.5, 6.0, 0)).await;
 }
 
 #[tokio::test]
@@ -303,18 +303,18 @@ async fn verification_tokens_issued_before_the_deletion_are_refused() {
     let Some(app) = App::start(Needs::Own).await else { return };
     let user = app.register_user().await;
     app.advance(61).await;
-    let token = app.verified(&user.phone, "LOGIN").await;
+    let token = app.verification_token(&user.phone, "LOGIN").await;
     app.advance(61).await;
-    let reset = app.verified(&user.phone, "RESET_PASSWORD").await;
+    let reset = app.verification_token(&user.phone, "RESET_PASSWORD").await;
     let body = json!({ "password": PASSWORD });
     let request = app.post("/auth/reauthenticate", &body).bearer(&user.access_token);
-    request.from(&random_source()).send().await.ok();
+    request.from_ip(&random_ip()).send().await.ok();
     app.delete_account(&user.access_token, "").await.ok();
     let body = json!({"identifier": user.phone, "verification_token": token});
     app.login_with(&body).await.problem(400, "invalid_credentials");
     let body = json!({
         "identifier": user.phone, "verification_token": reset, "new_password": "a copper kettle sings",
     });
-    let answer = app.post("/auth/password/reset", &body).send().await;
-    answer.problem(400, "invalid_verification_token");
+    let response = app.post("/auth/password/reset", &body).send().await;
+    response.problem(400, "invalid_verification_token");
 }

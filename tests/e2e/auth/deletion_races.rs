@@ -3,14 +3,14 @@
 
 use serde_json::json;
 
-use crate::harness::{Answer, App, Needs, PASSWORD, Person, at_once, money};
+use crate::harness::{App, Needs, PASSWORD, Person, Response, concurrently, money};
 
 /// Deletes the account and forfeits its balance; repeats on 503.
-async fn delete(app: App, access_token: String) -> Answer {
+async fn delete(app: App, access_token: String) -> Response {
     loop {
-        let answer = app.delete_account(&access_token, "?forfeit_balance=true").await;
-        if answer.status != 503 {
-            return answer;
+        let response = app.delete_account(&access_token, "?forfeit_balance=true").await;
+        if response.status != 503 {
+            return response;
         }
     }
 }
@@ -22,32 +22,32 @@ async fn race<F>(
     person: &Person,
     times: usize,
     other: impl Fn(App, Person, usize) -> F,
-) -> Vec<Answer>
+) -> Vec<Response>
 where
-    F: Future<Output = Answer> + Send + 'static,
+    F: Future<Output = Response> + Send + 'static,
 {
     let deletion = tokio::spawn(delete(app.clone(), person.user.access_token.clone()));
     let others = (0..times).map(|number| other(app.clone(), person.clone(), number));
-    let answers = at_once(others).await;
+    let responses = concurrently(others).await;
     deletion.await.unwrap().ok();
-    is_gone(app, person).await;
-    answers
+    assert_deleted(app, person).await;
+    responses
 }
 
-async fn is_gone(app: &App, person: &Person) {
+async fn assert_deleted(app: &App, person: &Person) {
     app.me(&person.user.access_token).await.problem(401, "session_ended");
     app.advance(3_600).await;
-    assert_eq!(app.sweep().await, (1, 0));
+    assert_eq!(app.run_cleanup().await, (1, 0));
     assert_eq!(app.traces(person).await, Vec::<String>::new());
 }
 
 /// Every response is one of these.
 #[track_caller]
-fn only(answers: &[Answer], expected: &[(u16, &str)]) {
-    for answer in answers {
-        let found = (answer.status, answer.code_or_none());
+fn assert_only(responses: &[Response], expected: &[(u16, &str)]) {
+    for response in responses {
+        let found = (response.status, response.code_or_none());
         let is_known = expected.iter().any(|(status, code)| found == (*status, (*code).to_owned()));
-        assert!(is_known, "{answer:?}");
+        assert!(is_known, "{response:?}");
     }
 }
 
@@ -58,10 +58,10 @@ async fn sign_ins_during_a_deletion_leave_no_session() {
         let person = app.person().await;
         let sign_in =
             async |app: App, person: Person, _| app.login(&person.user.phone, PASSWORD).await;
-        let answers = race(&app, &person, 8, sign_in).await;
-        only(&answers, &[(200, ""), (400, "invalid_credentials"), (503, "unavailable")]);
-        for answer in answers.iter().filter(|answer| answer.status == 200) {
-            let refreshed = app.refresh(answer.text("refresh_token")).await;
+        let responses = race(&app, &person, 8, sign_in).await;
+        assert_only(&responses, &[(200, ""), (400, "invalid_credentials"), (503, "unavailable")]);
+        for response in responses.iter().filter(|response| response.status == 200) {
+            let refreshed = app.refresh(response.text("refresh_token")).await;
             refreshed.problem(401, "invalid_refresh_token");
         }
     }
@@ -74,8 +74,8 @@ async fn refreshes_during_a_deletion_leave_no_session() {
         let person = app.person().await;
         let refresh =
             async |app: App, person: Person, _| app.refresh(&person.user.refresh_token).await;
-        let answers = race(&app, &person, 12, refresh).await;
-        only(&answers, &[(200, ""), (401, "invalid_refresh_token")]);
+        let responses = race(&app, &person, 12, refresh).await;
+        assert_only(&responses, &[(200, ""), (401, "invalid_refresh_token")]);
     }
 }
 
@@ -88,8 +88,8 @@ async fn device_and_profile_writes_during_a_deletion_leave_no_items() {
             0 => app.put_device(&person).await,
             _ => app.put_profile(&person).await,
         };
-        let answers = race(&app, &person, 12, write).await;
-        only(&answers, &[(200, ""), (401, "session_ended"), (503, "unavailable")]);
+        let responses = race(&app, &person, 12, write).await;
+        assert_only(&responses, &[(200, ""), (401, "session_ended"), (503, "unavailable")]);
     }
 }
 
@@ -98,10 +98,11 @@ async fn usage_events_during_a_deletion_leave_no_items() {
     let Some(app) = App::start(Needs::Own).await else { return };
     for _ in 0..3 {
         let person = app.person().await;
-        let ride =
-            async |app: App, person: Person, number| app.ride(&person, &format!("r{number}")).await;
-        let answers = race(&app, &person, 12, ride).await;
-        only(&answers, &[(200, ""), (503, "unavailable")]);
+        let send_events = async |app: App, person: Person, number| {
+            app.post_rental_and_favorite(&person, &format!("r{number}")).await
+        };
+        let responses = race(&app, &person, 12, send_events).await;
+        assert_only(&responses, &[(200, ""), (503, "unavailable")]);
     }
 }
 
@@ -112,7 +113,7 @@ async fn registrations_with_the_referral_code_pay_before_the_deletion_or_are_ref
         let person = app.person().await;
         let key = [("user_id", person.user.user_id.as_str()), ("sk", "BALANCE")];
         let paid = aws_sdk_dynamodb::types::AttributeValue::N(referrals_paid.to_owned());
-        app.set("wallets", &key, "referrals_paid", paid).await;
+        app.set_attribute("wallets", &key, "referrals_paid", paid).await;
         let mut friends = Vec::new();
         for _ in 0..8 {
             let friend = app.new_user().await;
@@ -122,9 +123,9 @@ async fn registrations_with_the_referral_code_pay_before_the_deletion_or_are_ref
             let friend: crate::harness::NewUser = friends[number].clone();
             async move { app.register(&friend).await }
         };
-        let answers = race(&app, &person, friends.len(), register).await;
-        only(&answers, &[(201, ""), (400, "invalid_referral_code"), (503, "unavailable")]);
-        sums_up(&app, &person).await;
+        let responses = race(&app, &person, friends.len(), register).await;
+        assert_only(&responses, &[(201, ""), (400, "invalid_referral_code"), (503, "unavailable")]);
+        assert_balanced(&app, &person).await;
     }
 }
 
@@ -138,7 +139,7 @@ async fn the_referral_code_of_a_deleted_account_is_invalid() {
 }
 
 /// The sum of the entries of each asset is the balance, and the wallet is closed.
-async fn sums_up(app: &App, person: &Person) {
+async fn assert_balanced(app: &App, person: &Person) {
     let rows = app.rows_where("wallets", "user_id", &person.user.user_id).await;
     let sum = |asset: &str| -> i64 {
         let of_asset = rows.iter().filter(|row| row.get("asset") == Some(&json!(asset)));
@@ -169,11 +170,11 @@ async fn each_of_two_hundred_credits_is_in_the_forfeited_balance_or_refused() {
             0 => crate::harness::points(&person.user, "CREDIT", 3),
             _ => money(&person.user, "CREDIT", "1.00"),
         };
-        app.post_entry_persistently(format!("k{number}"), body).await
+        app.post_entry_with_retry(format!("k{number}"), body).await
     };
-    let answers = race(&app, &person, 200, credit).await;
-    only(&answers, &[(201, ""), (404, "not_found")]);
-    sums_up(&app, &person).await;
+    let responses = race(&app, &person, 200, credit).await;
+    assert_only(&responses, &[(201, ""), (404, "not_found")]);
+    assert_balanced(&app, &person).await;
 }
 
 #[tokio::test]
@@ -181,12 +182,12 @@ async fn of_many_deletions_at_once_one_succeeds() {
     let Some(app) = App::start(Needs::Own).await else { return };
     let person = app.person().await;
     let token = &person.user.access_token;
-    let answers = at_once((0..10).map(|_| delete(app.clone(), token.clone()))).await;
-    only(&answers, &[(200, ""), (401, "session_ended")]);
-    assert_eq!(answers.iter().filter(|answer| answer.status == 200).count(), 1);
+    let responses = concurrently((0..10).map(|_| delete(app.clone(), token.clone()))).await;
+    assert_only(&responses, &[(200, ""), (401, "session_ended")]);
+    assert_eq!(responses.iter().filter(|response| response.status == 200).count(), 1);
     let audit = app.rows_where("audit", "action", "account_deleted").await;
     assert_eq!(audit.len(), 1);
-    is_gone(&app, &person).await;
+    assert_deleted(&app, &person).await;
 }
 
 #[tokio::test]
@@ -195,7 +196,7 @@ async fn an_identifier_added_during_the_deletion_is_free_afterwards() {
     for _ in 0..5 {
         let person = app.person().await;
         let new = crate::harness::random_phone();
-        let verification = app.verified(&new, "CHANGE_IDENTIFIER").await;
+        let verification = app.verification_token(&new, "CHANGE_IDENTIFIER").await;
         let body = json!({"identifier": new, "verification_token": verification});
         let change = |app: App, person: Person, _| {
             let body = body.clone();
@@ -204,9 +205,9 @@ async fn an_identifier_added_during_the_deletion_is_free_afterwards() {
                 app.post("/auth/identifier", &body).bearer(token).send().await
             }
         };
-        let answers = race(&app, &person, 1, change).await;
-        only(
-            &answers,
+        let responses = race(&app, &person, 1, change).await;
+        assert_only(
+            &responses,
             &[
                 (200, ""),
                 (401, "session_ended"),

@@ -3,25 +3,25 @@
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use serde_json::{Value, json};
 
-use crate::harness::{Answer, App, Needs, PASSWORD, User, at_once};
+use crate::harness::{App, Needs, PASSWORD, Response, User, concurrently};
 
 fn phone(token: &str) -> Value {
     json!({"device_id": "phone", "fcm_token": token, "device_type": "ANDROID"})
 }
 
-async fn register(app: &App, access_token: &str, body: &Value) -> Answer {
+async fn register(app: &App, access_token: &str, body: &Value) -> Response {
     app.post("/auth/device", body).bearer(access_token).send().await
 }
 
 async fn listed(app: &App, access_token: &str) -> Vec<Value> {
-    let answer = app.get("/auth/devices").bearer(access_token).send().await;
-    assert_eq!(answer.ok()["next_cursor"], Value::Null);
-    answer.json["results"].as_array().unwrap().clone()
+    let response = app.get("/auth/devices").bearer(access_token).send().await;
+    assert_eq!(response.ok()["next_cursor"], Value::Null);
+    response.json["results"].as_array().unwrap().clone()
 }
 
 async fn sign_in(app: &App, user: &User) -> (String, String) {
-    let answer = app.login(&user.phone, PASSWORD).await;
-    (answer.text("access_token").to_owned(), answer.text("refresh_token").to_owned())
+    let response = app.login(&user.phone, PASSWORD).await;
+    (response.text("access_token").to_owned(), response.text("refresh_token").to_owned())
 }
 
 #[tokio::test]
@@ -32,13 +32,13 @@ async fn a_registered_device_is_returned_and_listed_with_all_fields() {
     for (name, value) in [("device_name", "Sita's"), ("app_version", "4.2"), ("os_version", "17")] {
         body[name] = json!(value);
     }
-    let answer = register(&app, &user.access_token, &body).await;
-    let (id, last_used) = (answer.text("id"), answer.text("last_used"));
+    let response = register(&app, &user.access_token, &body).await;
+    let (id, last_used) = (response.text("id"), response.text("last_used"));
     let mut expected = body.clone();
     expected["id"] = json!(id);
     expected["is_active"] = json!(true);
     expected["last_used"] = json!(last_used);
-    assert_eq!(answer.ok(), &expected);
+    assert_eq!(response.ok(), &expected);
     assert_eq!(listed(&app, &user.access_token).await, [expected]);
 }
 
@@ -107,14 +107,17 @@ async fn a_session_that_registers_many_devices_at_once_has_one() {
     let Some(app) = App::start(Needs::Tables).await else { return };
     for _ in 0..5 {
         let user = app.register_user().await;
-        let answers = at_once((0..8).map(|number| {
+        let responses = concurrently((0..8).map(|number| {
             let (app, access_token) = (app.clone(), user.access_token.clone());
             let mut body = phone(&format!("{}-{number}", user.username));
             body["device_id"] = json!(format!("d{number}"));
             async move { register(&app, &access_token, &body).await }
         }))
         .await;
-        assert!(answers.iter().all(|answer| [200, 503].contains(&answer.status)), "{answers:?}");
+        assert!(
+            responses.iter().all(|response| [200, 503].contains(&response.status)),
+            "{responses:?}"
+        );
         let rows = app.rows_where("devices", "user_id", &user.user_id).await;
         let session = &app.rows_where("sessions", "user_id", &user.user_id).await[0];
         assert_eq!(rows.len(), 1, "{rows:?}");

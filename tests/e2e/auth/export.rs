@@ -2,11 +2,11 @@
 
 use serde_json::{Value, json};
 
-use crate::harness::{Answer, App, Needs, PASSWORD, money, within};
+use crate::harness::{App, Needs, PASSWORD, Response, assert_budget, money};
 
 const OPERATION: &str = "GET /auth/account/export";
 
-async fn export(app: &App, access_token: &str) -> Answer {
+async fn export(app: &App, access_token: &str) -> Response {
     let path = "/auth/account/export";
     app.get(path).bearer(access_token).send().await.documented("GET", path)
 }
@@ -15,8 +15,8 @@ async fn export(app: &App, access_token: &str) -> Answer {
 async fn an_export_has_everything_stored_about_the_user() {
     let Some(app) = App::start(Needs::Own).await else { return };
     let (person, other) = (app.person().await, app.person().await);
-    let answer = export(&app, &person.user.access_token).await;
-    let held = answer.ok();
+    let response = export(&app, &person.user.access_token).await;
+    let held = response.ok();
     let me = app.me(&person.user.access_token).await;
     for name in ["id", "username", "email", "phone_number", "referral_code", "status"] {
         assert_eq!(held["account"][name], me.json[name], "{name}");
@@ -82,8 +82,8 @@ async fn an_export_hides_the_network_of_staff() {
     let (staff, user) = (app.staff().await, app.register_user().await);
     let name = json!({"full_name": "Sita Rai"});
     app.change_user(&staff, &user.user_id, &name).await.ok();
-    let answer = export(&app, &user.access_token).await;
-    let entries = answer.ok()["audit"]["results"].as_array().unwrap();
+    let response = export(&app, &user.access_token).await;
+    let entries = response.ok()["audit"]["results"].as_array().unwrap();
     let shown: Vec<_> =
         entries.iter().map(|entry| (&entry["by_staff"], entry["source"].is_null())).collect();
     assert_eq!(shown, [(&json!(true), true), (&json!(false), false)]);
@@ -93,12 +93,12 @@ async fn an_export_hides_the_network_of_staff() {
 async fn an_export_of_a_new_account_has_empty_lists() {
     let Some(app) = App::start(Needs::Codes).await else { return };
     let user = app.register_user().await;
-    let answer = export(&app, &user.access_token).await;
-    let held = answer.ok();
+    let response = export(&app, &user.access_token).await;
+    let held = response.ok();
     assert_eq!((&held["kyc"], &held["devices"]), (&Value::Null, &json!([])));
     assert_eq!(held["wallet"]["entries"]["results"].as_array().unwrap().len(), 1);
     assert_eq!(held["usage"]["stations"], json!({"results": [], "is_complete": true}));
-    assert_eq!(answer.header("cache-control"), Some("no-store"));
+    assert_eq!(response.header("cache-control"), Some("no-store"));
 }
 
 #[tokio::test]
@@ -113,8 +113,8 @@ async fn a_truncated_list_is_marked_incomplete() {
         });
         app.put_row("audit", &row).await;
     }
-    let answer = export(&app, &user.access_token).await;
-    let audit = &answer.ok()["audit"];
+    let response = export(&app, &user.access_token).await;
+    let audit = &response.ok()["audit"];
     let entries = audit["results"].as_array().unwrap();
     assert_eq!((entries.len(), &audit["is_complete"]), (1_000, &json!(false)));
     assert_eq!(entries[0]["action"], "registered", "the newest entries come first");
@@ -127,7 +127,7 @@ async fn asvs_7_5_1_an_export_requires_recent_authentication() {
     app.advance(601).await;
     let stale = export(&app, &user.access_token).await;
     stale.problem(403, "reauthentication_required");
-    within(&app, OPERATION, (1, 6.0, 0.0, 0)).await;
+    assert_budget(&app, OPERATION, (1, 6.0, 0.0, 0)).await;
     let body = json!({ "password": PASSWORD });
     let renewed = app.post("/auth/reauthenticate", &body).bearer(&user.access_token).send().await;
     export(&app, renewed.text("access_token")).await.ok();
@@ -137,8 +137,8 @@ async fn asvs_7_5_1_an_export_requires_recent_authentication() {
 async fn anonymous_callers_get_401() {
     let Some(app) = App::start(Needs::Codes).await else { return };
     let user = app.register_user().await;
-    let stranger = app.get("/auth/account/export").send().await;
-    stranger.problem(401, "authentication_required");
+    let anonymous = app.get("/auth/account/export").send().await;
+    anonymous.problem(401, "authentication_required");
     export(&app, "garbage").await.problem(401, "invalid_access_token");
     app.logout(&user.access_token, &json!({"all": true})).await.ok();
     export(&app, &user.access_token).await.problem(401, "session_ended");
@@ -153,7 +153,7 @@ async fn an_export_costs_2_hops() {
         app.post_entry(&format!("k{number}"), &credit).await.body(201);
     }
     export(&app, &person.user.access_token).await.ok();
-    within(&app, OPERATION, (2, 14.0, 0.0, 0)).await;
+    assert_budget(&app, OPERATION, (2, 14.0, 0.0, 0)).await;
 }
 
 #[tokio::test]
@@ -170,11 +170,11 @@ async fn the_largest_export_fits_into_a_lambda_response() {
             "created_at": at, "item_type": "entry", "schema_version": 1,
         })
     };
-    app.put_all("wallets", &(0..2_500).map(row).collect::<Vec<_>>()).await;
-    let answer = export(&app, &user.access_token).await;
-    let entries = &answer.ok()["wallet"]["entries"];
+    app.put_rows("wallets", &(0..2_500).map(row).collect::<Vec<_>>()).await;
+    let response = export(&app, &user.access_token).await;
+    let entries = &response.ok()["wallet"]["entries"];
     let shown = entries["results"].as_array().unwrap().len();
     assert_eq!((shown, &entries["is_complete"]), (2_000, &json!(false)));
     // The limit of a Lambda response.
-    assert!(answer.bytes.len() < 6 * 1024 * 1024, "{} bytes", answer.bytes.len());
+    assert!(response.bytes.len() < 6 * 1024 * 1024, "{} bytes", response.bytes.len());
 }

@@ -4,9 +4,11 @@ use aws_sdk_dynamodb::types::AttributeValue;
 use serde_json::json;
 
 use crate::auth::credentials::{NEW, change as change_password};
-use crate::harness::{Answer, App, Needs, PASSWORD, User, at_once, random_email, random_phone};
+use crate::harness::{
+    App, Needs, PASSWORD, Response, User, concurrently, random_email, random_phone,
+};
 
-pub(crate) async fn change(app: &App, user: &User, identifier: &str, token: &str) -> Answer {
+pub(crate) async fn change(app: &App, user: &User, identifier: &str, token: &str) -> Response {
     let body = json!({"identifier": identifier, "verification_token": token});
     app.post("/auth/identifier", &body).bearer(&user.access_token).send().await
 }
@@ -15,16 +17,16 @@ pub(crate) async fn change(app: &App, user: &User, identifier: &str, token: &str
 async fn a_new_number_replaces_the_old_number_which_is_notified_once() {
     let Some(app) = App::start(Needs::Codes).await else { return };
     let user = app.register_user().await;
-    let told = app.messages(&user.phone).await.len();
+    let notices = app.messages(&user.phone).await.len();
     let new = random_phone();
-    let token = app.verified(&new, "CHANGE_IDENTIFIER").await;
+    let token = app.verification_token(&new, "CHANGE_IDENTIFIER").await;
     for _ in 0..2 {
         // The repeat stands for a lost response.
         change(&app, &user, &new, &token).await.ok();
     }
     let me = app.me(&user.access_token).await;
     assert_eq!((&me.ok()["phone_number"], &me.json["phone_verified"]), (&json!(new), &json!(true)));
-    assert_eq!(app.messages(&user.phone).await.len(), told + 1);
+    assert_eq!(app.messages(&user.phone).await.len(), notices + 1);
     assert_eq!(app.messages(&user.phone).await[0]["code"], json!(null));
     app.login(&new, PASSWORD).await.ok();
     app.login(&user.phone, PASSWORD).await.problem(400, "invalid_credentials");
@@ -35,10 +37,10 @@ async fn a_new_address_replaces_the_old_address_which_is_notified() {
     let Some(app) = App::start(Needs::Codes).await else { return };
     let user = app.register_user().await;
     let (old, new) = (random_email(), random_email());
-    for (address, told) in [(&old, 1), (&new, 2)] {
-        let token = app.verified(address, "CHANGE_IDENTIFIER").await;
+    for (address, notices) in [(&old, 1), (&new, 2)] {
+        let token = app.verification_token(address, "CHANGE_IDENTIFIER").await;
         change(&app, &user, address, &token).await.ok();
-        assert_eq!(app.messages(&old).await.len(), told, "{address}");
+        assert_eq!(app.messages(&old).await.len(), notices, "{address}");
     }
     let text = app.messages(&old).await[0]["body"].to_string();
     assert!(text.contains("no longer an identifier"), "{text}");
@@ -49,16 +51,16 @@ async fn an_address_can_be_added_and_a_replaced_number_can_be_registered_again()
     let Some(app) = App::start(Needs::Own).await else { return };
     let user = app.register_user().await;
     let email = random_email();
-    let token = app.verified(&email, "CHANGE_IDENTIFIER").await;
+    let token = app.verification_token(&email, "CHANGE_IDENTIFIER").await;
     change(&app, &user, &email.to_uppercase(), &token).await.ok();
     app.login(&email, PASSWORD).await.ok();
     app.login(&user.phone, PASSWORD).await.ok();
 
     let new = random_phone();
-    let token = app.verified(&new, "CHANGE_IDENTIFIER").await;
+    let token = app.verification_token(&new, "CHANGE_IDENTIFIER").await;
     change(&app, &user, &new, &token).await.ok();
     app.advance(61).await;
-    let token = app.verified(&user.phone, "REGISTER").await;
+    let token = app.verification_token(&user.phone, "REGISTER").await;
     let other = app.new_user().await;
     let other = other.with("phone_number", user.phone.as_str()).with("verification_token", token);
     app.register(&other).await.body(201);
@@ -70,7 +72,7 @@ async fn asvs_7_5_1_an_identifier_change_requires_recent_authentication() {
     let mut user = app.register_user().await;
     app.advance(601).await;
     let new = random_phone();
-    let token = app.verified(&new, "CHANGE_IDENTIFIER").await;
+    let token = app.verification_token(&new, "CHANGE_IDENTIFIER").await;
     change(&app, &user, &new, &token).await.problem(403, "reauthentication_required");
     let body = json!({"password": PASSWORD});
     let fresh = app.post("/auth/reauthenticate", &body).bearer(&user.access_token).send().await;
@@ -83,11 +85,11 @@ async fn a_taken_identifier_or_a_token_for_another_purpose_is_refused() {
     let Some(app) = App::start(Needs::Own).await else { return };
     let (user, other) = (app.register_user().await, app.register_user().await);
     app.advance(61).await;
-    let token = app.verified(&other.phone, "CHANGE_IDENTIFIER").await;
+    let token = app.verification_token(&other.phone, "CHANGE_IDENTIFIER").await;
     let taken = change(&app, &user, &other.phone, &token).await;
     assert_eq!(taken.problem(400, "already_exists")["errors"][0]["field"], json!("identifier"));
     let new = random_phone();
-    let login = app.verified(&new, "REGISTER").await;
+    let login = app.verification_token(&new, "REGISTER").await;
     for token in [login.as_str(), token.as_str(), "no token"] {
         change(&app, &user, &new, token).await.problem(400, "invalid_verification_token");
     }
@@ -100,7 +102,7 @@ async fn when_two_users_prove_one_number_at_once_one_gets_it() {
     let Some(app) = App::start(Needs::Tables).await else { return };
     let new = random_phone();
     let users = [app.register_user().await, app.register_user().await];
-    let token = app.verified(&new, "CHANGE_IDENTIFIER").await;
+    let token = app.verification_token(&new, "CHANGE_IDENTIFIER").await;
     let tasks: Vec<_> = (0..50)
         .map(|number| {
             let (app, user) = (app.clone(), users[number % 2].clone());
@@ -144,19 +146,19 @@ async fn the_replaced_identifier_is_notified_wherever_the_request_fails() {
         for after in 0..5 {
             let user = app.register_user().await;
             let (new, before) = (random_phone(), app.messages(&user.phone).await.len());
-            let token = app.verified(&new, "CHANGE_IDENTIFIER").await;
-            app.fault_after("dynamodb", after, kind).await;
-            let mut answer = change(&app, &user, &new, &token).await;
+            let token = app.verification_token(&new, "CHANGE_IDENTIFIER").await;
+            app.inject_faults_after("dynamodb", after, kind).await;
+            let mut response = change(&app, &user, &new, &token).await;
             app.clear_faults().await;
             // The app got no final response and repeats the request.
             for _ in 0..2 {
-                assert!([200, 503].contains(&answer.status), "{kind} {after}: {answer:?}");
-                answer = change(&app, &user, &new, &token).await;
+                assert!([200, 503].contains(&response.status), "{kind} {after}: {response:?}");
+                response = change(&app, &user, &new, &token).await;
             }
-            answer.ok();
-            let told = app.messages(&user.phone).await.len() - before;
-            assert!((1..=2).contains(&told), "{kind} {after}: notified {told} times");
-            assert_eq!(app.account(&user, "untold").await, json!(null), "{kind} {after}");
+            response.ok();
+            let notices = app.messages(&user.phone).await.len() - before;
+            assert!((1..=2).contains(&notices), "{kind} {after}: notified {notices} times");
+            assert_eq!(app.account_attribute(&user, "untold").await, json!(null), "{kind} {after}");
             app.login(&new, PASSWORD).await.ok();
         }
     }
@@ -168,8 +170,8 @@ async fn a_change_whose_dynamodb_responses_are_lost_is_recognised_and_notified_o
     for times in [1, 5] {
         let user = app.register_user().await;
         let (new, before) = (random_phone(), app.messages(&user.phone).await.len());
-        let token = app.verified(&new, "CHANGE_IDENTIFIER").await;
-        app.fault("dynamodb", "TransactWriteItems", "lost_response", times).await;
+        let token = app.verification_token(&new, "CHANGE_IDENTIFIER").await;
+        app.inject_fault("dynamodb", "TransactWriteItems", "lost_response", times).await;
         for _ in 0..2 {
             change(&app, &user, &new, &token).await.ok();
         }
@@ -182,15 +184,15 @@ async fn a_pending_notice_is_sent_before_the_next_replacement() {
     let Some(app) = App::start(Needs::Own).await else { return };
     let user = app.register_user().await;
     let (second, third) = (random_phone(), random_phone());
-    let token = app.verified(&second, "CHANGE_IDENTIFIER").await;
+    let token = app.verification_token(&second, "CHANGE_IDENTIFIER").await;
     let before = app.messages(&user.phone).await.len();
     // The read and the transaction succeed; every later call fails.
-    app.fault_after("dynamodb", 2, "error_500").await;
+    app.inject_faults_after("dynamodb", 2, "error_500").await;
     change(&app, &user, &second, &token).await.ok();
     app.clear_faults().await;
-    assert_eq!(app.account(&user, "untold").await, json!(user.phone));
+    assert_eq!(app.account_attribute(&user, "untold").await, json!(user.phone));
     assert_eq!(app.messages(&user.phone).await.len(), before);
-    let token = app.verified(&third, "CHANGE_IDENTIFIER").await;
+    let token = app.verification_token(&third, "CHANGE_IDENTIFIER").await;
     change(&app, &user, &third, &token).await.ok();
     assert_eq!(app.messages(&user.phone).await.len(), before + 1);
     assert_eq!(app.messages(&second).await[0]["code"], json!(null));
@@ -201,8 +203,8 @@ async fn concurrent_retries_send_at_most_four_notices() {
     let Some(app) = App::start(Needs::Own).await else { return };
     let user = app.register_user().await;
     let (new, before) = (random_phone(), app.messages(&user.phone).await.len());
-    let token = app.verified(&new, "CHANGE_IDENTIFIER").await;
-    app.fault_after("dynamodb", 2, "error_500").await;
+    let token = app.verification_token(&new, "CHANGE_IDENTIFIER").await;
+    app.inject_faults_after("dynamodb", 2, "error_500").await;
     change(&app, &user, &new, &token).await.ok();
     app.clear_faults().await;
     let retries = (0..20).map(|_| {
@@ -210,11 +212,11 @@ async fn concurrent_retries_send_at_most_four_notices() {
         let (new, token) = (new.clone(), token.clone());
         async move { change(&app, &user, &new, &token).await }
     });
-    for answer in at_once(retries).await {
-        assert!([200, 503].contains(&answer.status), "{answer:?}");
+    for response in concurrently(retries).await {
+        assert!([200, 503].contains(&response.status), "{response:?}");
     }
-    let told = app.messages(&user.phone).await.len() - before;
-    assert!((1..=4).contains(&told), "notified {told} times");
+    let notices = app.messages(&user.phone).await.len() - before;
+    assert!((1..=4).contains(&notices), "notified {notices} times");
 }
 
 #[tokio::test]
@@ -224,9 +226,9 @@ async fn a_change_after_the_account_is_deleted_returns_session_ended() {
         for delay in [10, 40, 80, 160] {
             let user = app.register_user().await;
             let new = random_phone();
-            let token = app.verified(&new, "CHANGE_IDENTIFIER").await;
+            let token = app.verification_token(&new, "CHANGE_IDENTIFIER").await;
             // The conflicts delay the transaction, so the account is usually deleted first.
-            app.fault("dynamodb", "TransactWriteItems", "conflict", 4).await;
+            app.inject_fault("dynamodb", "TransactWriteItems", "conflict", 4).await;
             let changing = {
                 let (app, user) = (app.clone(), user.clone());
                 tokio::spawn(async move {
@@ -238,10 +240,10 @@ async fn a_change_after_the_account_is_deleted_returns_session_ended() {
             };
             tokio::time::sleep(std::time::Duration::from_millis(delay)).await;
             app.remove_account(&user).await;
-            let answer = changing.await.unwrap();
+            let response = changing.await.unwrap();
             app.clear_faults().await;
-            if answer.status != 200 {
-                answer.problem(401, "session_ended");
+            if response.status != 200 {
+                response.problem(401, "session_ended");
             }
         }
     }
@@ -253,13 +255,13 @@ async fn a_pending_notice_is_dropped_after_four_attempts() {
     let user = app.register_user().await;
     let (old, new) = (random_phone(), random_phone());
     let pk = format!("USER#{}", user.user_id);
-    let token = app.verified(&new, "CHANGE_IDENTIFIER").await;
-    let set = async |name, value| app.set("users", &[("pk", &pk)], name, value).await;
+    let token = app.verification_token(&new, "CHANGE_IDENTIFIER").await;
+    let set = async |name, value| app.set_attribute("users", &[("pk", &pk)], name, value).await;
     set("untold", AttributeValue::S(old.clone())).await;
     set("tellings", AttributeValue::N("4".to_owned())).await;
     change(&app, &user, &new, &token).await.ok();
     assert!(app.messages(&old).await.is_empty());
-    assert_eq!(app.account(&user, "untold").await, json!(null));
+    assert_eq!(app.account_attribute(&user, "untold").await, json!(null));
     assert_eq!(app.messages(&user.phone).await[0]["code"], json!(null));
     assert_eq!(app.me(&user.access_token).await.ok()["phone_number"], new);
 }

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use crate::{
     auth::credentials::{NEW, reauthenticate, reset},
-    harness::{Answer, App, Needs, PASSWORD, User, random_email, random_phone},
+    harness::{App, Needs, PASSWORD, Response, User, random_email, random_phone},
 };
 
 /// An account attribute and a value that takes the identifier away from the account.
@@ -26,7 +26,7 @@ const WAYS: [(&str, &str); 4] = [
     ("reset", "RESET_PASSWORD"),
 ];
 
-async fn present(app: &App, way: &str, user: &User, identifier: &str, token: &str) -> Answer {
+async fn present(app: &App, way: &str, user: &User, identifier: &str, token: &str) -> Response {
     match way {
         "login" => {
             let body = json!({"identifier": identifier, "verification_token": token});
@@ -42,8 +42,8 @@ async fn present(app: &App, way: &str, user: &User, identifier: &str, token: &st
 }
 
 #[track_caller]
-fn is_refused(way: &str, answer: &Answer) {
-    answer.problem(
+fn is_refused(way: &str, response: &Response) {
+    response.problem(
         400,
         match way {
             "reset" => "invalid_verification_token",
@@ -56,7 +56,7 @@ fn is_refused(way: &str, answer: &Answer) {
 async fn state(app: &App, user: &User) -> (Value, usize, Vec<Value>) {
     let sessions = app.rows_where("sessions", "user_id", &user.user_id).await;
     let fresh = sessions.iter().map(|session| session["auth_time"].clone()).collect();
-    (app.account(user, "password_hash").await, sessions.len(), fresh)
+    (app.account_attribute(user, "password_hash").await, sessions.len(), fresh)
 }
 
 #[tokio::test]
@@ -66,9 +66,9 @@ async fn a_stale_claim_gives_no_access() {
         for (way, purpose) in WAYS {
             let user = app.register_user().await;
             app.advance(61).await;
-            let token = app.verified(&user.phone, purpose).await;
+            let token = app.verification_token(&user.phone, purpose).await;
             // The claim still points at the account, as in an old read.
-            app.set_account(&user, name, lost()).await;
+            app.set_account_attribute(&user, name, lost()).await;
             let before = state(&app, &user).await;
             is_refused(way, &present(&app, way, &user, &user.phone, &token).await);
             assert_eq!(state(&app, &user).await, before, "{way} {name}");
@@ -81,13 +81,13 @@ async fn a_replaced_address_gives_no_access() {
     let Some(app) = App::start(Needs::Own).await else { return };
     for (way, purpose) in WAYS {
         let (user, email) = (app.register_user().await, random_email());
-        let token = app.verified(&email, "CHANGE_IDENTIFIER").await;
+        let token = app.verification_token(&email, "CHANGE_IDENTIFIER").await;
         crate::auth::identifier::change(&app, &user, &email, &token).await.ok();
         app.login(&email, PASSWORD).await.ok();
         app.advance(61).await;
-        let token = app.verified(&email, purpose).await;
+        let token = app.verification_token(&email, purpose).await;
         let other = AttributeValue::S(random_email());
-        app.set_account(&user, "email", other).await;
+        app.set_account_attribute(&user, "email", other).await;
         let before = state(&app, &user).await;
         is_refused(way, &present(&app, way, &user, &email, &token).await);
         assert_eq!(state(&app, &user).await, before, "{way}");
@@ -101,22 +101,22 @@ async fn an_identifier_replaced_during_the_request_gives_no_access() {
         for (way, purpose) in WAYS {
             let user = app.register_user().await;
             app.advance(61).await;
-            let token = app.verified(&user.phone, purpose).await;
+            let token = app.verification_token(&user.phone, purpose).await;
             let before = state(&app, &user).await;
             // No transaction succeeds until the identifier is replaced, which usually happens after
             // the account was read.
-            app.fault("dynamodb", "TransactWriteItems", "conflict", 1_000).await;
+            app.inject_fault("dynamodb", "TransactWriteItems", "conflict", 1_000).await;
             let presenting = {
                 let (app, user, token) = (app.clone(), user.clone(), token.clone());
                 tokio::spawn(async move { present(&app, way, &user, &user.phone, &token).await })
             };
             tokio::time::sleep(Duration::from_millis(150)).await;
-            app.set_account(&user, name, lost()).await;
+            app.set_account_attribute(&user, name, lost()).await;
             app.clear_faults().await;
-            let answer = presenting.await.unwrap();
-            match answer.status {
-                503 => drop(answer.problem(503, "unavailable").clone()),
-                _ => is_refused(way, &answer),
+            let response = presenting.await.unwrap();
+            match response.status {
+                503 => drop(response.problem(503, "unavailable").clone()),
+                _ => is_refused(way, &response),
             }
             assert_eq!(state(&app, &user).await, before, "{way} {name}");
             is_refused(way, &present(&app, way, &user, &user.phone, &token).await);
@@ -130,19 +130,19 @@ async fn a_sign_in_retried_after_a_conflict_checks_the_identifier_again() {
     for delay in [40, 80, 120, 160] {
         let user = app.register_user().await;
         // The conflicts delay the transaction, so the changes below usually come first.
-        app.fault("dynamodb", "TransactWriteItems", "conflict", 4).await;
+        app.inject_fault("dynamodb", "TransactWriteItems", "conflict", 4).await;
         let signing_in = {
             let (app, phone) = (app.clone(), user.phone.clone());
             tokio::spawn(async move { app.login(&phone, PASSWORD).await })
         };
         tokio::time::sleep(Duration::from_millis(delay)).await;
         // Another sign-in took place, and the number was replaced.
-        app.set_account(&user, "sign_ins", AttributeValue::N("9".to_owned())).await;
-        app.set_account(&user, "phone_number", AttributeValue::S(random_phone())).await;
-        let answer = signing_in.await.unwrap();
+        app.set_account_attribute(&user, "sign_ins", AttributeValue::N("9".to_owned())).await;
+        app.set_account_attribute(&user, "phone_number", AttributeValue::S(random_phone())).await;
+        let response = signing_in.await.unwrap();
         app.clear_faults().await;
-        if answer.status != 200 {
-            answer.problem(400, "invalid_credentials");
+        if response.status != 200 {
+            response.problem(400, "invalid_credentials");
         }
     }
 }

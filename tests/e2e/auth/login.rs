@@ -3,12 +3,12 @@
 use aws_sdk_dynamodb::types::AttributeValue;
 use serde_json::{Value, json};
 
-use crate::harness::{App, Needs, PASSWORD, User, at_once, random_phone};
+use crate::harness::{App, Needs, PASSWORD, User, concurrently, random_phone};
 
 /// A new verification token for `LOGIN`.
 async fn login_token(app: &App, user: &User) -> String {
     app.advance(900).await;
-    app.verified(&user.phone, "LOGIN").await
+    app.verification_token(&user.phone, "LOGIN").await
 }
 
 #[tokio::test]
@@ -16,17 +16,17 @@ async fn a_login_returns_200_with_the_user_and_the_four_token_fields() {
     let Some(app) = App::start(Needs::Own).await else { return };
     let user = app.register_user().await;
     app.advance(100).await;
-    let answer = app.login(&user.phone, PASSWORD).await;
+    let response = app.login(&user.phone, PASSWORD).await;
     let expected = json!({
         "user_id": user.user_id,
-        "message": answer.text("message"),
-        "access_token": answer.text("access_token"),
-        "refresh_token": answer.text("refresh_token"),
+        "message": response.text("message"),
+        "access_token": response.text("access_token"),
+        "refresh_token": response.text("refresh_token"),
         "token_type": "Bearer",
         "expires_in": 900,
     });
-    assert_eq!(answer.ok(), &expected);
-    let me = app.me(answer.text("access_token")).await;
+    assert_eq!(response.ok(), &expected);
+    let me = app.me(response.text("access_token")).await;
     let joined: jiff::Timestamp = me.text("date_joined").parse().unwrap();
     let login: jiff::Timestamp = me.text("last_login").parse().unwrap();
     assert!(login.as_second() - joined.as_second() >= 100);
@@ -53,7 +53,7 @@ async fn a_token_for_another_purpose_or_identifier_is_refused() {
     app.login_with(&theirs).await.problem(400, "invalid_credentials");
     for purpose in ["RESET_PASSWORD", "REGISTER", "CHANGE_IDENTIFIER"] {
         app.advance(900).await;
-        let token = app.verified(&user.phone, purpose).await;
+        let token = app.verification_token(&user.phone, purpose).await;
         let body = json!({"identifier": user.phone, "verification_token": token});
         app.login_with(&body).await.problem(400, "invalid_credentials");
     }
@@ -69,13 +69,13 @@ async fn of_20_concurrent_sign_ins_with_one_token_one_succeeds() {
     let user = app.register_user().await;
     let token = login_token(&app, &user).await;
     let body = json!({"identifier": user.phone, "verification_token": token});
-    let answers = at_once((0..20).map(|_| {
+    let responses = concurrently((0..20).map(|_| {
         let (app, body) = (app.clone(), body.clone());
         async move { app.login_with(&body).await }
     }))
     .await;
-    assert_eq!(crate::harness::count(&answers, 200), 1);
-    for refused in answers.iter().filter(|answer| answer.status != 200) {
+    assert_eq!(crate::harness::count(&responses, 200), 1);
+    for refused in responses.iter().filter(|response| response.status != 200) {
         refused.problem(400, "invalid_credentials");
     }
     assert_eq!(app.rows("sessions").await.len(), 2);
@@ -106,9 +106,9 @@ async fn every_login_policy_requires_the_credentials_it_names() {
             if let Some(password) = password {
                 body["password"] = password.into();
             }
-            let answer = app.login_with(&body).await;
+            let response = app.login_with(&body).await;
             let expected = if succeeds { (200, "") } else { (400, "invalid_credentials") };
-            assert_eq!((answer.status, &*answer.code_or_none()), expected, "{policy}: {case}");
+            assert_eq!((response.status, &*response.code_or_none()), expected, "{policy}: {case}");
         }
     }
 }
@@ -120,7 +120,7 @@ async fn only_correct_credentials_reveal_that_an_account_is_not_active() {
     let key = format!("USER#{}", user.user_id);
     for status in ["INACTIVE", "BANNED"] {
         let value = AttributeValue::S(status.to_owned());
-        app.set("users", &[("pk", &key)], "status", value).await;
+        app.set_attribute("users", &[("pk", &key)], "status", value).await;
         app.login(&user.phone, PASSWORD).await.problem(400, "account_not_active");
         let token = login_token(&app, &user).await;
         let body = json!({"identifier": user.phone, "verification_token": token});
@@ -160,7 +160,7 @@ async fn concurrent_sign_ins_never_leave_more_than_20_sessions() {
         app.advance(1).await;
         app.login(&user.phone, PASSWORD).await.ok();
     }
-    at_once((0..10).map(|_| {
+    concurrently((0..10).map(|_| {
         let (app, user) = (app.clone(), user.clone());
         async move {
             // A 503 can be retried.
@@ -180,7 +180,7 @@ async fn asvs_6_2_a_hash_with_older_parameters_is_upgraded_at_login() {
     let user = app.register_user().await;
     let key = format!("USER#{}", user.user_id);
     let old = AttributeValue::S(OLD_HASH.to_owned());
-    app.set("users", &[("pk", &key)], "password_hash", old).await;
+    app.set_attribute("users", &[("pk", &key)], "password_hash", old).await;
     let hash = async || -> Value {
         app.rows_where("users", "item_type", "account").await[0]["password_hash"].clone()
     };

@@ -10,9 +10,9 @@ async fn asvs_7_4_1_a_logout_ends_the_session_with_all_its_tokens_at_once() {
     let user = app.register_user().await;
     let second = app.refresh(&user.refresh_token).await;
     let body = json!({ "refresh_token": second.text("refresh_token") });
-    let answer = app.logout(&user.access_token, &body).await;
-    let message = answer.text("message");
-    assert_eq!(answer.ok(), &json!({ "message": message }));
+    let response = app.logout(&user.access_token, &body).await;
+    let message = response.text("message");
+    assert_eq!(response.ok(), &json!({ "message": message }));
     for access in [&user.access_token, second.text("access_token")] {
         app.me(access).await.problem(401, "session_ended");
         app.logout(access, &body).await.problem(401, "session_ended");
@@ -92,8 +92,8 @@ async fn all_ends_every_session_of_the_user_and_no_other_users() {
     for _ in 0..6 {
         tokens.push(app.login(&user.phone, PASSWORD).await.text("access_token").to_owned());
     }
-    let answer = app.logout(&tokens[3], &json!({"all": true})).await;
-    assert_eq!(answer.ok().as_object().unwrap().len(), 1);
+    let response = app.logout(&tokens[3], &json!({"all": true})).await;
+    assert_eq!(response.ok().as_object().unwrap().len(), 1);
     for token in &tokens {
         app.me(token).await.problem(401, "session_ended");
         app.logout(token, &json!({"all": true})).await.problem(401, "session_ended");

@@ -105,9 +105,9 @@ async fn balance_and_kyc_status_are_the_stored_ones() {
     let user = app.pending_user("11-22-33").await;
     let wallet = [("user_id", user.user_id.as_str()), ("sk", "BALANCE")];
     let minor = AttributeValue::N("125000".to_owned());
-    app.set("wallets", &wallet, "balance_minor", minor).await;
+    app.set_attribute("wallets", &wallet, "balance_minor", minor).await;
     let blurred = Decision::Reject("The picture is blurred.".to_owned());
-    app.review(&app.staff_user().await, &user, blurred, None).await.unwrap();
+    app.review(&app.user_with_staff_flag().await, &user, blurred, None).await.unwrap();
     let me = app.me(&user.access_token).await;
     assert_eq!(me.ok()["wallet_balance"]["balance"], "1250.00");
     assert_eq!(me.json["kyc"]["status"], "REJECTED");

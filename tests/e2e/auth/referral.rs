@@ -3,7 +3,7 @@
 use aws_sdk_dynamodb::types::AttributeValue;
 use serde_json::{Value, json};
 
-use crate::harness::{Answer, App, Needs, NewUser, User, at_once};
+use crate::harness::{App, Needs, NewUser, Response, User, concurrently};
 
 async fn code_of(app: &App, user: &User) -> String {
     app.me(&user.access_token).await.text("referral_code").to_owned()
@@ -16,13 +16,13 @@ async fn points(app: &App, access_token: &str) -> (i64, i64) {
 }
 
 /// Sends a registration until the response is not 503.
-async fn register(app: &App, new: &NewUser) -> Answer {
+async fn register(app: &App, new: &NewUser) -> Response {
     loop {
-        let answer = app.register(new).await;
-        if answer.status != 503 {
-            return answer;
+        let response = app.register(new).await;
+        if response.status != 503 {
+            return response;
         }
-        answer.assert_problem();
+        response.assert_problem();
     }
 }
 
@@ -75,7 +75,7 @@ async fn from_the_51st_referral_the_code_is_valid_and_pays_nothing() {
     let inviter = app.register_user().await;
     let code = code_of(&app, &inviter).await;
     let key = [("user_id", inviter.user_id.as_str()), ("sk", "BALANCE")];
-    app.set("wallets", &key, "referrals_paid", AttributeValue::N("49".to_owned())).await;
+    app.set_attribute("wallets", &key, "referrals_paid", AttributeValue::N("49".to_owned())).await;
     for (number, inviters, invitees) in [(50, 150, 100), (51, 150, 50), (52, 150, 50)] {
         let new = app.new_user().await.with("referral_code", code.as_str());
         let invitee = app.register(&new).await;
@@ -91,10 +91,10 @@ async fn twenty_concurrent_referrals_of_one_user_are_all_credited() {
     let Some(app) = App::start(Needs::Own).await else { return };
     let inviter = app.register_user().await;
     let code = code_of(&app, &inviter).await;
-    let answers = invite_at_once(&app, &code, 20).await;
-    for answer in &answers {
-        answer.body(201);
-        assert_eq!(points(&app, answer.text("access_token")).await, (100, 100));
+    let responses = invite_concurrently(&app, &code, 20).await;
+    for response in &responses {
+        response.body(201);
+        assert_eq!(points(&app, response.text("access_token")).await, (100, 100));
     }
     assert_eq!(points(&app, &inviter.access_token).await, (2_050, 2_050));
     assert_ledger(&app).await;
@@ -108,22 +108,22 @@ async fn of_12_concurrent_referrals_only_those_below_the_cap_are_paid() {
     let inviter = app.register_user().await;
     let code = code_of(&app, &inviter).await;
     let key = [("user_id", inviter.user_id.as_str()), ("sk", "BALANCE")];
-    app.set("wallets", &key, "referrals_paid", AttributeValue::N("45".to_owned())).await;
+    app.set_attribute("wallets", &key, "referrals_paid", AttributeValue::N("45".to_owned())).await;
     let mut paid = 0;
-    for answer in invite_at_once(&app, &code, 12).await {
-        answer.body(201);
-        paid += i32::from(points(&app, answer.text("access_token")).await.0 == 100);
+    for response in invite_concurrently(&app, &code, 12).await {
+        response.body(201);
+        paid += i32::from(points(&app, response.text("access_token")).await.0 == 100);
     }
     assert_eq!((paid, points(&app, &inviter.access_token).await.0), (5, 550));
     assert_ledger(&app).await;
 }
 
-async fn invite_at_once(app: &App, code: &str, invitees: usize) -> Vec<Answer> {
+async fn invite_concurrently(app: &App, code: &str, invitees: usize) -> Vec<Response> {
     let mut news = Vec::new();
     for _ in 0..invitees {
         news.push(app.new_user().await.with("referral_code", code));
     }
-    at_once(news.into_iter().map(|new| {
+    concurrently(news.into_iter().map(|new| {
         let app = app.clone();
         async move { register(&app, &new).await }
     }))

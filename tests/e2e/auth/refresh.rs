@@ -2,15 +2,15 @@
 
 use serde_json::json;
 
-use crate::harness::{Answer, App, Needs, PASSWORD, User, at_once};
+use crate::harness::{App, Needs, PASSWORD, Response, User, concurrently};
 
 const DAY: u32 = 86_400;
 const PATH: &str = "/auth/refresh";
 
 /// The refresh token of a 200 response.
-fn next(answer: &Answer) -> String {
-    answer.ok();
-    answer.text("refresh_token").to_owned()
+fn next(response: &Response) -> String {
+    response.ok();
+    response.text("refresh_token").to_owned()
 }
 
 async fn assert_ended(app: &App, user: &User, tokens: &[&str]) {
@@ -24,13 +24,13 @@ async fn assert_ended(app: &App, user: &User, tokens: &[&str]) {
 async fn a_refresh_returns_the_tokens_under_both_names() {
     let Some(app) = App::start(Needs::Codes).await else { return };
     let user = app.register_user().await;
-    let answer = app.refresh(&user.refresh_token).await;
-    let (access, refresh) = (answer.text("access_token"), answer.text("refresh_token"));
+    let response = app.refresh(&user.refresh_token).await;
+    let (access, refresh) = (response.text("access_token"), response.text("refresh_token"));
     let expected = json!({
         "access_token": access, "refresh_token": refresh, "access": access, "refresh": refresh,
         "token_type": "Bearer", "expires_in": 900,
     });
-    assert_eq!(answer.ok(), &expected);
+    assert_eq!(response.ok(), &expected);
     assert_ne!(refresh, user.refresh_token);
     assert_ne!(access, user.access_token);
     app.me(access).await.ok();
@@ -41,8 +41,8 @@ async fn a_refresh_returns_the_tokens_under_both_names() {
 async fn the_request_field_may_be_named_refresh() {
     let Some(app) = App::start(Needs::Codes).await else { return };
     let user = app.register_user().await;
-    let answer = app.post(PATH, &json!({ "refresh": user.refresh_token })).send().await;
-    let body = json!({"refresh": "x", "refresh_token": next(&answer)});
+    let response = app.post(PATH, &json!({ "refresh": user.refresh_token })).send().await;
+    let body = json!({"refresh": "x", "refresh_token": next(&response)});
     app.post(PATH, &body).send().await.ok();
 }
 
@@ -52,10 +52,10 @@ async fn each_refresh_returns_a_new_token_and_keeps_the_session() {
     let user = app.register_user().await;
     let mut seen = vec![user.refresh_token.clone()];
     for _ in 0..12 {
-        let answer = app.refresh(seen.last().unwrap()).await;
-        let token = next(&answer);
+        let response = app.refresh(seen.last().unwrap()).await;
+        let token = next(&response);
         assert!(!seen.contains(&token));
-        app.me(answer.text("access_token")).await.ok();
+        app.me(response.text("access_token")).await.ok();
         seen.push(token);
     }
 }
@@ -158,7 +158,7 @@ async fn fifty_concurrent_refreshes_of_one_token_return_the_same_successor() {
     let Some(app) = App::start(Needs::Codes).await else { return };
     for key in [None, Some("k1")] {
         let user = app.register_user().await;
-        let answers = at_once((0..50).map(|_| {
+        let responses = concurrently((0..50).map(|_| {
             let (app, token) = (app.clone(), user.refresh_token.clone());
             async move {
                 match key {
@@ -168,8 +168,8 @@ async fn fifty_concurrent_refreshes_of_one_token_return_the_same_successor() {
             }
         }))
         .await;
-        let successor = next(&answers[0]);
-        assert!(answers.iter().all(|answer| next(answer) == successor), "{answers:?}");
+        let successor = next(&responses[0]);
+        assert!(responses.iter().all(|response| next(response) == successor), "{responses:?}");
         app.refresh(&successor).await.ok();
     }
 }
@@ -178,19 +178,20 @@ async fn fifty_concurrent_refreshes_of_one_token_return_the_same_successor() {
 async fn of_fifty_concurrent_refreshes_with_different_keys_one_rotates_and_the_session_ends() {
     let Some(app) = App::start(Needs::Codes).await else { return };
     let user = app.register_user().await;
-    let answers = at_once((0..50).map(|number| {
+    let responses = concurrently((0..50).map(|number| {
         let (app, token) = (app.clone(), user.refresh_token.clone());
         async move { app.refresh_with_key(&token, &format!("k{number}")).await }
     }))
     .await;
-    let (good, refused): (Vec<_>, Vec<_>) = answers.iter().partition(|answer| answer.status == 200);
-    assert_eq!(good.len(), 1, "{answers:?}");
-    for answer in &refused {
-        answer.assert_problem();
+    let (good, refused): (Vec<_>, Vec<_>) =
+        responses.iter().partition(|response| response.status == 200);
+    assert_eq!(good.len(), 1, "{responses:?}");
+    for response in &refused {
+        response.assert_problem();
         // The first refusal ended the session; later requests find none.
-        assert!(["refresh_token_reused", "invalid_refresh_token"].contains(&answer.text("code")));
+        assert!(["refresh_token_reused", "invalid_refresh_token"].contains(&response.text("code")));
     }
-    assert!(refused.iter().any(|answer| answer.text("code") == "refresh_token_reused"));
+    assert!(refused.iter().any(|response| response.text("code") == "refresh_token_reused"));
     assert_ended(&app, &user, &[&next(good[0])]).await;
 }
 
@@ -213,8 +214,8 @@ async fn asvs_7_3_2_a_session_ends_90_days_after_sign_in_even_if_used() {
     let mut access = String::new();
     for days in [25, 25, 25, 14] {
         app.advance(days * DAY).await;
-        let answer = app.refresh(&token).await;
-        token = next(&answer);
+        let response = app.refresh(&token).await;
+        token = next(&response);
     }
     app.advance(DAY - 120).await;
     let last = app.refresh(&token).await;

@@ -15,10 +15,10 @@ async fn reasons(app: &App, user: &User) -> Vec<Value> {
 async fn ban(app: &App, user: &User) {
     let key = format!("USER#{}", user.user_id);
     let banned = AttributeValue::S("BANNED".to_owned());
-    app.set("users", &[("pk", &key)], "status", banned).await;
+    app.set_attribute("users", &[("pk", &key)], "status", banned).await;
 }
 
-async fn reset(app: &App, user: &User, token: &str) -> crate::harness::Answer {
+async fn reset(app: &App, user: &User, token: &str) -> crate::harness::Response {
     let body = json!({
         "identifier": user.phone, "verification_token": token,
         "new_password": "a copper kettle sings",
@@ -31,7 +31,7 @@ async fn a_refused_sign_in_to_a_banned_account_with_correct_credentials_is_audit
     let Some(app) = App::start(Needs::Own).await else { return };
     let user = app.register_user().await;
     app.advance(61).await;
-    let token = app.verified(&user.phone, "LOGIN").await;
+    let token = app.verification_token(&user.phone, "LOGIN").await;
     ban(&app, &user).await;
     app.login(&user.phone, PASSWORD).await.problem(400, "account_not_active");
     assert_eq!(reasons(&app, &user).await, ["account_not_active"]);
@@ -63,7 +63,7 @@ async fn a_password_reset_refused_by_policy_is_audited() {
     let Some(app) = App::start(Needs::Own).await else { return };
     let user = app.register_user().await;
     app.advance(61).await;
-    let token = app.verified(&user.phone, "RESET_PASSWORD").await;
+    let token = app.verification_token(&user.phone, "RESET_PASSWORD").await;
     ban(&app, &user).await;
     reset(&app, &user, "no token").await.problem(400, "invalid_verification_token");
     assert_eq!(reasons(&app, &user).await, Vec::<Value>::new());
@@ -73,7 +73,7 @@ async fn a_password_reset_refused_by_policy_is_audited() {
     let Some(app) = App::with(&[("LOGIN_POLICY", "both")]).await else { return };
     let user = app.register_user().await;
     app.advance(61).await;
-    let token = app.verified(&user.phone, "RESET_PASSWORD").await;
+    let token = app.verification_token(&user.phone, "RESET_PASSWORD").await;
     reset(&app, &user, &token).await.problem(400, "second_identifier_required");
     assert_eq!(reasons(&app, &user).await, ["second_identifier_required"]);
 }
@@ -83,7 +83,7 @@ async fn a_refusal_that_cannot_be_audited_returns_503() {
     let Some(app) = App::start(Needs::Own).await else { return };
     let user = app.register_user().await;
     ban(&app, &user).await;
-    app.fault("dynamodb", "TransactWriteItems", "error_500", 5).await;
+    app.inject_fault("dynamodb", "TransactWriteItems", "error_500", 5).await;
     app.login(&user.phone, PASSWORD).await.problem(503, "unavailable");
     app.login(&user.phone, PASSWORD).await.problem(400, "account_not_active");
     assert_eq!(reasons(&app, &user).await, ["account_not_active"]);

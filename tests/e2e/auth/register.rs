@@ -3,27 +3,27 @@
 use serde_json::json;
 
 use crate::harness::{
-    App, Needs, PASSWORD, at_once, count, random_email, random_phone, random_username,
+    App, Needs, PASSWORD, concurrently, count, random_email, random_phone, random_username,
 };
 
 #[tokio::test]
 async fn a_registration_returns_201_with_the_user_and_the_four_token_fields() {
     let Some(app) = App::start(Needs::Codes).await else { return };
     let new = app.new_user().await;
-    let answer = app.register(&new).await;
+    let response = app.register(&new).await;
     let expected = json!({
-        "user_id": answer.text("user_id"),
-        "message": answer.text("message"),
-        "access_token": answer.text("access_token"),
-        "refresh_token": answer.text("refresh_token"),
+        "user_id": response.text("user_id"),
+        "message": response.text("message"),
+        "access_token": response.text("access_token"),
+        "refresh_token": response.text("refresh_token"),
         "token_type": "Bearer",
         "expires_in": 900,
     });
-    assert_eq!(answer.body(201), &expected);
-    let id = answer.text("user_id");
+    assert_eq!(response.body(201), &expected);
+    let id = response.text("user_id");
     assert_eq!((id.len(), &id[14..15]), (36, "7"), "a UUIDv7");
-    app.me(answer.text("access_token")).await.ok();
-    app.refresh(answer.text("refresh_token")).await.ok();
+    app.me(response.text("access_token")).await.ok();
+    app.refresh(response.text("refresh_token")).await.ok();
 }
 
 #[tokio::test]
@@ -70,16 +70,16 @@ async fn asvs_6_2_the_password_is_stored_as_argon2id_with_at_least_the_minimum_p
 async fn an_account_can_be_registered_with_an_e_mail_address_only() {
     let Some(app) = App::start(Needs::Codes).await else { return };
     let email = random_email();
-    let token = app.verified(&email, "REGISTER").await;
+    let token = app.verification_token(&email, "REGISTER").await;
     let body = json!({
         "username": random_username(),
         "password": PASSWORD,
         "email": email.to_uppercase(),
         "verification_token": token,
     });
-    let answer = app.post("/auth/register", &body).send().await;
-    answer.body(201);
-    let me = app.me(answer.text("access_token")).await;
+    let response = app.post("/auth/register", &body).send().await;
+    response.body(201);
+    let me = app.me(response.text("access_token")).await;
     assert_eq!(me.json["email"], email);
     assert_eq!(
         (&me.json["email_verified"], &me.json["phone_verified"]),
@@ -91,13 +91,13 @@ async fn an_account_can_be_registered_with_an_e_mail_address_only() {
 #[tokio::test]
 async fn asvs_2_3_a_registration_without_a_valid_token_is_refused() {
     let Some(app) = App::start(Needs::Own).await else { return };
-    let before = app.sizes().await;
+    let before = app.table_sizes().await;
     let phone = random_phone();
     for purpose in ["CHANGE_IDENTIFIER", "garbage", "absent"] {
         let token = match purpose {
             "garbage" => "A".repeat(43),
             "absent" => "?".to_owned(),
-            _ => app.verified(&phone, purpose).await,
+            _ => app.verification_token(&phone, purpose).await,
         };
         let new = json!({
             "username": random_username(),
@@ -112,7 +112,7 @@ async fn asvs_2_3_a_registration_without_a_valid_token_is_refused() {
     // The token of another identifier.
     let other = app.new_user().await.with("phone_number", random_phone());
     app.register(&other).await.problem(400, "invalid_verification_token");
-    let after = app.sizes().await;
+    let after = app.table_sizes().await;
     let made = |sizes: &[(&str, usize)]| -> Vec<_> {
         sizes.iter().filter(|(table, _)| *table != "otp").map(|(_, size)| *size).collect()
     };
@@ -150,7 +150,7 @@ async fn already_exists_names_every_taken_field_ignoring_case() {
     assert_eq!(refused.fields(), ["username"]);
 
     app.advance(60).await;
-    let token = app.verified(&user.phone, "REGISTER").await;
+    let token = app.verification_token(&user.phone, "REGISTER").await;
     let new = new.with("phone_number", user.phone.as_str()).with("verification_token", token);
     let refused = app.register(&new).await;
     refused.problem(400, "already_exists");
@@ -165,9 +165,9 @@ async fn a_second_identifier_is_stored_unverified_and_cannot_sign_in() {
     let Some(app) = App::start(Needs::Codes).await else { return };
     let email = random_email();
     let new = app.new_user().await.with("email", email.as_str());
-    let answer = app.register(&new).await;
-    answer.body(201);
-    let me = app.me(answer.text("access_token")).await;
+    let response = app.register(&new).await;
+    response.body(201);
+    let me = app.me(response.text("access_token")).await;
     assert_eq!((&me.json["email"], &me.json["email_verified"]), (&json!(email), &json!(false)));
     assert_eq!(me.json["phone_verified"], true);
     app.login(&email, PASSWORD).await.problem(400, "invalid_credentials");
@@ -183,7 +183,7 @@ async fn an_unverified_identifier_does_not_block_its_owner() {
     // Another user may enter it as well; the one who verifies it owns it.
     let another = app.new_user().await.with("email", email.as_str());
     app.register(&another).await.body(201);
-    let token = app.verified(&email, "REGISTER").await;
+    let token = app.verification_token(&email, "REGISTER").await;
     let body = json!({
         "username": random_username(),
         "password": PASSWORD,
@@ -201,7 +201,7 @@ async fn a_taken_second_identifier_is_accepted_as_unverified() {
     let Some(app) = App::start(Needs::Codes).await else { return };
     let owner = app.register_user().await;
     let email = random_email();
-    let token = app.verified(&email, "REGISTER").await;
+    let token = app.verification_token(&email, "REGISTER").await;
     let body = json!({
         "username": random_username(),
         "password": PASSWORD,
@@ -209,10 +209,10 @@ async fn a_taken_second_identifier_is_accepted_as_unverified() {
         "phone_number": owner.phone,
         "verification_token": token,
     });
-    let answer = app.post("/auth/register", &body).send().await;
+    let response = app.post("/auth/register", &body).send().await;
     // The response must not reveal that an unverified number is taken.
-    answer.body(201);
-    let me = app.me(answer.text("access_token")).await;
+    response.body(201);
+    let me = app.me(response.text("access_token")).await;
     assert_eq!(me.json["phone_verified"], false);
     let login = app.login(&owner.phone, PASSWORD).await;
     assert_eq!(login.ok()["user_id"], owner.user_id);
@@ -222,20 +222,20 @@ async fn a_taken_second_identifier_is_accepted_as_unverified() {
 async fn of_50_concurrent_registrations_of_one_username_one_succeeds() {
     let Some(app) = App::start(Needs::Own).await else { return };
     let name = random_username();
-    let news = at_once((0..50).map(|_| {
+    let news = concurrently((0..50).map(|_| {
         let app = app.clone();
         async move { app.new_user().await }
     }))
     .await;
-    let answers = at_once(news.into_iter().enumerate().map(|(number, new)| {
+    let responses = concurrently(news.into_iter().enumerate().map(|(number, new)| {
         // In both cases.
         let name = if number % 2 == 0 { name.clone() } else { name.to_uppercase() };
         let (app, new) = (app.clone(), new.with("username", name));
         async move { app.register(&new).await }
     }))
     .await;
-    assert_eq!((count(&answers, 201), count(&answers, 400)), (1, 49), "{answers:?}");
-    for refused in answers.iter().filter(|answer| answer.status == 400) {
+    assert_eq!((count(&responses, 201), count(&responses, 400)), (1, 49), "{responses:?}");
+    for refused in responses.iter().filter(|response| response.status == 400) {
         refused.problem(400, "already_exists");
         assert_eq!(refused.fields(), ["username"]);
     }
@@ -248,10 +248,10 @@ async fn of_50_concurrent_registrations_of_one_phone_number_one_succeeds() {
     let phone = random_phone();
     let mut tokens = Vec::new();
     for _ in 0..5 {
-        tokens.push(app.verified(&phone, "REGISTER").await);
+        tokens.push(app.verification_token(&phone, "REGISTER").await);
         app.advance(60).await;
     }
-    let answers = at_once((0..50).map(|number| {
+    let responses = concurrently((0..50).map(|number| {
         let (app, token) = (app.clone(), tokens[number % 5].clone());
         let body = json!({
             "username": random_username(),
@@ -262,7 +262,7 @@ async fn of_50_concurrent_registrations_of_one_phone_number_one_succeeds() {
         async move { app.post("/auth/register", &body).send().await }
     }))
     .await;
-    assert_eq!((count(&answers, 201), count(&answers, 400)), (1, 49), "{answers:?}");
+    assert_eq!((count(&responses, 201), count(&responses, 400)), (1, 49), "{responses:?}");
     assert_whole(&app, 1).await;
 }
 

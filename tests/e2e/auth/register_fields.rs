@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use crate::harness::{
-    App, Needs, NewUser, PASSWORD, random_email, random_phone, random_source, random_username,
+    App, Needs, NewUser, PASSWORD, random_email, random_ip, random_phone, random_username,
 };
 
 const PATH: &str = "/auth/register";
@@ -17,7 +17,7 @@ fn unverified() -> NewUser {
         "phone_number": phone,
         "verification_token": "x",
     });
-    NewUser { phone, source: random_source(), body }
+    NewUser { phone, client_ip: random_ip(), body }
 }
 
 #[tokio::test]
@@ -47,8 +47,8 @@ async fn usernames_have_3_to_150_letters_digits_dots_underscores_and_hyphens() {
     let longest = "a".repeat(150);
     let too_long = "a".repeat(151);
     for good in ["abc", "A.b_c-9", &longest] {
-        let answer = app.register(&unverified().with("username", good)).await;
-        answer.problem(400, "invalid_verification_token");
+        let response = app.register(&unverified().with("username", good)).await;
+        response.problem(400, "invalid_verification_token");
     }
     for bad in ["ab", &too_long, "a b c", "abc\n", "a@b.c", "सीता", "abc\0", "", " abc"] {
         app.register(&unverified().with("username", bad)).await.refuses(&["username"]);
@@ -60,9 +60,9 @@ async fn the_longest_and_the_shortest_username_can_register() {
     let Some(app) = App::start(Needs::Codes).await else { return };
     for name in ["x.-", &"Y".repeat(150)] {
         let new = app.new_user().await.with("username", name);
-        let answer = app.register(&new).await;
-        answer.body(201);
-        assert_eq!(app.me(answer.text("access_token")).await.json["username"], name);
+        let response = app.register(&new).await;
+        response.body(201);
+        assert_eq!(app.me(response.text("access_token")).await.json["username"], name);
     }
 }
 
@@ -155,14 +155,14 @@ async fn api3_protected_fields_in_the_body_are_ignored() {
     ] {
         new = new.with(name, value);
     }
-    let answer = app.register(&new).await;
-    answer.body(201);
-    assert_ne!(answer.text("user_id"), new.body["user_id"]);
+    let response = app.register(&new).await;
+    response.body(201);
+    assert_ne!(response.text("user_id"), new.body["user_id"]);
     let account = app.rows_where("users", "item_type", "account").await;
     assert_eq!((&account[0]["is_staff"], &account[0]["epoch"]), (&json!(false), &json!(0)));
     let session = app.rows("sessions").await;
     assert_eq!(session[0]["is_staff"], false);
-    let me = app.me(answer.text("access_token")).await;
+    let me = app.me(response.text("access_token")).await;
     assert_eq!(me.json["status"], "ACTIVE");
     assert_eq!(
         (&me.json["email_verified"], &me.json["phone_verified"]),

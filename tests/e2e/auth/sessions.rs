@@ -5,12 +5,12 @@ use serde_json::{Value, json};
 use crate::harness::{App, Needs, PASSWORD};
 
 async fn listed(app: &App, access_token: &str) -> Vec<Value> {
-    let answer = app.get("/auth/sessions").bearer(access_token).send().await;
-    assert_eq!(answer.ok()["next_cursor"], Value::Null);
-    answer.json["results"].as_array().unwrap().clone()
+    let response = app.get("/auth/sessions").bearer(access_token).send().await;
+    assert_eq!(response.ok()["next_cursor"], Value::Null);
+    response.json["results"].as_array().unwrap().clone()
 }
 
-async fn end(app: &App, access_token: &str, id: &Value) -> crate::harness::Answer {
+async fn end(app: &App, access_token: &str, id: &Value) -> crate::harness::Response {
     let path = format!("/auth/sessions/{}", id.as_str().unwrap());
     app.request("DELETE", &path).bearer(access_token).send().await
 }

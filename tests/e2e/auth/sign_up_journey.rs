@@ -9,7 +9,7 @@ async fn a_user_registers_refreshes_signs_out_and_signs_in_again() {
     let Some(app) = App::start(Needs::Codes).await else { return };
     let (phone, username) = (random_phone(), random_username());
 
-    let token = app.verified(&phone, "REGISTER").await;
+    let token = app.verification_token(&phone, "REGISTER").await;
     let body = json!({
         "username": username,
         "password": PASSWORD,

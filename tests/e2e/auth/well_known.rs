@@ -4,7 +4,7 @@ use base64ct::{Base64UrlUnpadded, Encoding};
 use ring::signature::{ED25519, UnparsedPublicKey};
 use serde_json::{Value, json};
 
-use crate::harness::{Answer, App, Needs};
+use crate::harness::{App, Needs, Response};
 
 const DAY: u32 = 86_400;
 const JWKS: &str = "/.well-known/jwks.json";
@@ -15,13 +15,13 @@ fn kid(token: &str) -> String {
     header["kid"].as_str().unwrap().to_owned()
 }
 
-fn kids(jwks: &Answer) -> Vec<String> {
+fn kids(jwks: &Response) -> Vec<String> {
     let keys = jwks.ok()["keys"].as_array().unwrap();
     keys.iter().map(|key| key["kid"].as_str().unwrap().to_owned()).collect()
 }
 
 /// Whether a key of the set verifies the token.
-fn verifies(jwks: &Answer, token: &str) -> bool {
+fn verifies(jwks: &Response, token: &str) -> bool {
     let keys = jwks.ok()["keys"].as_array().unwrap();
     let Some(key) = keys.iter().find(|key| key["kid"] == kid(token)) else { return false };
     let key = Base64UrlUnpadded::decode_vec(key["x"].as_str().unwrap()).unwrap();
@@ -62,8 +62,8 @@ async fn the_key_set_verifies_issued_tokens() {
 #[tokio::test]
 async fn health_responds_without_calling_a_dependency() {
     let Some(app) = App::start(Needs::Own).await else { return };
-    app.fault("dynamodb", "BatchGetItem", "error_500", 1_000).await;
-    app.fault("dynamodb", "Query", "error_500", 1_000).await;
+    app.inject_fault("dynamodb", "BatchGetItem", "error_500", 1_000).await;
+    app.inject_fault("dynamodb", "Query", "error_500", 1_000).await;
     app.get("/health").send().await.ok();
     let cost = app.costs("GET /health").await;
     assert_eq!((cost.calls, cost.last()), (1, (0, 0.0, 0.0)));
@@ -125,7 +125,7 @@ async fn a_code_survives_key_rotation() {
     let Some(app) = App::start(Needs::Own).await else { return };
     app.advance_to_end(30 * DAY, 100).await;
     let phone = crate::harness::random_phone();
-    app.otp(&phone, "REGISTER").await.ok();
+    app.request_otp(&phone, "REGISTER").await.ok();
     let code = app.code_for(&phone).await;
     app.advance(150).await;
     app.verify(&phone, &code, "REGISTER").await.ok();

@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use crate::harness::{
-    Answer, App, Needs, PASSWORD, Person, User,
+    App, Needs, PASSWORD, Person, Response, User,
     kyc::{jpeg, pdf},
     money, points, random_email, random_phone, random_username,
 };
@@ -31,7 +31,7 @@ async fn sign_up(app: &App) -> Person {
 /// Uploads two documents, is rejected for an unreadable one, replaces it, and is approved.
 async fn prove_identity(app: &App, staff: &User, user: &User) {
     let (front, back) = (jpeg("front"), pdf());
-    let documents = json!({"front": front.promise(), "back": back.promise()});
+    let documents = json!({"front": front.declaration(), "back": back.declaration()});
     let body = json!({"document_number": NUMBER, "documents": documents});
     let posted = app.post_kyc(user, &body).await;
     assert_eq!(posted.body(201)["document_number"], "**********8765");
@@ -42,20 +42,20 @@ async fn prove_identity(app: &App, staff: &User, user: &User) {
     let queue = app.admin_get(staff, "/admin/kyc?status=PENDING").await;
     assert_eq!(queue.ok()["results"][0]["user_id"], user.user_id.as_str());
     let reject = json!({"decision": "REJECT", "rejection_reason": "The front cannot be read."});
-    app.judge(staff, user, &reject).await.ok();
+    app.post_review(staff, user, &reject).await.ok();
     let status = app.kyc_status(user).await;
     assert_eq!(status.ok()["rejection_reason"], "The front cannot be read.");
 
     let sharper = jpeg("sharper");
-    let body = json!({"documents": {"front": sharper.promise(), "back": back.promise()}});
+    let body = json!({"documents": {"front": sharper.declaration(), "back": back.declaration()}});
     let changed = app.patch_kyc(user, &body).await;
     app.send_files(&changed, &[&sharper]).await;
     app.submit_kyc(user).await.ok();
-    let seen = app.admin_get(staff, &format!("/admin/kyc/{}/documents", user.user_id)).await;
+    let seen = app.view_documents(staff, user).await;
     let url = seen.ok()["documents"][0]["url"].as_str().unwrap();
     assert_eq!(reqwest::get(url).await.unwrap().bytes().await.unwrap(), sharper.bytes);
     let tag = seen.header("etag").unwrap();
-    app.judge_as_seen(staff, user, tag, &json!({"decision": "APPROVE"})).await.ok();
+    app.post_review_if_match(staff, user, tag, &json!({"decision": "APPROVE"})).await.ok();
     assert_eq!(app.kyc_status(user).await.ok()["status"], "APPROVED");
 }
 
@@ -90,23 +90,23 @@ async fn change_identifiers(app: &App, person: &mut Person) -> String {
     let old = person.user.phone.clone();
     let number = random_phone();
     for identifier in [&number, &person.email] {
-        let token = app.verified(identifier, "CHANGE_IDENTIFIER").await;
+        let token = app.verification_token(identifier, "CHANGE_IDENTIFIER").await;
         let body = json!({"identifier": identifier, "verification_token": token});
         let request = app.post("/auth/identifier", &body).bearer(&person.user.access_token);
         request.send().await.ok();
     }
     person.user.phone = number;
-    let told = app.messages(&old).await;
-    assert!(told[0]["body"].as_str().unwrap().contains("no longer"), "{told:?}");
+    let notices = app.messages(&old).await;
+    assert!(notices[0]["body"].as_str().unwrap().contains("no longer"), "{notices:?}");
     app.login(&old, PASSWORD).await.problem(400, "invalid_credentials");
     old
 }
 
-async fn export(app: &App, access_token: &str) -> Answer {
+async fn export(app: &App, access_token: &str) -> Response {
     let path = "/auth/account/export";
-    let answer = app.get(path).bearer(access_token).send().await.documented("GET", path);
-    answer.ok();
-    answer
+    let response = app.get(path).bearer(access_token).send().await.documented("GET", path);
+    response.ok();
+    response
 }
 
 #[tokio::test]
@@ -144,27 +144,27 @@ async fn a_deleted_account_leaves_only_anonymous_ledger_and_audit_entries() {
     let gone = app.admin_get(&staff, &format!("/admin/users/{}", person.user.user_id)).await;
     gone.problem(404, "not_found");
     app.advance(3_600).await;
-    assert_eq!(app.sweep().await, (1, 0));
+    assert_eq!(app.run_cleanup().await, (1, 0));
 
     assert_eq!(app.traces(&person).await, Vec::<String>::new());
     let before =
         Person { user: User { phone: old_number, ..person.user.clone() }, ..person.clone() };
     assert_eq!(app.traces(&before).await, Vec::<String>::new());
     assert_eq!(app.objects().await, Vec::<String>::new());
-    remains(&app, &person.user).await;
+    assert_anonymous_remains(&app, &person.user).await;
     // The phone number and the document number are free for another account.
     let next = app.register_user().await;
     let front = jpeg("next");
-    let body = json!({"document_number": NUMBER, "documents": {"front": front.promise()}});
+    let body = json!({"document_number": NUMBER, "documents": {"front": front.declaration()}});
     app.post_kyc(&next, &body).await.body(201);
 }
 
 /// Only the ledger and the audit trail are kept, under the id of the deleted account.
-async fn remains(app: &App, user: &User) {
+async fn assert_anonymous_remains(app: &App, user: &User) {
     let wallet = app.rows_where("wallets", "user_id", &user.user_id).await;
     let kinds = |kind: &str| wallet.iter().filter(|row| row["item_type"] == kind).count();
     assert_eq!((kinds("entry"), kinds("balance")), (6, 1));
-    let trail = app.audited(&user.user_id).await;
+    let trail = app.audit_entries(&user.user_id).await;
     let actions: Vec<_> = trail.iter().rev().map(|(action, _)| action.as_str()).collect();
     let expected = [
         "registered",

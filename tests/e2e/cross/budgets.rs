@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use crate::harness::{App, Needs, PASSWORD, random_phone, random_source, within};
+use crate::harness::{App, Needs, PASSWORD, assert_budget, random_ip, random_phone};
 
 #[tokio::test]
 async fn an_otp_request_costs_2_hops_1_rru_10_wru_and_one_send() {
@@ -16,16 +16,16 @@ async fn an_otp_request_costs_2_hops_1_rru_10_wru_and_one_send() {
         (random_phone(), "REGISTER"),
         ("someone@example.com".to_owned(), "REGISTER"),
     ] {
-        app.otp(&identifier, purpose).await.ok();
-        within(&app, "POST /auth/otp/request", budget).await;
-        app.otp(&identifier, purpose).await.problem(429, "too_many_requests");
-        within(&app, "POST /auth/otp/request", budget).await;
+        app.request_otp(&identifier, purpose).await.ok();
+        assert_budget(&app, "POST /auth/otp/request", budget).await;
+        app.request_otp(&identifier, purpose).await.problem(429, "too_many_requests");
+        assert_budget(&app, "POST /auth/otp/request", budget).await;
     }
     let body = json!({"identifier": random_phone(), "purpose": "REGISTER"});
     for _ in 0..2 {
-        let request = app.post("/auth/otp/request", &body).key("k1").from(&random_source());
+        let request = app.post("/auth/otp/request", &body).key("k1").from_ip(&random_ip());
         request.send().await.ok();
-        within(&app, "POST /auth/otp/request", budget).await;
+        assert_budget(&app, "POST /auth/otp/request", budget).await;
     }
 }
 
@@ -33,14 +33,14 @@ async fn an_otp_request_costs_2_hops_1_rru_10_wru_and_one_send() {
 async fn an_otp_verification_costs_2_hops_6_wru() {
     let Some(app) = App::start(Needs::Own).await else { return };
     let phone = random_phone();
-    app.otp(&phone, "REGISTER").await.ok();
+    app.request_otp(&phone, "REGISTER").await.ok();
     let code = app.code_for(&phone).await;
     let wrong = format!("{:06}", (code.parse::<u32>().unwrap() + 1) % 1_000_000);
     app.verify(&phone, &wrong, "REGISTER").await.problem(400, "invalid_otp");
     app.verify(&random_phone(), &wrong, "REGISTER").await.problem(400, "invalid_otp");
-    within(&app, "POST /auth/otp/verify", (2, 0.0, 6.0, 0)).await;
+    assert_budget(&app, "POST /auth/otp/verify", (2, 0.0, 6.0, 0)).await;
     app.verify(&phone, &code, "REGISTER").await.ok();
-    within(&app, "POST /auth/otp/verify", (2, 0.0, 6.0, 0)).await;
+    assert_budget(&app, "POST /auth/otp/verify", (2, 0.0, 6.0, 0)).await;
 }
 
 #[tokio::test]
@@ -51,7 +51,7 @@ async fn a_registration_costs_2_hops_3_rru_34_wru() {
     app.register(&new).await.body(201);
     let taken = app.new_user().await.with("username", user.username);
     app.register(&taken).await.problem(400, "already_exists");
-    within(&app, "POST /auth/register", (2, 3.0, 34.0, 0)).await;
+    assert_budget(&app, "POST /auth/register", (2, 3.0, 34.0, 0)).await;
 }
 
 #[tokio::test]
@@ -61,7 +61,7 @@ async fn a_registration_with_a_referral_costs_3_hops_4_5_rru_44_wru() {
     let code = app.me(&user.access_token).await.text("referral_code").to_owned();
     let new = app.new_user().await.with("email", "a@example.com").with("referral_code", code);
     app.register(&new).await.body(201);
-    within(&app, "POST /auth/register", (3, 4.5, 44.0, 0)).await;
+    assert_budget(&app, "POST /auth/register", (3, 4.5, 44.0, 0)).await;
 }
 
 #[tokio::test]
@@ -70,17 +70,17 @@ async fn a_login_costs_3_hops_3_rru_13_wru() {
     let user = app.register_user().await;
     let budget = (3, 3.0, 13.0, 0);
     app.login(&user.phone, PASSWORD).await.ok();
-    within(&app, "POST /auth/login", budget).await;
+    assert_budget(&app, "POST /auth/login", budget).await;
     app.login(&user.phone, "not the password").await.problem(400, "invalid_credentials");
     app.login(&random_phone(), "not the password").await.problem(400, "invalid_credentials");
-    within(&app, "POST /auth/login", budget).await;
+    assert_budget(&app, "POST /auth/login", budget).await;
     app.advance(60).await;
-    let token = app.verified(&user.phone, "LOGIN").await;
+    let token = app.verification_token(&user.phone, "LOGIN").await;
     let body = json!({
         "identifier": user.phone, "password": PASSWORD, "verification_token": token,
     });
     app.login_with(&body).await.ok();
-    within(&app, "POST /auth/login", budget).await;
+    assert_budget(&app, "POST /auth/login", budget).await;
 }
 
 #[tokio::test]
@@ -94,7 +94,7 @@ async fn a_throttled_login_costs_one_hop_more() {
     app.login(&user.phone, "not the password").await.problem(400, "invalid_credentials");
     app.advance(120).await;
     app.login(&user.phone, PASSWORD).await.ok();
-    within(&app, "POST /auth/login", (4, 3.0, 13.0, 0)).await;
+    assert_budget(&app, "POST /auth/login", (4, 3.0, 13.0, 0)).await;
 }
 
 #[tokio::test]
@@ -112,7 +112,7 @@ async fn a_login_that_evicts_a_session_with_a_device_costs_6_wru_more() {
     app.me(&user.access_token).await.problem(401, "session_ended");
     assert!(app.rows("devices").await.is_empty());
     // Most of the read units are the list of twenty sessions.
-    within(&app, "POST /auth/login", (3, 3.0, 19.0, 0)).await;
+    assert_budget(&app, "POST /auth/login", (3, 3.0, 19.0, 0)).await;
 }
 
 #[tokio::test]
@@ -127,7 +127,7 @@ async fn a_login_that_evicts_a_session_whose_device_has_moved_costs_one_hop_more
     }
     app.me(&user.access_token).await.problem(401, "session_ended");
     assert_eq!(app.rows("devices").await.len(), 2);
-    within(&app, "POST /auth/login", (4, 3.0, 19.0, 0)).await;
+    assert_budget(&app, "POST /auth/login", (4, 3.0, 19.0, 0)).await;
 }
 
 async fn put_device(app: &App, access_token: &str) {
@@ -143,7 +143,7 @@ async fn a_refresh_costs_1_hop_1_wru() {
     app.refresh(&user.refresh_token).await.ok();
     app.refresh_with_key(second.text("refresh_token"), "k1").await.ok();
     app.refresh("garbage").await.problem(401, "invalid_refresh_token");
-    within(&app, "POST /auth/refresh", (1, 0.0, 1.0, 0)).await;
+    assert_budget(&app, "POST /auth/refresh", (1, 0.0, 1.0, 0)).await;
 }
 
 #[tokio::test]
@@ -157,7 +157,7 @@ async fn a_logout_costs_1_hop_1_wru_and_2_hops_for_another_session() {
     assert!(cost().await.hops <= 2 && cost().await.rru <= 1.0 && cost().await.wru <= 5.0);
     out(json!({ "refresh_token": user.refresh_token })).await.ok();
     assert_eq!((cost().await.hops, cost().await.rru), (1, 0.0));
-    within(&app, "POST /auth/logout", (2, 1.0, 5.0, 0)).await;
+    assert_budget(&app, "POST /auth/logout", (2, 1.0, 5.0, 0)).await;
     assert!(cost().await.wru <= 1.0, "{:?}", cost().await);
 }
 
@@ -166,10 +166,10 @@ async fn me_costs_1_hop_3_rru() {
     let Some(app) = App::start(Needs::Own).await else { return };
     let user = app.register_user().await;
     app.me(&user.access_token).await.ok();
-    within(&app, "GET /auth/me", (1, 3.0, 0.0, 0)).await;
+    assert_budget(&app, "GET /auth/me", (1, 3.0, 0.0, 0)).await;
     app.logout(&user.access_token, &json!({"all": true})).await.ok();
     app.me(&user.access_token).await.problem(401, "session_ended");
-    within(&app, "GET /auth/me", (1, 3.0, 0.0, 0)).await;
+    assert_budget(&app, "GET /auth/me", (1, 3.0, 0.0, 0)).await;
     app.me("garbage").await.problem(401, "invalid_access_token");
     assert_eq!(app.costs("GET /auth/me").await.last(), (0, 0.0, 0.0));
 }
@@ -194,11 +194,11 @@ async fn a_device_registration_costs_2_hops_2_5_rru_8_wru_and_14_wru_if_it_repla
         app.post("/auth/device", &body).bearer(access).send().await.ok();
     };
     register(&user.access_token, "d1", "t1").await;
-    within(&app, "POST /auth/device", (2, 2.5, 8.0, 0)).await;
+    assert_budget(&app, "POST /auth/device", (2, 2.5, 8.0, 0)).await;
     register(&user.access_token, "d1", "t2").await;
     register(&user.access_token, "d2", "t2").await;
     register(&other.access_token, "d1", "t2").await;
-    within(&app, "POST /auth/device", (2, 2.5, 14.0, 0)).await;
+    assert_budget(&app, "POST /auth/device", (2, 2.5, 14.0, 0)).await;
 }
 
 #[tokio::test]
@@ -209,5 +209,5 @@ async fn a_logout_with_a_device_costs_2_hops_5_wru() {
     app.post("/auth/device", &body).bearer(&user.access_token).send().await.ok();
     let body = json!({"refresh_token": user.refresh_token});
     app.logout(&user.access_token, &body).await.ok();
-    within(&app, "POST /auth/logout", (2, 0.0, 5.0, 0)).await;
+    assert_budget(&app, "POST /auth/logout", (2, 0.0, 5.0, 0)).await;
 }

@@ -8,7 +8,7 @@ use shared::http::operation::{ALL, Caller, Function};
 use tests::events::{self, SCHEDULED};
 
 use crate::harness::{
-    Answer, App, Needs, PASSWORD, User,
+    App, Needs, PASSWORD, Response, User,
     kyc::{jpeg, pdf},
     random_email, random_phone, random_username,
 };
@@ -50,9 +50,9 @@ impl Journey {
     }
 
     /// Stores members of a response for the events that follow.
-    fn keep(&mut self, answer: &Answer, names: &[&'static str]) {
+    fn keep(&mut self, response: &Response, names: &[&'static str]) {
         for name in names {
-            self.set(name, answer.text(name));
+            self.set(name, response.text(name));
         }
     }
 
@@ -64,26 +64,26 @@ impl Journey {
     }
 
     /// Runs the event of an operation and checks the status and the schema of the response.
-    async fn run(&mut self, key: &str, status: u16) -> Answer {
+    async fn run(&mut self, key: &str, status: u16) -> Response {
         let operation = ALL.iter().find(|operation| operation.route_key() == key).unwrap();
         let file = events::file_name(operation);
-        let answer = self.invoke(&file, operation.function).await;
-        let answer =
-            Answer::of_function(&answer).documented(operation.method.as_str(), operation.path);
-        assert_eq!(answer.status, status, "{file}: {answer:?}");
-        assert_eq!(answer.header("x-content-type-options"), Some("nosniff"), "{file}");
-        answer
+        let response = self.invoke(&file, operation.function).await;
+        let response = Response::of_invocation(&response)
+            .documented(operation.method.as_str(), operation.path);
+        assert_eq!(response.status, status, "{file}: {response:?}");
+        assert_eq!(response.header("x-content-type-options"), Some("nosniff"), "{file}");
+        response
     }
 
     /// Signs the user in again.
     async fn sign_in(&mut self, password: &str) {
-        let answer = self.app.login(self.value("phone"), password).await;
-        answer.ok();
-        self.keep(&answer, &["access_token", "refresh_token"]);
+        let response = self.app.login(self.value("phone"), password).await;
+        response.ok();
+        self.keep(&response, &["access_token", "refresh_token"]);
     }
 
     async fn verify(&mut self, identifier: &'static str, purpose: &str) {
-        let token = self.app.verified(self.value(identifier), purpose).await;
+        let token = self.app.verification_token(self.value(identifier), purpose).await;
         self.set("verification_token", token);
     }
 }
@@ -94,7 +94,7 @@ fn real_now() -> Timestamp {
 }
 
 impl Journey {
-    async fn ask_the_service(&mut self) {
+    async fn check_service(&mut self) {
         assert_eq!(self.run("GET /health", 200).await.json, json!({"status": "ok"}));
         let keys = self.run("GET /.well-known/jwks.json", 200).await;
         assert_eq!(keys.json["keys"][0]["crv"], "Ed25519");
@@ -140,7 +140,7 @@ impl Journey {
         self.keep(&again, &["access_token"]);
     }
 
-    async fn say_who_one_is(&mut self) {
+    async fn fill_profile(&mut self) {
         let put = self.run("PUT /users/profile", 200).await;
         assert_eq!(put.json["is_profile_complete"], true);
         self.set("etag", put.header("etag").unwrap());
@@ -158,18 +158,18 @@ impl Journey {
     }
 
     /// The events declare these two files.
-    async fn prove_it(&mut self) {
+    async fn submit_identity(&mut self) {
         let submitted = self.run("POST /users/kyc", 201).await;
         assert_eq!(submitted.text("status"), "AWAITING_DOCUMENTS");
         let both = self.run("PATCH /users/kyc", 200).await;
         self.app.send_files(&both, &[&jpeg("front"), &pdf()]).await;
-        let handed_in = self.run("POST /users/kyc/submit", 200).await;
-        assert_eq!(handed_in.text("status"), "PENDING");
+        let submitted_again = self.run("POST /users/kyc/submit", 200).await;
+        assert_eq!(submitted_again.text("status"), "PENDING");
         let status = self.run("GET /users/kyc/status", 200).await;
         assert_eq!(status.text("status"), "PENDING");
     }
 
-    async fn pay_and_ride(&mut self) {
+    async fn pay_and_rent(&mut self) {
         let entry = self.run("POST /internal/wallet/entries", 201).await;
         assert_eq!((entry.text("balance_before"), entry.text("balance_after")), ("0.00", "250.00"));
         let counted = self.run("POST /internal/usage-events", 200).await;
@@ -189,14 +189,14 @@ impl Journey {
         assert_eq!(days, [(&json!(self.value("today")), &json!(1))]);
     }
 
-    async fn begin_as_staff(&mut self) {
+    async fn sign_in_as_staff(&mut self) {
         let member: User = self.app.register_user().await;
         self.app.set_staff(&member, true).await;
         // The staff flag applies to later sessions only.
-        self.set("staff_access_token", self.app.again(&member).await.access_token);
+        self.set("staff_access_token", self.app.sign_in_again(&member).await.access_token);
     }
 
-    async fn look_after_a_user(&mut self) {
+    async fn manage_user(&mut self) {
         let found = self.run("GET /admin/users", 200).await;
         assert_eq!(found.json["results"][0]["id"], self.value("user_id"));
         let changed = self.run("PATCH /admin/users/{user_id}", 200).await;
@@ -210,7 +210,7 @@ impl Journey {
         assert_eq!(adjusted.text("balance_after"), "200.00");
     }
 
-    async fn judge_a_submission(&mut self) {
+    async fn review_submission(&mut self) {
         let queue = self.run("GET /admin/kyc", 200).await;
         let waiting = queue.json["results"].as_array().unwrap();
         assert!(!waiting.is_empty() && waiting.iter().all(|row| row["status"] == "PENDING"));
@@ -219,12 +219,12 @@ impl Journey {
         let url = seen.json["documents"][0]["url"].as_str().unwrap();
         assert_eq!(reqwest::get(url).await.unwrap().bytes().await.unwrap(), jpeg("front").bytes);
         self.set("etag", seen.header("etag").unwrap());
-        let judged = self.run("POST /admin/kyc/{user_id}/review", 200).await;
-        assert_eq!(judged.text("status"), "REJECTED");
+        let reviewed = self.run("POST /admin/kyc/{user_id}/review", 200).await;
+        assert_eq!(reviewed.text("status"), "REJECTED");
         self.run("DELETE /admin/kyc/{user_id}/document-number", 200).await;
     }
 
-    async fn end_their_sessions(&mut self) {
+    async fn end_user_sessions(&mut self) {
         self.run("DELETE /admin/users/{user_id}/sessions", 200).await;
         self.app.me(self.value("access_token")).await.problem(401, "session_ended");
         let trail = self.run("GET /admin/audit", 200).await;
@@ -238,7 +238,7 @@ impl Journey {
         }
     }
 
-    async fn leave(&mut self) {
+    async fn delete_own_account(&mut self) {
         self.sign_in(PASSWORD).await;
         self.run("POST /auth/password/change", 200).await;
         let held = self.run("GET /auth/account/export", 200).await;
@@ -251,7 +251,7 @@ impl Journey {
     }
 
     /// Staff create an account, its user sets a password, staff delete it.
-    async fn come_and_go_by_staff(&mut self) {
+    async fn create_and_delete_by_staff(&mut self) {
         self.set("username", random_username());
         self.set("phone", random_phone());
         let made = self.run("POST /admin/users", 201).await;
@@ -264,10 +264,10 @@ impl Journey {
         self.app.me(self.value("access_token")).await.problem(401, "session_ended");
     }
 
-    async fn sweep(&mut self) {
-        let swept = self.invoke(SCHEDULED, Function::Admin).await;
-        assert_eq!(swept["failed"], 0, "{swept}");
-        assert!(swept["deletions"].is_u64() && swept["submissions"].is_u64(), "{swept}");
+    async fn run_cleanup(&mut self) {
+        let result = self.invoke(SCHEDULED, Function::Admin).await;
+        assert_eq!(result["failed"], 0, "{result}");
+        assert!(result["deletions"].is_u64() && result["submissions"].is_u64(), "{result}");
     }
 }
 
@@ -275,19 +275,19 @@ impl Journey {
 async fn every_sample_event_succeeds_in_its_function() {
     let Some(app) = App::start(Needs::Tables).await else { return };
     let mut journey = Journey::new(app);
-    journey.ask_the_service().await;
+    journey.check_service().await;
     journey.sign_up().await;
     journey.use_devices_and_sessions().await;
-    journey.say_who_one_is().await;
-    journey.prove_it().await;
-    journey.pay_and_ride().await;
-    journey.begin_as_staff().await;
-    journey.look_after_a_user().await;
-    journey.judge_a_submission().await;
-    journey.end_their_sessions().await;
-    journey.leave().await;
-    journey.come_and_go_by_staff().await;
-    journey.sweep().await;
+    journey.fill_profile().await;
+    journey.submit_identity().await;
+    journey.pay_and_rent().await;
+    journey.sign_in_as_staff().await;
+    journey.manage_user().await;
+    journey.review_submission().await;
+    journey.end_user_sessions().await;
+    journey.delete_own_account().await;
+    journey.create_and_delete_by_staff().await;
+    journey.run_cleanup().await;
 
     let expected = ALL.iter().map(events::file_name).chain([SCHEDULED.to_owned()]);
     assert_eq!(journey.run, expected.collect(), "every operation has an event");
@@ -302,12 +302,12 @@ async fn every_sample_event_gets_a_documented_response_without_filling_placehold
     let all = events::all();
     for operation in ALL {
         let file = events::file_name(operation);
-        let answer = Answer::of_function(&app.invoke(operation.function, &all[&file]).await);
+        let response = Response::of_invocation(&app.invoke(operation.function, &all[&file]).await);
         let expected: &[u16] = match operation.caller {
             Caller::User | Caller::Staff => &[401],
             Caller::Anyone | Caller::Service => &[200, 400, 401],
         };
-        assert!(expected.contains(&answer.status), "{file}: {answer:?}");
-        answer.documented(operation.method.as_str(), operation.path);
+        assert!(expected.contains(&response.status), "{file}: {response:?}");
+        response.documented(operation.method.as_str(), operation.path);
     }
 }

@@ -3,7 +3,7 @@
 
 use serde_json::{Value, json};
 
-use crate::harness::{Answer, App, Needs, PASSWORD, random_phone, random_source};
+use crate::harness::{App, Needs, PASSWORD, Response, random_ip, random_phone};
 
 const WRITES: [&str; 5] = ["throttle", "conflict", "timeout", "error_500", "lost_response"];
 const READS: [&str; 4] = ["throttle", "timeout", "error_500", "lost_response"];
@@ -16,30 +16,39 @@ fn kinds(operation: &str) -> &'static [&'static str] {
 }
 
 /// Sends a request until the response is not 503. Returns the response and the number of 503s.
-async fn persist(request: impl AsyncFn() -> Answer) -> (Answer, u32) {
+async fn retry_while_503(request: impl AsyncFn() -> Response) -> (Response, u32) {
     for refused in 0..10 {
-        let answer = request().await;
-        if answer.status != 503 {
-            assert!(answer.status < 500, "{answer:?}");
-            return (answer, refused);
+        let response = request().await;
+        if response.status != 503 {
+            assert!(response.status < 500, "{response:?}");
+            return (response, refused);
         }
-        answer.problem(503, "unavailable");
+        response.problem(503, "unavailable");
     }
     panic!("503 ten times");
 }
 
 /// Sends a request with one fault and returns its final response.
-async fn once(app: &App, operation: &str, kind: &str, request: impl AsyncFn() -> Answer) -> Answer {
-    app.fault("dynamodb", operation, kind, 1).await;
-    persist(request).await.0
+async fn with_one_fault(
+    app: &App,
+    operation: &str,
+    kind: &str,
+    request: impl AsyncFn() -> Response,
+) -> Response {
+    app.inject_fault("dynamodb", operation, kind, 1).await;
+    retry_while_503(request).await.0
 }
 
 /// Sends a request with more faults than the SDK has attempts: it returns 503 at least once.
-async fn many(app: &App, operation: &str, request: impl AsyncFn() -> Answer) -> Answer {
-    app.fault("dynamodb", operation, "error_500", 5).await;
-    let (answer, refused) = persist(request).await;
+async fn with_many_faults(
+    app: &App,
+    operation: &str,
+    request: impl AsyncFn() -> Response,
+) -> Response {
+    app.inject_fault("dynamodb", operation, "error_500", 5).await;
+    let (response, refused) = retry_while_503(request).await;
     assert!(refused > 0, "{operation} was not called, or had more attempts");
-    answer
+    response
 }
 
 #[tokio::test]
@@ -48,14 +57,18 @@ async fn an_otp_request_sends_one_code_despite_one_fault() {
     for operation in ["TransactWriteItems", "BatchGetItem", "UpdateItem"] {
         for kind in kinds(operation) {
             let phone = random_phone();
-            let answer = once(&app, operation, kind, async || app.otp(&phone, "REGISTER").await);
-            answer.await.ok();
+            let response = with_one_fault(&app, operation, kind, async || {
+                app.request_otp(&phone, "REGISTER").await
+            });
+            response.await.ok();
             assert_eq!(app.messages(&phone).await.len(), 1, "{operation} {kind}");
             let code = app.code_for(&phone).await;
             app.verify(&phone, &code, "REGISTER").await.ok();
         }
         let phone = random_phone();
-        many(&app, operation, async || app.otp(&phone, "REGISTER").await).await.ok();
+        with_many_faults(&app, operation, async || app.request_otp(&phone, "REGISTER").await)
+            .await
+            .ok();
         assert_eq!(app.messages(&phone).await.len(), 1, "{operation}");
     }
 }
@@ -66,15 +79,15 @@ async fn an_otp_verification_issues_one_token_despite_one_fault() {
     for operation in ["UpdateItem", "TransactWriteItems"] {
         for kind in kinds(operation).iter().chain(&["many"]) {
             let phone = random_phone();
-            app.otp(&phone, "REGISTER").await.ok();
+            app.request_otp(&phone, "REGISTER").await.ok();
             let code = app.code_for(&phone).await;
             let before = app.rows_where("otp", "item_type", "verification_token").await.len();
             let verify = async || app.verify(&phone, &code, "REGISTER").await;
-            let answer = match *kind {
-                "many" => many(&app, operation, verify).await,
-                kind => once(&app, operation, kind, verify).await,
+            let response = match *kind {
+                "many" => with_many_faults(&app, operation, verify).await,
+                kind => with_one_fault(&app, operation, kind, verify).await,
             };
-            answer.ok();
+            response.ok();
             let tokens = app.rows_where("otp", "item_type", "verification_token").await.len();
             assert_eq!(tokens, before + 1, "{operation} {kind}");
         }
@@ -85,11 +98,11 @@ async fn an_otp_verification_issues_one_token_despite_one_fault() {
 async fn a_wrong_code_counts_once_even_if_the_dynamodb_response_is_lost() {
     let Some(app) = App::start(Needs::Own).await else { return };
     let phone = random_phone();
-    app.otp(&phone, "REGISTER").await.ok();
+    app.request_otp(&phone, "REGISTER").await.ok();
     let code = app.code_for(&phone).await;
     let wrong = format!("{:06}", (code.parse::<u32>().unwrap() + 1) % 1_000_000);
     for _ in 0..4 {
-        app.fault("dynamodb", "UpdateItem", "lost_response", 1).await;
+        app.inject_fault("dynamodb", "UpdateItem", "lost_response", 1).await;
         app.verify(&phone, &wrong, "REGISTER").await.problem(400, "invalid_otp");
     }
     app.verify(&phone, &code, "REGISTER").await.ok();
@@ -105,13 +118,13 @@ async fn a_registration_creates_one_complete_account_despite_one_fault() {
         for kind in kinds(operation).iter().chain(&["many"]) {
             let new = app.new_user().await.with("referral_code", code.as_str());
             let register = async || app.register(&new).await;
-            let answer = match *kind {
-                "many" => many(&app, operation, register).await,
-                kind => once(&app, operation, kind, register).await,
+            let response = match *kind {
+                "many" => with_many_faults(&app, operation, register).await,
+                kind => with_one_fault(&app, operation, kind, register).await,
             };
             made += 1;
-            answer.body(201);
-            let me = app.me(answer.text("access_token")).await;
+            response.body(201);
+            let me = app.me(response.text("access_token")).await;
             assert_eq!(me.ok()["points"]["current_points"], 100, "{operation} {kind}");
             for (table, item_type, expected) in [
                 ("users", "account", 1 + made),
@@ -134,10 +147,10 @@ async fn a_registration_creates_one_complete_account_despite_one_fault() {
 async fn a_registration_that_cannot_be_written_writes_nothing() {
     let Some(app) = App::start(Needs::Own).await else { return };
     let new = app.new_user().await;
-    let before = app.sizes().await;
-    app.fault("dynamodb", "TransactWriteItems", "error_500", 1_000).await;
+    let before = app.table_sizes().await;
+    app.inject_fault("dynamodb", "TransactWriteItems", "error_500", 1_000).await;
     app.register(&new).await.problem(503, "unavailable");
-    assert_eq!(app.sizes().await, before);
+    assert_eq!(app.table_sizes().await, before);
 }
 
 #[tokio::test]
@@ -147,17 +160,20 @@ async fn a_login_creates_one_session_despite_one_fault() {
         let user = app.register_user().await;
         for kind in kinds(operation) {
             let before = app.rows_where("sessions", "user_id", &user.user_id).await.len();
-            let answer =
-                once(&app, operation, kind, async || app.login(&user.phone, PASSWORD).await);
-            let answer = answer.await;
-            answer.ok();
-            app.me(answer.text("access_token")).await.ok();
+            let response = with_one_fault(&app, operation, kind, async || {
+                app.login(&user.phone, PASSWORD).await
+            });
+            let response = response.await;
+            response.ok();
+            app.me(response.text("access_token")).await.ok();
             let sessions = app.rows_where("sessions", "user_id", &user.user_id).await.len();
             assert_eq!(sessions, before + 1, "{operation} {kind}");
         }
         // A sign-in does not fail because its attempts cannot be cleared.
         if operation != "DeleteItem" {
-            many(&app, operation, async || app.login(&user.phone, PASSWORD).await).await.ok();
+            with_many_faults(&app, operation, async || app.login(&user.phone, PASSWORD).await)
+                .await
+                .ok();
         }
     }
 }
@@ -170,7 +186,7 @@ async fn a_sign_in_attempt_counts_once_even_if_the_dynamodb_response_is_lost() {
         app.login(&user.phone, "not the password").await.problem(400, "invalid_credentials");
     }
     // The tenth attempt is still allowed.
-    app.fault("dynamodb", "UpdateItem", "lost_response", 1).await;
+    app.inject_fault("dynamodb", "UpdateItem", "lost_response", 1).await;
     app.login(&user.phone, PASSWORD).await.ok();
 }
 
@@ -184,12 +200,12 @@ async fn a_refresh_returns_the_same_successor_despite_one_fault() {
                 Some(key) => app.refresh_with_key(&token, key).await,
                 None => app.refresh(&token).await,
             };
-            let answer = match *kind {
-                "many" => many(&app, "UpdateItem", refresh).await,
-                kind => once(&app, "UpdateItem", kind, refresh).await,
+            let response = match *kind {
+                "many" => with_many_faults(&app, "UpdateItem", refresh).await,
+                kind => with_one_fault(&app, "UpdateItem", kind, refresh).await,
             };
-            answer.ok();
-            let successor = answer.text("refresh_token").to_owned();
+            response.ok();
+            let successor = response.text("refresh_token").to_owned();
             assert_eq!(refresh().await.text("refresh_token"), successor, "{kind}");
             token = successor;
         }
@@ -202,12 +218,13 @@ async fn a_client_that_loses_every_other_response_keeps_its_session() {
     let mut token = app.register_user().await.refresh_token;
     for round in 0..40 {
         let kind = WRITES[round % WRITES.len()];
-        app.fault("dynamodb", "UpdateItem", kind, 1 + u32::try_from(round % 3).unwrap()).await;
+        app.inject_fault("dynamodb", "UpdateItem", kind, 1 + u32::try_from(round % 3).unwrap())
+            .await;
         // The first response is lost on its way to the phone, which repeats the request.
-        persist(async || app.refresh(&token).await).await.0.ok();
-        let answer = persist(async || app.refresh(&token).await).await.0;
-        answer.ok();
-        token = answer.text("refresh_token").to_owned();
+        retry_while_503(async || app.refresh(&token).await).await.0.ok();
+        let response = retry_while_503(async || app.refresh(&token).await).await.0;
+        response.ok();
+        token = response.text("refresh_token").to_owned();
     }
 }
 
@@ -218,7 +235,7 @@ async fn a_logout_ends_the_session_despite_one_fault() {
         let user = app.register_user().await;
         let body = json!({ "refresh_token": user.refresh_token });
         let out = async || app.logout(&user.access_token, &body).await;
-        once(&app, "DeleteItem", kind, out).await.ok();
+        with_one_fault(&app, "DeleteItem", kind, out).await.ok();
         app.me(&user.access_token).await.problem(401, "session_ended");
     }
     for operation in ["BatchGetItem", "DeleteItem"] {
@@ -227,7 +244,7 @@ async fn a_logout_ends_the_session_despite_one_fault() {
             let other = app.login(&user.phone, PASSWORD).await;
             let body = json!({ "refresh_token": other.text("refresh_token") });
             let out = async || app.logout(&user.access_token, &body).await;
-            once(&app, operation, kind, out).await.ok();
+            with_one_fault(&app, operation, kind, out).await.ok();
             app.me(other.text("access_token")).await.problem(401, "session_ended");
         }
     }
@@ -241,11 +258,11 @@ async fn a_logout_of_all_sessions_succeeds_despite_one_fault() {
             let user = app.register_user().await;
             let other = app.login(&user.phone, PASSWORD).await;
             let out = async || app.logout(&user.access_token, &json!({"all": true})).await;
-            let answer = match *kind {
-                "many" => many(&app, operation, out).await,
-                kind => once(&app, operation, kind, out).await,
+            let response = match *kind {
+                "many" => with_many_faults(&app, operation, out).await,
+                kind => with_one_fault(&app, operation, kind, out).await,
             };
-            answer.ok();
+            response.ok();
             for token in [&user.access_token, other.text("access_token")] {
                 app.me(token).await.problem(401, "session_ended");
             }
@@ -258,9 +275,11 @@ async fn a_dynamodb_fault_never_causes_401_from_me() {
     let Some(app) = App::start(Needs::Own).await else { return };
     let user = app.register_user().await;
     for kind in READS {
-        once(&app, "BatchGetItem", kind, async || app.me(&user.access_token).await).await.ok();
+        with_one_fault(&app, "BatchGetItem", kind, async || app.me(&user.access_token).await)
+            .await
+            .ok();
     }
-    many(&app, "BatchGetItem", async || app.me(&user.access_token).await).await.ok();
+    with_many_faults(&app, "BatchGetItem", async || app.me(&user.access_token).await).await.ok();
 }
 
 /// After a 503 the same request succeeds, and exactly one message is sent, whether the first write
@@ -269,14 +288,14 @@ async fn otp_request_after(app: &App, kind: &str, key: Option<&str>) {
     let phone = random_phone();
     let body: Value = json!({"identifier": phone, "purpose": "REGISTER"});
     let ask = async || {
-        let request = app.post("/auth/otp/request", &body).from(&random_source());
+        let request = app.post("/auth/otp/request", &body).from_ip(&random_ip());
         match key {
             Some(key) => request.key(key).send().await,
             None => request.send().await,
         }
     };
     // As many faults as the SDK has attempts.
-    app.fault("dynamodb", "TransactWriteItems", kind, 5).await;
+    app.inject_fault("dynamodb", "TransactWriteItems", kind, 5).await;
     ask().await.problem(503, "unavailable");
     ask().await.ok();
     assert_eq!(app.messages(&phone).await.len(), 1, "{kind} {key:?}");
@@ -307,7 +326,7 @@ async fn an_otp_request_with_a_key_whose_dynamodb_responses_were_lost_can_be_ret
 async fn a_registration_whose_dynamodb_responses_were_lost_creates_no_second_account() {
     let Some(app) = App::start(Needs::Own).await else { return };
     let new = app.new_user().await;
-    app.fault("dynamodb", "TransactWriteItems", "lost_response", 5).await;
+    app.inject_fault("dynamodb", "TransactWriteItems", "lost_response", 5).await;
     // The account was written; the function finds it before it responds.
     app.register(&new).await.body(201);
     app.register(&new).await.problem(400, "invalid_verification_token");

@@ -1,7 +1,7 @@
 //! Randomly mutated bodies, from a fixed seed.
 
 use crate::{
-    cross::malformed_requests::{to, well_formed},
+    cross::malformed_requests::{post_as, well_formed_bodies},
     harness::{App, Needs},
 };
 
@@ -59,16 +59,16 @@ async fn asvs_16_5_1_mutated_bodies_cause_no_5xx_and_only_well_formed_problems()
     let mut random = Random(0x5eed_0123_4567_89ab);
     let token = app.register_user().await.access_token;
     for round in 0..100 {
-        for (path, body) in well_formed() {
+        for (path, body) in well_formed_bodies() {
             let mut body = body.to_string().into_bytes();
             for _ in 0..=random.next(4) {
                 mutate(&mut random, &mut body);
             }
-            let answer = to(&app, path, &token, body.clone()).send().await;
+            let response = post_as(&app, path, &token, body.clone()).send().await;
             let shown = String::from_utf8_lossy(&body);
-            assert!(answer.status < 500, "{round} {path} {shown}: {answer:?}");
-            if answer.status >= 400 {
-                answer.assert_problem();
+            assert!(response.status < 500, "{round} {path} {shown}: {response:?}");
+            if response.status >= 400 {
+                response.assert_problem();
             }
         }
     }

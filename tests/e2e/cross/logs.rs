@@ -17,7 +17,7 @@ use tracing_subscriber::{
     registry::LookupSpan,
 };
 
-use crate::harness::{App, Needs, random_email, random_source, random_username};
+use crate::harness::{App, Needs, random_email, random_ip, random_username};
 
 /// Collects the text of every event and span of our own crates, and the warnings and errors of
 /// others, which `shared::runtime::log` always writes.
@@ -74,13 +74,13 @@ async fn submit_document(app: &App, access_token: &str) -> String {
     let file = json!({"content_type": "image/png", "size": 1, "sha256": "0".repeat(64)});
     let body = json!({"document_number": DOCUMENT_NUMBER, "documents": {"front": file}});
     let post = async |path: &str| app.post(path, &body).bearer(access_token).send().await;
-    let answer = post("/users/kyc").await;
-    answer.body(201);
-    app.fault("dynamodb", "TransactWriteItems", "throttle", 5).await;
+    let response = post("/users/kyc").await;
+    response.body(201);
+    app.inject_fault("dynamodb", "TransactWriteItems", "throttle", 5).await;
     post("/users/kyc").await.problem(503, "unavailable");
-    app.fault("s3", "GetObject", "error_500", 4).await;
+    app.inject_fault("s3", "GetObject", "error_500", 4).await;
     post("/users/kyc/submit").await.problem(503, "unavailable");
-    let url = answer.json["uploads"][0]["url"].as_str().unwrap();
+    let url = response.json["uploads"][0]["url"].as_str().unwrap();
     let (object, _) = url.split_once('?').unwrap();
     let (_, path) = object.split_once("-kyc/").unwrap();
     path.to_owned()
@@ -100,13 +100,13 @@ async fn asvs_16_2_5_responses_are_logged_and_secrets_are_not() {
     let (password, wrong) = ("planted kettle orbit 4417", "planted wrong guess 9921");
     let new = app.new_user().await.with("email", email.as_str()).with("password", password);
     let new = new.with("username", username.as_str());
-    let source = new.source.clone();
+    let client_ip = new.client_ip.clone();
     let registered = app.register(&new).await;
     registered.body(201);
     app.register(&new).await.assert_problem();
     let code = {
         app.advance(3_600).await;
-        app.otp(&new.phone, "LOGIN").await.ok();
+        app.request_otp(&new.phone, "LOGIN").await.ok();
         app.code_for(&new.phone).await
     };
     let verified = app.verify(&new.phone, &code, "LOGIN").await;
@@ -125,12 +125,12 @@ async fn asvs_16_2_5_responses_are_logged_and_secrets_are_not() {
     for (service, operation) in
         [("sns", "Publish"), ("ses", "SendEmail"), ("dynamodb", "TransactWriteItems")]
     {
-        app.fault(service, operation, "throttle", 6).await;
-        app.otp_from(&random_source(), &new.phone, "CHANGE_IDENTIFIER").await;
-        app.otp_from(&random_source(), &email, "CHANGE_IDENTIFIER").await;
+        app.inject_fault(service, operation, "throttle", 6).await;
+        app.request_otp_from(&random_ip(), &new.phone, "CHANGE_IDENTIFIER").await;
+        app.request_otp_from(&random_ip(), &email, "CHANGE_IDENTIFIER").await;
         app.advance(60).await;
     }
-    app.fault("dynamodb", "BatchGetItem", "error_500", 20).await;
+    app.inject_fault("dynamodb", "BatchGetItem", "error_500", 20).await;
     app.login(&new.phone, password).await.problem(503, "unavailable");
     let planted = json!({"username": username, "password": password, "phone_number": "+97798"});
     app.post_bytes("/auth/register", format!("{planted}garbage")).send().await;
@@ -160,7 +160,7 @@ async fn asvs_16_2_5_responses_are_logged_and_secrets_are_not() {
         ("phone number", &new.phone[4..]),
         ("e-mail", &email),
         ("username", &username),
-        ("source address", &source),
+        ("source address", &client_ip),
     ];
     for (what, secret) in secrets {
         let line = logged.lines().find(|line| line.contains(secret));

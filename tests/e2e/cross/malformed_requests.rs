@@ -3,16 +3,16 @@
 use serde_json::{Value, json};
 
 use crate::harness::{
-    Answer, App, Needs, PASSWORD, Request, WITH_BODY, random_phone, random_source, random_username,
+    App, Needs, PASSWORD, Request, Response, WITH_BODY, random_ip, random_phone, random_username,
 };
 
 /// A POST to `path` with an access token.
-pub fn to(app: &App, path: &str, access_token: &str, body: impl Into<Vec<u8>>) -> Request {
-    app.post_bytes(path, body).bearer(access_token).from(&random_source())
+pub fn post_as(app: &App, path: &str, access_token: &str, body: impl Into<Vec<u8>>) -> Request {
+    app.post_bytes(path, body).bearer(access_token).from_ip(&random_ip())
 }
 
 /// Each path with a body in which every field is well-formed.
-pub fn well_formed() -> Vec<(&'static str, Value)> {
+pub fn well_formed_bodies() -> Vec<(&'static str, Value)> {
     let (phone, token) = (random_phone(), "A".repeat(43));
     vec![
         ("/auth/otp/request", json!({"identifier": phone, "purpose": "LOGIN"})),
@@ -34,9 +34,9 @@ pub fn well_formed() -> Vec<(&'static str, Value)> {
 }
 
 #[track_caller]
-fn assert_4xx(answer: &Answer, what: &str) {
-    answer.assert_problem();
-    assert!((400..500).contains(&answer.status), "{what}: {answer:?}");
+fn assert_4xx(response: &Response, what: &str) {
+    response.assert_problem();
+    assert!((400..500).contains(&response.status), "{what}: {response:?}");
 }
 
 #[tokio::test]
@@ -79,11 +79,11 @@ async fn a_body_that_is_not_a_json_object_gets_400() {
     ];
     for path in WITH_BODY {
         for body in &bodies {
-            let answer = to(&app, path, &token, *body).send().await;
+            let response = post_as(&app, path, &token, *body).send().await;
             let shown = String::from_utf8_lossy(&body[..body.len().min(40)]).into_owned();
-            assert_4xx(&answer, &format!("{path} {shown}"));
+            assert_4xx(&response, &format!("{path} {shown}"));
             assert_eq!(
-                (answer.status, answer.text("code")),
+                (response.status, response.text("code")),
                 (400, "invalid_json"),
                 "{path} {shown}"
             );
@@ -95,7 +95,7 @@ async fn a_body_that_is_not_a_json_object_gets_400() {
 async fn asvs_4_1_1_a_body_with_another_content_type_gets_415() {
     let Some(app) = App::start(Needs::Codes).await else { return };
     let token = app.register_user().await.access_token;
-    for (path, body) in well_formed() {
+    for (path, body) in well_formed_bodies() {
         for content_type in [
             None,
             Some("text/plain"),
@@ -113,12 +113,12 @@ async fn asvs_4_1_1_a_body_with_another_content_type_gets_415() {
                 Some(content_type) => request.header("content-type", content_type),
                 None => request,
             };
-            let answer = request.send().await;
-            assert_eq!(answer.status, 415, "{path} {content_type:?}: {answer:?}");
-            answer.problem(415, "unsupported_media_type");
+            let response = request.send().await;
+            assert_eq!(response.status, 415, "{path} {content_type:?}: {response:?}");
+            response.problem(415, "unsupported_media_type");
         }
         for content_type in ["application/json", "Application/JSON;charset=UTF-8"] {
-            let request = app.request("POST", path).bearer(&token).from(&random_source());
+            let request = app.request("POST", path).bearer(&token).from_ip(&random_ip());
             let request = request.header("content-type", content_type).body(body.to_string());
             assert_ne!(request.send().await.status, 415, "{path} {content_type}");
         }
@@ -132,11 +132,11 @@ async fn a_body_over_64_kib_gets_413_and_one_of_64_kib_is_read() {
     for path in WITH_BODY {
         let sized = |bytes: usize| format!("{{\"pad\":\"{}\"}}", "x".repeat(bytes - 10));
         assert_eq!(sized(65_536).len(), 65_536);
-        let answer = to(&app, path, &token, sized(65_536)).send().await;
-        answer.problem(400, "validation_failed");
+        let response = post_as(&app, path, &token, sized(65_536)).send().await;
+        response.problem(400, "validation_failed");
         for bytes in [65_537, 200_000, 3_000_000] {
-            let answer = to(&app, path, &token, sized(bytes)).send().await;
-            answer.problem(413, "body_too_large");
+            let response = post_as(&app, path, &token, sized(bytes)).send().await;
+            response.problem(413, "body_too_large");
         }
     }
 }
@@ -145,7 +145,7 @@ async fn a_body_over_64_kib_gets_413_and_one_of_64_kib_is_read() {
 async fn every_field_of_the_wrong_type_is_named() {
     let Some(app) = App::start(Needs::Codes).await else { return };
     let token = app.register_user().await.access_token;
-    for (path, body) in well_formed() {
+    for (path, body) in well_formed_bodies() {
         for name in body.as_object().unwrap().keys() {
             for wrong in [
                 json!(7),
@@ -161,13 +161,13 @@ async fn every_field_of_the_wrong_type_is_named() {
             ] {
                 let mut body = body.clone();
                 body[name] = wrong;
-                let answer = to(&app, path, &token, body.to_string()).send().await;
-                answer.refuses(&[name]);
+                let response = post_as(&app, path, &token, body.to_string()).send().await;
+                response.refuses(&[name]);
             }
             let flag = if name == "all" { json!("true") } else { json!(true) };
             let mut body = body.clone();
             body[name] = flag;
-            to(&app, path, &token, body.to_string()).send().await.refuses(&[name]);
+            post_as(&app, path, &token, body.to_string()).send().await.refuses(&[name]);
         }
     }
 }
@@ -176,13 +176,13 @@ async fn every_field_of_the_wrong_type_is_named() {
 async fn all_fields_of_wrong_types_are_named_together() {
     let Some(app) = App::start(Needs::Codes).await else { return };
     let token = app.register_user().await.access_token;
-    for (path, mut body) in well_formed() {
+    for (path, mut body) in well_formed_bodies() {
         let names: Vec<_> = body.as_object().unwrap().keys().cloned().collect();
         for name in &names {
             body[name] = json!([1]);
         }
         let names: Vec<_> = names.iter().map(String::as_str).collect();
-        to(&app, path, &token, body.to_string()).send().await.refuses(&names);
+        post_as(&app, path, &token, body.to_string()).send().await.refuses(&names);
     }
 }
 
@@ -190,18 +190,18 @@ async fn all_fields_of_wrong_types_are_named_together() {
 async fn long_texts_and_large_numbers_are_refused_by_field_name() {
     let Some(app) = App::start(Needs::Codes).await else { return };
     let token = app.register_user().await.access_token;
-    for (path, body) in well_formed() {
+    for (path, body) in well_formed_bodies() {
         for name in body.as_object().unwrap().keys().filter(|name| *name != "all") {
             for long in ["x".repeat(60_000), "9".repeat(60_000), "🦉".repeat(15_000)] {
                 let mut body = body.clone();
                 body[name] = long.into();
-                to(&app, path, &token, body.to_string()).send().await.refuses(&[name]);
+                post_as(&app, path, &token, body.to_string()).send().await.refuses(&[name]);
             }
             let number = "9".repeat(50_000);
             let raw = format!("{{\"{name}\":{number}}}");
-            assert_4xx(&to(&app, path, &token, raw).send().await, name);
+            assert_4xx(&post_as(&app, path, &token, raw).send().await, name);
             for raw in [format!("{{\"{name}\":1e400}}"), format!("{{\"{name}\":-1e-999999}}")] {
-                assert_4xx(&to(&app, path, &token, raw).send().await, name);
+                assert_4xx(&post_as(&app, path, &token, raw).send().await, name);
             }
         }
     }
@@ -238,13 +238,13 @@ async fn control_characters_and_unusual_unicode_get_4xx() {
         "٠١٢٣٤٥",
         "１２３４５６",
     ];
-    for (path, body) in well_formed() {
+    for (path, body) in well_formed_bodies() {
         for name in body.as_object().unwrap().keys() {
             for text in texts {
                 let mut body = body.clone();
                 body[name] = text.into();
-                let answer = to(&app, path, &token, body.to_string()).send().await;
-                assert_4xx(&answer, &format!("{path} {name} {text:?}"));
+                let response = post_as(&app, path, &token, body.to_string()).send().await;
+                assert_4xx(&response, &format!("{path} {name} {text:?}"));
             }
         }
     }
@@ -254,17 +254,17 @@ async fn control_characters_and_unusual_unicode_get_4xx() {
 async fn duplicate_and_unusual_keys_get_4xx() {
     let Some(app) = App::start(Needs::Codes).await else { return };
     let token = app.register_user().await.access_token;
-    for (path, body) in well_formed() {
+    for (path, body) in well_formed_bodies() {
         for name in body.as_object().unwrap().keys() {
             let twice = format!("{{\"{name}\":7,\"{name}\":[]}}");
-            assert_4xx(&to(&app, path, &token, twice).send().await, name);
+            assert_4xx(&post_as(&app, path, &token, twice).send().await, name);
         }
         let odd = json!({"": 1, "__proto__": {"all": true}, "\u{0}": 2, "constructor": null});
-        assert_4xx(&to(&app, path, &token, odd.to_string()).send().await, path);
+        assert_4xx(&post_as(&app, path, &token, odd.to_string()).send().await, path);
         let many: serde_json::Map<_, _> =
             (0..5_000).map(|number| (format!("k{number}"), json!(1))).collect();
         let many = Value::Object(many).to_string();
-        assert_4xx(&to(&app, path, &token, many).send().await, path);
+        assert_4xx(&post_as(&app, path, &token, many).send().await, path);
     }
 }
 
@@ -275,7 +275,7 @@ async fn unknown_fields_are_ignored() {
     let strange = json!({"deep": [[{"a": null}]], "b": 1e300});
     let phone = random_phone();
     let body = json!({"identifier": phone, "purpose": "REGISTER", "strange": strange});
-    app.post("/auth/otp/request", &body).from(&random_source()).send().await.ok();
+    app.post("/auth/otp/request", &body).from_ip(&random_ip()).send().await.ok();
     let otp = app.code_for(&phone).await;
     let body = json!({"identifier": phone, "otp": otp, "purpose": "REGISTER", "strange": strange});
     app.post("/auth/otp/verify", &body).send().await.ok();

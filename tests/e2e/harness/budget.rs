@@ -8,7 +8,11 @@ const WRU_USD: f64 = 0.625;
 
 /// The last call and the most expensive call of an operation stay within this budget: hops, read
 /// units, write units, sends.
-pub async fn within(app: &App, operation: &str, (hops, rru, wru, sends): (u64, f64, f64, u64)) {
+pub async fn assert_budget(
+    app: &App,
+    operation: &str,
+    (hops, rru, wru, sends): (u64, f64, f64, u64),
+) {
     let cost = app.costs(operation).await;
     println!(
         "{operation:45} {:>2} calls  {} hops  {:>4} RRU  {:>4} WRU  {} sends  {:>6.2} USD a million",

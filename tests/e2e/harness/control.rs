@@ -68,19 +68,19 @@ impl App {
 
     /// The cost of an operation.
     pub async fn costs(&self, operation: &str) -> Cost {
-        let answer = self.get("/_local/costs").send().await;
-        Cost::of(&answer.ok()["operations"][operation])
+        let response = self.get("/_local/costs").send().await;
+        Cost::of(&response.ok()["operations"][operation])
     }
 
     /// Makes the next `times` calls of an AWS operation fail.
-    pub async fn fault(&self, service: &str, operation: &str, kind: &str, times: u32) {
+    pub async fn inject_fault(&self, service: &str, operation: &str, kind: &str, times: u32) {
         let fault =
             json!({"service": service, "operation": operation, "kind": kind, "times": times});
         assert_eq!(self.post("/_local/faults", &fault).send().await.status, 204);
     }
 
     /// Makes all calls of a service fail after the next `after` calls.
-    pub async fn fault_after(&self, service: &str, after: u32, kind: &str) {
+    pub async fn inject_faults_after(&self, service: &str, after: u32, kind: &str) {
         let fault = json!({"service": service, "kind": kind, "after": after, "times": 1_000_000});
         assert_eq!(self.post("/_local/faults", &fault).send().await.status, 204);
     }

@@ -17,7 +17,7 @@ use shared::{
     value::UserId,
 };
 
-use super::{Answer, App, Request, User};
+use super::{App, Request, Response, User};
 
 /// A file and its declared type.
 #[derive(Debug, Clone)]
@@ -50,21 +50,21 @@ pub fn pdf() -> File {
 
 impl File {
     /// Its declaration in a request.
-    pub fn promise(&self) -> Value {
+    pub fn declaration(&self) -> Value {
         let digest = ring::digest::digest(&ring::digest::SHA256, &self.bytes);
         let hex: String = digest.as_ref().iter().map(|byte| format!("{byte:02x}")).collect();
         json!({ "content_type": self.content_type, "size": self.bytes.len(), "sha256": hex })
     }
 
     /// The same bytes, declared as another type.
-    pub fn promised_as(self, content_type: &'static str) -> Self {
+    pub fn declared_as(self, content_type: &'static str) -> Self {
         Self { content_type, ..self }
     }
 }
 
 /// The body of a submission: a citizenship certificate with this number and front.
 pub fn submission(number: &str, front: &File) -> Value {
-    json!({ "document_number": number, "documents": { "front": front.promise() } })
+    json!({ "document_number": number, "documents": { "front": front.declaration() } })
 }
 
 impl App {
@@ -75,29 +75,29 @@ impl App {
     }
 
     /// `POST /users/kyc`.
-    pub async fn post_kyc(&self, user: &User, body: &Value) -> Answer {
-        let answer = self.kyc(user, "POST", "/users/kyc", body).send().await;
-        answer.documented("POST", "/users/kyc")
+    pub async fn post_kyc(&self, user: &User, body: &Value) -> Response {
+        let response = self.kyc(user, "POST", "/users/kyc", body).send().await;
+        response.documented("POST", "/users/kyc")
     }
 
     /// `PATCH /users/kyc`.
-    pub async fn patch_kyc(&self, user: &User, body: &Value) -> Answer {
-        let answer = self.kyc(user, "PATCH", "/users/kyc", body).send().await;
-        answer.documented("PATCH", "/users/kyc")
+    pub async fn patch_kyc(&self, user: &User, body: &Value) -> Response {
+        let response = self.kyc(user, "PATCH", "/users/kyc", body).send().await;
+        response.documented("PATCH", "/users/kyc")
     }
 
     /// `POST /users/kyc/submit`.
-    pub async fn submit_kyc(&self, user: &User) -> Answer {
+    pub async fn submit_kyc(&self, user: &User) -> Response {
         let path = "/users/kyc/submit";
-        let answer = self.request("POST", path).bearer(&user.access_token).send().await;
-        answer.documented("POST", path)
+        let response = self.request("POST", path).bearer(&user.access_token).send().await;
+        response.documented("POST", path)
     }
 
     /// `GET /users/kyc/status`.
-    pub async fn kyc_status(&self, user: &User) -> Answer {
+    pub async fn kyc_status(&self, user: &User) -> Response {
         let path = "/users/kyc/status";
-        let answer = self.get(path).bearer(&user.access_token).send().await;
-        answer.documented("GET", path)
+        let response = self.get(path).bearer(&user.access_token).send().await;
+        response.documented("GET", path)
     }
 
     /// Uploads bytes. Returns the status of S3.
@@ -108,9 +108,9 @@ impl App {
     }
 
     /// Uploads files, in the order of the uploads of a response.
-    pub async fn send_files(&self, answer: &Answer, files: &[&File]) {
-        let uploads = answer.json["uploads"].as_array().unwrap();
-        assert_eq!(uploads.len(), files.len(), "{answer:?}");
+    pub async fn send_files(&self, response: &Response, files: &[&File]) {
+        let uploads = response.json["uploads"].as_array().unwrap();
+        assert_eq!(uploads.len(), files.len(), "{response:?}");
         for (upload, file) in uploads.iter().zip(files) {
             assert_eq!(self.send_file(upload, &file.bytes).await, 200);
         }
@@ -119,9 +119,9 @@ impl App {
     /// A user whose submission with this number is pending.
     pub async fn pending_user(&self, number: &str) -> User {
         let (user, front) = (self.register_user().await, jpeg(number));
-        let answer = self.post_kyc(&user, &submission(number, &front)).await;
-        answer.body(201);
-        self.send_files(&answer, &[&front]).await;
+        let response = self.post_kyc(&user, &submission(number, &front)).await;
+        response.body(201);
+        self.send_files(&response, &[&front]).await;
         self.submit_kyc(&user).await.ok();
         user
     }
@@ -172,33 +172,33 @@ impl App {
     }
 
     /// `POST /admin/kyc/{user_id}/review`, whatever the state of the submission is.
-    pub async fn judge(&self, staff: &User, user: &User, body: &Value) -> Answer {
-        self.judge_as_seen(staff, user, "*", body).await
+    pub async fn post_review(&self, staff: &User, user: &User, body: &Value) -> Response {
+        self.post_review_if_match(staff, user, "*", body).await
     }
 
     /// `POST /admin/kyc/{user_id}/review` with this `If-Match`.
-    pub async fn judge_as_seen(
+    pub async fn post_review_if_match(
         &self,
         staff: &User,
         user: &User,
         tag: &str,
         body: &Value,
-    ) -> Answer {
+    ) -> Response {
         let path = format!("/admin/kyc/{}/review", user.user_id);
         let request = self.post(&path, body).bearer(&staff.access_token).header("if-match", tag);
         request.send().await.documented("POST", &path)
     }
 
     /// `GET /admin/kyc/{user_id}/documents`.
-    pub async fn look(&self, staff: &User, user: &User) -> Answer {
+    pub async fn view_documents(&self, staff: &User, user: &User) -> Response {
         self.admin_get(staff, &format!("/admin/kyc/{}/documents", user.user_id)).await
     }
 
     /// A user whose account has the staff flag; the session has not.
-    pub async fn staff_user(&self) -> User {
+    pub async fn user_with_staff_flag(&self) -> User {
         let user = self.register_user().await;
         let key = format!("USER#{}", user.user_id);
-        self.set("users", &[("pk", &key)], "is_staff", AttributeValue::Bool(true)).await;
+        self.set_attribute("users", &[("pk", &key)], "is_staff", AttributeValue::Bool(true)).await;
         user
     }
 }

@@ -1,6 +1,5 @@
 //! A stack, a client, and the steps that most tests start with.
 
-mod answer;
 mod app;
 mod budget;
 mod control;
@@ -10,15 +9,16 @@ pub mod kyc;
 mod people;
 mod person;
 mod request;
+mod response;
 mod service;
 mod staff;
 
-pub use answer::Answer;
 pub use app::{App, Needs};
-pub use budget::within;
-pub use people::{NewUser, User, random_email, random_phone, random_source, random_username};
+pub use budget::assert_budget;
+pub use people::{NewUser, User, random_email, random_ip, random_phone, random_username};
 pub use person::Person;
 pub use request::Request;
+pub use response::Response;
 pub use service::{money, points};
 
 use tokio::task::JoinSet;
@@ -37,7 +37,7 @@ pub const WITH_BODY: [&str; 6] = [
 ];
 
 /// Runs all of them concurrently; the results have no fixed order.
-pub async fn at_once<F, T>(all: impl IntoIterator<Item = F>) -> Vec<T>
+pub async fn concurrently<F, T>(all: impl IntoIterator<Item = F>) -> Vec<T>
 where
     F: Future<Output = T> + Send + 'static,
     T: Send + 'static,
@@ -47,6 +47,6 @@ where
 }
 
 /// The number of responses with this status.
-pub fn count(answers: &[Answer], status: u16) -> usize {
-    answers.iter().filter(|answer| answer.status == status).count()
+pub fn count(responses: &[Response], status: u16) -> usize {
+    responses.iter().filter(|response| response.status == status).count()
 }

@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 use shared::crypto::secret::random;
 
-use super::{Answer, App, PASSWORD};
+use super::{App, PASSWORD, Response};
 
 /// A random mobile number of Nepal, in E.164.
 pub fn random_phone() -> String {
@@ -22,7 +22,7 @@ pub fn random_username() -> String {
 }
 
 /// A random IPv4 address.
-pub fn random_source() -> String {
+pub fn random_ip() -> String {
     let [a, b, c] = random();
     format!("10.{a}.{b}.{c}")
 }
@@ -41,7 +41,7 @@ pub struct User {
 #[derive(Debug, Clone)]
 pub struct NewUser {
     pub phone: String,
-    pub source: String,
+    pub client_ip: String,
     pub body: Value,
 }
 
@@ -55,97 +55,102 @@ impl NewUser {
 
 impl App {
     /// `POST /auth/otp/request` from a random client IP.
-    pub async fn otp(&self, identifier: &str, purpose: &str) -> Answer {
-        self.otp_from(&random_source(), identifier, purpose).await
+    pub async fn request_otp(&self, identifier: &str, purpose: &str) -> Response {
+        self.request_otp_from(&random_ip(), identifier, purpose).await
     }
 
     /// `POST /auth/otp/request` from this client IP.
-    pub async fn otp_from(&self, source: &str, identifier: &str, purpose: &str) -> Answer {
+    pub async fn request_otp_from(
+        &self,
+        client_ip: &str,
+        identifier: &str,
+        purpose: &str,
+    ) -> Response {
         let body = json!({"identifier": identifier, "purpose": purpose});
-        self.post("/auth/otp/request", &body).from(source).send().await
+        self.post("/auth/otp/request", &body).from_ip(client_ip).send().await
     }
 
     /// `POST /auth/otp/verify`.
-    pub async fn verify(&self, identifier: &str, otp: &str, purpose: &str) -> Answer {
+    pub async fn verify(&self, identifier: &str, otp: &str, purpose: &str) -> Response {
         let body = json!({"identifier": identifier, "otp": otp, "purpose": purpose});
         self.post("/auth/otp/verify", &body).send().await
     }
 
     /// Requests a code, exchanges it, and returns the verification token.
-    pub async fn verified(&self, identifier: &str, purpose: &str) -> String {
-        self.otp(identifier, purpose).await.ok();
+    pub async fn verification_token(&self, identifier: &str, purpose: &str) -> String {
+        self.request_otp(identifier, purpose).await.ok();
         let code = self.code_for(identifier).await;
-        let answer = self.verify(identifier, &code, purpose).await;
-        answer.ok();
-        answer.text("verification_token").to_owned()
+        let response = self.verify(identifier, &code, purpose).await;
+        response.ok();
+        response.text("verification_token").to_owned()
     }
 
     /// A registration with a random, verified number.
     pub async fn new_user(&self) -> NewUser {
         let phone = random_phone();
-        let token = self.verified(&phone, "REGISTER").await;
+        let token = self.verification_token(&phone, "REGISTER").await;
         let body = json!({
             "username": random_username(),
             "password": PASSWORD,
             "phone_number": phone,
             "verification_token": token,
         });
-        NewUser { phone, source: random_source(), body }
+        NewUser { phone, client_ip: random_ip(), body }
     }
 
     /// `POST /auth/register`.
-    pub async fn register(&self, user: &NewUser) -> Answer {
-        self.post("/auth/register", &user.body).from(&user.source).send().await
+    pub async fn register(&self, user: &NewUser) -> Response {
+        self.post("/auth/register", &user.body).from_ip(&user.client_ip).send().await
     }
 
     /// A new registered user.
     pub async fn register_user(&self) -> User {
         let new = self.new_user().await;
-        let answer = self.register(&new).await;
-        answer.body(201);
+        let response = self.register(&new).await;
+        response.body(201);
         User {
-            user_id: answer.text("user_id").to_owned(),
+            user_id: response.text("user_id").to_owned(),
             username: new.body["username"].as_str().unwrap().to_owned(),
             phone: new.phone,
-            access_token: answer.text("access_token").to_owned(),
-            refresh_token: answer.text("refresh_token").to_owned(),
+            access_token: response.text("access_token").to_owned(),
+            refresh_token: response.text("refresh_token").to_owned(),
         }
     }
 
     /// `POST /auth/login` with a password, from a random client IP.
-    pub async fn login(&self, identifier: &str, password: &str) -> Answer {
+    pub async fn login(&self, identifier: &str, password: &str) -> Response {
         self.login_with(&json!({"identifier": identifier, "password": password})).await
     }
 
     /// `POST /auth/login` from a random client IP.
-    pub async fn login_with(&self, body: &Value) -> Answer {
-        self.post("/auth/login", body).from(&random_source()).send().await
+    pub async fn login_with(&self, body: &Value) -> Response {
+        self.post("/auth/login", body).from_ip(&random_ip()).send().await
     }
 
     /// The same user with a new session, because the access token has expired.
-    pub async fn again(&self, user: &User) -> User {
-        let answer = self.login(&user.phone, PASSWORD).await;
-        User { access_token: answer.text("access_token").to_owned(), ..user.clone() }
+    pub async fn sign_in_again(&self, user: &User) -> User {
+        let response = self.login(&user.phone, PASSWORD).await;
+        User { access_token: response.text("access_token").to_owned(), ..user.clone() }
     }
 
     /// `GET /auth/me`.
-    pub async fn me(&self, access_token: &str) -> Answer {
+    pub async fn me(&self, access_token: &str) -> Response {
         self.get("/auth/me").bearer(access_token).send().await
     }
 
     /// `POST /auth/refresh`.
-    pub async fn refresh(&self, refresh_token: &str) -> Answer {
+    pub async fn refresh(&self, refresh_token: &str) -> Response {
         self.post("/auth/refresh", &json!({ "refresh_token": refresh_token })).send().await
     }
 
     /// `POST /auth/refresh` with an `Idempotency-Key`.
-    pub async fn refresh_with_key(&self, refresh_token: &str, key: &str) -> Answer {
+    pub async fn refresh_with_key(&self, refresh_token: &str, key: &str) -> Response {
         let body = json!({ "refresh_token": refresh_token });
         self.post("/auth/refresh", &body).key(key).send().await
     }
 
     /// `POST /auth/logout`.
-    pub async fn logout(&self, access_token: &str, body: &Value) -> Answer {
+    pub async fn logout(&self, access_token: &str, body: &Value) -> Response {
         self.post("/auth/logout", body).bearer(access_token).send().await
     }
 }

@@ -5,7 +5,7 @@ use aws_sdk_s3::primitives::ByteStream;
 use serde_json::{Value, json};
 
 use super::{
-    Answer, App, PASSWORD, User,
+    App, PASSWORD, Response, User,
     kyc::{jpeg, png},
     money, random_email, random_username,
 };
@@ -43,19 +43,19 @@ impl App {
         let friend = self.new_user().await.with("referral_code", person.referral_code.as_str());
         self.register(&friend).await.body(201);
         self.post_entry("first", &money(&person.user, "CREDIT", "75.50")).await.body(201);
-        self.ride(&person, "first").await;
+        self.post_rental_and_favorite(&person, "first").await;
         self.submit(&person).await;
         person
     }
 
     async fn add_identifier(&self, Person { user, email, .. }: &Person) {
-        let token = self.verified(email, "CHANGE_IDENTIFIER").await;
+        let token = self.verification_token(email, "CHANGE_IDENTIFIER").await;
         let body = json!({"identifier": email, "verification_token": token});
         self.post("/auth/identifier", &body).bearer(&user.access_token).send().await.ok();
     }
 
     /// `PUT /users/profile`.
-    pub async fn put_profile(&self, Person { user, full_name, .. }: &Person) -> Answer {
+    pub async fn put_profile(&self, Person { user, full_name, .. }: &Person) -> Response {
         let body = json!({
             "full_name": full_name, "date_of_birth": "1990-01-31", "address": "Thamel 7",
         });
@@ -64,7 +64,7 @@ impl App {
     }
 
     /// `POST /auth/device`.
-    pub async fn put_device(&self, person: &Person) -> Answer {
+    pub async fn put_device(&self, person: &Person) -> Response {
         let body = json!({
             "device_id": person.device_id, "fcm_token": person.fcm_token,
             "device_type": "ANDROID", "device_name": person.full_name,
@@ -73,7 +73,11 @@ impl App {
     }
 
     /// Sends a rental and a favourite station as usage events.
-    pub async fn ride(&self, Person { user, .. }: &Person, name: &str) -> Answer {
+    pub async fn post_rental_and_favorite(
+        &self,
+        Person { user, .. }: &Person,
+        name: &str,
+    ) -> Response {
         let now = self.now().await;
         let of = |id: &str| format!("{name}-{id}");
         self.usage_events(&json!([
@@ -95,11 +99,11 @@ impl App {
         let body = json!({
             "document_type": "PASSPORT",
             "document_number": document_number,
-            "documents": {"front": front.promise(), "back": back.promise()},
+            "documents": {"front": front.declaration(), "back": back.declaration()},
         });
-        let answer = self.post_kyc(user, &body).await;
-        answer.body(201);
-        self.send_files(&answer, &[&front, &back]).await;
+        let response = self.post_kyc(user, &body).await;
+        response.body(201);
+        self.send_files(&response, &[&front, &back]).await;
         self.submit_kyc(user).await.ok();
     }
 
@@ -157,35 +161,35 @@ impl App {
     }
 
     /// `DELETE /auth/account` with this query.
-    pub async fn delete_account(&self, access_token: &str, query: &str) -> Answer {
+    pub async fn delete_account(&self, access_token: &str, query: &str) -> Response {
         let path = format!("/auth/account{query}");
-        let answer = self.request("DELETE", &path).bearer(access_token).send().await;
-        answer.documented("DELETE", "/auth/account")
+        let response = self.request("DELETE", &path).bearer(access_token).send().await;
+        response.documented("DELETE", "/auth/account")
     }
 
     /// `DELETE /admin/users/{user_id}` with this query.
-    pub async fn delete_user(&self, access_token: &str, user_id: &str, query: &str) -> Answer {
+    pub async fn delete_user(&self, access_token: &str, user_id: &str, query: &str) -> Response {
         let path = format!("/admin/users/{user_id}");
         let request = self.request("DELETE", &format!("{path}{query}")).bearer(access_token);
         request.send().await.documented("DELETE", &path)
     }
 
     /// Runs the cleanup job. Returns the number of processed deletions and of failures.
-    pub async fn sweep(&self) -> (u64, u64) {
-        let swept = self.post("/_local/sweep", &json!({})).send().await;
-        let count = |name: &str| swept.ok()[name].as_u64().unwrap();
+    pub async fn run_cleanup(&self) -> (u64, u64) {
+        let result = self.post("/_local/sweep", &json!({})).send().await;
+        let count = |name: &str| result.ok()[name].as_u64().unwrap();
         (count("deletions"), count("failed"))
     }
 
     /// Sets the staff flag of the account; its sessions stay unchanged.
     pub async fn set_staff(&self, user: &User, is_staff: bool) {
-        self.set_account(user, "is_staff", AttributeValue::Bool(is_staff)).await;
+        self.set_account_attribute(user, "is_staff", AttributeValue::Bool(is_staff)).await;
     }
 
     /// Writes an attribute of the account and nothing else.
-    pub async fn set_account(&self, user: &User, name: &str, value: AttributeValue) {
+    pub async fn set_account_attribute(&self, user: &User, name: &str, value: AttributeValue) {
         let key = format!("USER#{}", user.user_id);
-        self.set("users", &[("pk", &key)], name, value).await;
+        self.set_attribute("users", &[("pk", &key)], name, value).await;
     }
 
     /// Deletes the account's item and nothing else.
@@ -196,7 +200,7 @@ impl App {
     }
 
     /// An attribute of the account.
-    pub async fn account(&self, user: &User, name: &str) -> Value {
+    pub async fn account_attribute(&self, user: &User, name: &str) -> Value {
         let key = format!("USER#{}", user.user_id);
         let row = self.rows_where("users", "pk", &key).await.remove(0);
         row.get(name).cloned().unwrap_or_default()

@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use super::{Answer, App};
+use super::{App, Response};
 
 /// A request; nothing is sent before [`Request::send`].
 #[derive(Debug)]
@@ -43,8 +43,8 @@ impl Request {
     }
 
     /// From this client IP.
-    pub fn from(self, source: &str) -> Self {
-        self.header("x-local-source-ip", source)
+    pub fn from_ip(self, client_ip: &str) -> Self {
+        self.header("x-local-source-ip", client_ip)
     }
 
     /// With an `Idempotency-Key`.
@@ -56,7 +56,7 @@ impl Request {
         Self(self.0.body(body.into()))
     }
 
-    pub async fn send(self) -> Answer {
-        Answer::of(self.0.send().await.unwrap()).await
+    pub async fn send(self) -> Response {
+        Response::of(self.0.send().await.unwrap()).await
     }
 }

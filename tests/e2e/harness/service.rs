@@ -11,7 +11,7 @@ use aws_smithy_runtime_api::client::identity::Identity;
 use serde_json::{Value, json};
 use tests::openapi::violations;
 
-use super::{Answer, App, Request, User};
+use super::{App, Request, Response, User};
 
 impl Request {
     /// Signed by the IAM identity of the local stack.
@@ -42,7 +42,7 @@ impl Request {
     }
 }
 
-impl Answer {
+impl Response {
     /// Checks the response against the OpenAPI document, and the headers that every response has.
     #[track_caller]
     pub fn documented(self, method: &str, path: &str) -> Self {
@@ -79,38 +79,38 @@ fn movement(user: &User, direction: &str, field: &str, quantity: Value) -> Value
 
 impl App {
     /// `POST /internal/wallet/entries` of a service.
-    pub async fn post_entry(&self, key: &str, body: &Value) -> Answer {
+    pub async fn post_entry(&self, key: &str, body: &Value) -> Response {
         let path = "/internal/wallet/entries";
-        let answer = self.post(path, body).key(key).signed().send().await;
-        answer.documented("POST", path)
+        let response = self.post(path, body).key(key).signed().send().await;
+        response.documented("POST", path)
     }
 
     /// The same, repeated while the response is 503.
-    pub async fn post_entry_persistently(self, key: String, body: Value) -> Answer {
+    pub async fn post_entry_with_retry(self, key: String, body: Value) -> Response {
         loop {
-            let answer = self.post_entry(&key, &body).await;
-            if answer.status != 503 {
-                return answer;
+            let response = self.post_entry(&key, &body).await;
+            if response.status != 503 {
+                return response;
             }
-            answer.problem(503, "unavailable");
+            response.problem(503, "unavailable");
         }
     }
 
     /// `POST /internal/usage-events` of a service.
-    pub async fn usage_events(&self, events: &Value) -> Answer {
+    pub async fn usage_events(&self, events: &Value) -> Response {
         let path = "/internal/usage-events";
-        let answer = self.post(path, &json!({ "events": events })).signed().send().await;
-        answer.documented("POST", path)
+        let response = self.post(path, &json!({ "events": events })).signed().send().await;
+        response.documented("POST", path)
     }
 
     /// `GET /users/wallet`.
-    pub async fn wallet(&self, user: &User) -> Answer {
-        let answer = self.get("/users/wallet").bearer(&user.access_token).send().await;
-        answer.documented("GET", "/users/wallet")
+    pub async fn wallet(&self, user: &User) -> Response {
+        let response = self.get("/users/wallet").bearer(&user.access_token).send().await;
+        response.documented("GET", "/users/wallet")
     }
 
     /// `GET /users/analytics/usage-stats` with this query.
-    pub async fn usage_stats(&self, user: &User, query: &str) -> Answer {
+    pub async fn usage_stats(&self, user: &User, query: &str) -> Response {
         let path = "/users/analytics/usage-stats";
         let request = self.get(&format!("{path}{query}")).bearer(&user.access_token);
         request.send().await.documented("GET", path)

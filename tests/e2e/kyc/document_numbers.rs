@@ -3,11 +3,11 @@
 use serde_json::{Value, json};
 
 use crate::harness::{
-    App, Needs, User, at_once, count,
+    App, Needs, User, concurrently, count,
     kyc::{jpeg, submission},
 };
 
-async fn post(app: &App, user: &User, number: &str) -> crate::harness::Answer {
+async fn post(app: &App, user: &User, number: &str) -> crate::harness::Response {
     app.post_kyc(user, &submission(number, &jpeg(number))).await
 }
 
@@ -15,8 +15,11 @@ async fn post(app: &App, user: &User, number: &str) -> crate::harness::Answer {
 async fn claims(app: &App, user: &User) -> (usize, usize) {
     let claims = app.rows_where("kyc", "user_id", &user.user_id).await;
     let claims = claims.iter().filter(|row| row["item_type"] == "document_number_claim");
-    let firm: Vec<_> = claims.map(|row| !row.contains_key("expires_at")).collect();
-    (firm.iter().filter(|firm| **firm).count(), firm.iter().filter(|firm| !**firm).count())
+    let confirmed: Vec<_> = claims.map(|row| !row.contains_key("expires_at")).collect();
+    (
+        confirmed.iter().filter(|confirmed| **confirmed).count(),
+        confirmed.iter().filter(|confirmed| !**confirmed).count(),
+    )
 }
 
 #[tokio::test]
@@ -50,8 +53,8 @@ async fn when_accounts_claim_one_number_at_once_exactly_one_gets_it() {
         let app = app.clone();
         async move { post(&app, &user, "4455-66").await }
     });
-    let answers = at_once(all).await;
-    assert_eq!((count(&answers, 201), count(&answers, 409)), (1, 5), "{answers:?}");
+    let responses = concurrently(all).await;
+    assert_eq!((count(&responses, 201), count(&responses, 409)), (1, 5), "{responses:?}");
 }
 
 #[tokio::test]
@@ -61,7 +64,7 @@ async fn the_claim_of_a_number_that_was_not_submitted_expires_after_a_day() {
     let submitted = post(&app, &user, "9-9-9").await;
     app.send_files(&submitted, &[&front]).await;
     app.advance(86_340).await;
-    let (user, other) = (app.again(&user).await, app.register_user().await);
+    let (user, other) = (app.sign_in_again(&user).await, app.register_user().await);
     post(&app, &other, "9-9-9").await.problem(409, "document_in_use");
     app.advance(120).await;
     post(&app, &other, "9-9-9").await.body(201);
@@ -78,7 +81,7 @@ async fn the_claim_of_a_submitted_number_never_expires() {
     let user = app.pending_user("1212-12").await;
     assert_eq!(claims(&app, &user).await, (1, 0));
     app.advance(40 * 86_400).await;
-    let (user, other) = (app.again(&user).await, app.register_user().await);
+    let (user, other) = (app.sign_in_again(&user).await, app.register_user().await);
     post(&app, &other, "121212").await.problem(409, "document_in_use");
     app.patch_kyc(&user, &json!({"document_number": "3434-34"})).await.ok();
     post(&app, &other, "121212").await.problem(409, "document_in_use");
@@ -102,7 +105,7 @@ async fn an_account_can_submit_at_most_ten_numbers() {
     let mut user = app.pending_user("number-0").await;
     for number in 1..10 {
         app.advance(86_400).await;
-        user = app.again(&user).await;
+        user = app.sign_in_again(&user).await;
         let number = json!({"document_number": format!("number-{number}")});
         app.patch_kyc(&user, &number).await.ok();
         app.submit_kyc(&user).await.ok();

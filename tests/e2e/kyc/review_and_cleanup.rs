@@ -12,7 +12,7 @@ use shared::{
 };
 
 use crate::harness::{
-    App, Needs, User, at_once,
+    App, Needs, User, concurrently,
     kyc::{id_of, jpeg, submission},
 };
 
@@ -23,7 +23,7 @@ fn rejected(reason: &str) -> Decision {
 #[tokio::test]
 async fn an_approved_identity_cannot_be_submitted_again() {
     let Some(app) = App::start(Needs::Own).await else { return };
-    let (user, staff) = (app.pending_user("11-22-33").await, app.staff_user().await);
+    let (user, staff) = (app.pending_user("11-22-33").await, app.user_with_staff_flag().await);
     let approved = app.review(&staff, &user, Decision::Approve, None).await.unwrap();
     assert_eq!(approved.reviewed_by, Some(id_of(&staff)));
     let status = app.kyc_status(&user).await;
@@ -41,7 +41,7 @@ async fn an_approved_identity_cannot_be_submitted_again() {
 #[tokio::test]
 async fn a_rejected_submission_shows_the_reason_and_can_be_submitted_again() {
     let Some(app) = App::start(Needs::Own).await else { return };
-    let (user, staff) = (app.pending_user("11-22-33").await, app.staff_user().await);
+    let (user, staff) = (app.pending_user("11-22-33").await, app.user_with_staff_flag().await);
     app.review(&staff, &user, rejected("The picture is blurred."), None).await.unwrap();
     let status = app.kyc_status(&user).await;
     assert_eq!(status.ok()["status"], "REJECTED");
@@ -51,7 +51,7 @@ async fn a_rejected_submission_shows_the_reason_and_can_be_submitted_again() {
     let theirs = app.post_kyc(&other, &submission("112233", &jpeg(""))).await;
     theirs.problem(409, "document_in_use");
     let front = jpeg("sharper");
-    let changed = app.patch_kyc(&user, &json!({"documents": {"front": front.promise()}})).await;
+    let changed = app.patch_kyc(&user, &json!({"documents": {"front": front.declaration()}})).await;
     assert_eq!(changed.ok()["rejection_reason"], Value::Null);
     app.send_files(&changed, &[&front]).await;
     assert_eq!(app.submit_kyc(&user).await.ok()["status"], "PENDING");
@@ -61,19 +61,19 @@ async fn a_rejected_submission_shows_the_reason_and_can_be_submitted_again() {
 #[tokio::test]
 async fn a_pending_submission_is_reviewed_once_by_staff_at_the_viewed_revision() {
     let Some(app) = App::start(Needs::Own).await else { return };
-    let (user, staff) = (app.register_user().await, app.staff_user().await);
+    let (user, staff) = (app.register_user().await, app.user_with_staff_flag().await);
     let code = async |by: &User, seen| {
-        let judged = app.review(by, &user, Decision::Approve, seen).await;
-        judged.map(|_| ()).map_err(|problem| problem.code())
+        let reviewed = app.review(by, &user, Decision::Approve, seen).await;
+        reviewed.map(|_| ()).map_err(|problem| problem.code())
     };
     assert_eq!(code(&staff, None).await, Err(Code::NotFound));
     let front = jpeg("");
-    let answer = app.post_kyc(&user, &submission("12345", &front)).await;
+    let response = app.post_kyc(&user, &submission("12345", &front)).await;
     assert_eq!(code(&staff, None).await, Err(Code::KycNotPending));
-    app.send_files(&answer, &[&front]).await;
+    app.send_files(&response, &[&front]).await;
     app.submit_kyc(&user).await.ok();
-    for nobody in [&user, &app.register_user().await] {
-        assert_eq!(code(nobody, None).await, Err(Code::Forbidden));
+    for not_staff in [&user, &app.register_user().await] {
+        assert_eq!(code(not_staff, None).await, Err(Code::Forbidden));
     }
     assert_eq!(code(&staff, Some(1)).await, Err(Code::PreconditionFailed));
     let all = (0..6).map(|number| {
@@ -81,8 +81,8 @@ async fn a_pending_submission_is_reviewed_once_by_staff_at_the_viewed_revision()
         let decision = if number % 2 == 0 { Decision::Approve } else { rejected("No.") };
         async move { app.review(&staff, &user, decision, Some(2)).await.is_ok() }
     });
-    let judged = at_once(all).await;
-    assert_eq!(judged.iter().filter(|judged| **judged).count(), 1);
+    let reviewed = concurrently(all).await;
+    assert_eq!(reviewed.iter().filter(|reviewed| **reviewed).count(), 1);
     assert_eq!(code(&staff, None).await, Err(Code::KycNotPending));
 }
 
@@ -90,7 +90,7 @@ async fn a_pending_submission_is_reviewed_once_by_staff_at_the_viewed_revision()
 #[tokio::test]
 async fn of_a_concurrent_change_and_review_one_wins() {
     let Some(app) = App::start(Needs::Own).await else { return };
-    let staff = app.staff_user().await;
+    let staff = app.user_with_staff_flag().await;
     for number in 0..6 {
         let user = app.pending_user(&format!("number {number}")).await;
         let change = {
@@ -99,10 +99,10 @@ async fn of_a_concurrent_change_and_review_one_wins() {
                 app.patch_kyc(&user, &json!({"document_type": "PASSPORT"})).await
             })
         };
-        let judged = app.review(&staff, &user, Decision::Approve, None).await;
+        let reviewed = app.review(&staff, &user, Decision::Approve, None).await;
         let changed = change.await.unwrap();
         let record = app.submission(&user).await.unwrap();
-        match judged {
+        match reviewed {
             Ok(_) => {
                 changed.problem(409, "kyc_approved");
                 assert_eq!(record.status, KycStatus::Approved);
@@ -119,19 +119,21 @@ async fn of_a_concurrent_change_and_review_one_wins() {
 #[tokio::test]
 async fn staff_release_the_number_of_a_rejected_submission() {
     let Some(app) = App::start(Needs::Own).await else { return };
-    let (user, staff) = (app.pending_user("11-22-33").await, app.staff_user().await);
+    let (user, staff) = (app.pending_user("11-22-33").await, app.user_with_staff_flag().await);
     let other = app.register_user().await;
-    let free = async |by: &User| {
-        let freed = review::free_number(&app.store(), id_of(&user), id_of(by), |_, _| Ok(())).await;
-        freed.map(|_| ()).map_err(|problem| problem.code())
+    let release = async |by: &User| {
+        let released =
+            review::free_number(&app.store(), id_of(&user), id_of(by), |_, _| Ok(())).await;
+        released.map(|_| ()).map_err(|problem| problem.code())
     };
-    assert_eq!(free(&staff).await, Err(Code::KycNotRejected));
+    assert_eq!(release(&staff).await, Err(Code::KycNotRejected));
     app.review(&staff, &user, rejected("Not yours."), None).await.unwrap();
-    assert_eq!(free(&other).await, Err(Code::Forbidden));
-    assert_eq!(free(&staff).await, Ok(()));
-    assert_eq!(free(&staff).await, Ok(()));
+    assert_eq!(release(&other).await, Err(Code::Forbidden));
+    assert_eq!(release(&staff).await, Ok(()));
+    assert_eq!(release(&staff).await, Ok(()));
     app.post_kyc(&other, &submission("112233", &jpeg("mine"))).await.body(201);
-    let back = json!({"document_type": "CITIZENSHIP", "documents": {"back": jpeg("b").promise()}});
+    let back =
+        json!({"document_type": "CITIZENSHIP", "documents": {"back": jpeg("b").declaration()}});
     app.patch_kyc(&user, &back).await.problem(409, "document_in_use");
     assert_eq!(app.kyc_status(&user).await.ok()["status"], "REJECTED");
 }
@@ -169,14 +171,14 @@ async fn the_queue_is_oldest_first_and_pages_show_each_submission_once() {
 }
 
 /// Does what the cleanup job does. Returns the number of abandoned submissions.
-async fn sweep(app: &App) -> usize {
+async fn clean_up(app: &App) -> usize {
     let (store, documents, now) = (app.store(), app.documents(), app.now().await);
-    let mut given_up = 0;
+    let mut count = 0;
     for submission in abandoned(app).await {
         let delete = async || documents.delete_old_but(submission.user_id, &[], now).await;
-        given_up += usize::from(review::abandon(&store, &submission, now, delete).await.unwrap());
+        count += usize::from(review::abandon(&store, &submission, now, delete).await.unwrap());
     }
-    given_up
+    count
 }
 
 /// The submissions that the cleanup job would abandon.
@@ -198,16 +200,16 @@ async fn a_submission_awaiting_files_for_a_day_is_abandoned_with_its_claim() {
     let (user, front) = (app.register_user().await, jpeg(""));
     let pending = app.pending_user("other").await;
     let before = app.rows("kyc").await.len();
-    let answer = app.post_kyc(&user, &submission("12345", &front)).await;
-    app.send_files(&answer, &[&front]).await;
+    let response = app.post_kyc(&user, &submission("12345", &front)).await;
+    app.send_files(&response, &[&front]).await;
     app.advance(86_000).await;
-    assert_eq!(sweep(&app).await, 0);
+    assert_eq!(clean_up(&app).await, 0);
     app.advance(400).await;
-    assert_eq!(sweep(&app).await, 1);
-    assert_eq!(sweep(&app).await, 0);
+    assert_eq!(clean_up(&app).await, 1);
+    assert_eq!(clean_up(&app).await, 0);
     assert_eq!(app.rows("kyc").await.len(), before);
     assert_eq!(app.files_of(&user).await, Vec::<String>::new());
-    let (user, pending) = (app.again(&user).await, app.again(&pending).await);
+    let (user, pending) = (app.sign_in_again(&user).await, app.sign_in_again(&pending).await);
     assert_eq!(app.kyc_status(&user).await.ok()["status"], "NOT_SUBMITTED");
     let account = app.rows_where("users", "pk", &format!("USER#{}", user.user_id)).await;
     assert_eq!(account[0]["kyc_status"], "NOT_SUBMITTED");
@@ -220,19 +222,19 @@ async fn a_submission_awaiting_files_for_a_day_is_abandoned_with_its_claim() {
 async fn an_interrupted_cleanup_is_finished_by_the_next_run() {
     let Some(app) = App::start(Needs::Own).await else { return };
     let (user, front) = (app.register_user().await, jpeg(""));
-    let answer = app.post_kyc(&user, &submission("12345", &front)).await;
-    app.send_files(&answer, &[&front]).await;
+    let response = app.post_kyc(&user, &submission("12345", &front)).await;
+    app.send_files(&response, &[&front]).await;
     app.advance(86_400).await;
     let now = app.now().await;
     let found = abandoned(&app).await;
     let cut_off = async || Err(shared::http::problem::Problem::unavailable("cut off"));
     review::abandon(&app.store(), &found[0], now, cut_off).await.unwrap_err();
-    let user = app.again(&user).await;
+    let user = app.sign_in_again(&user).await;
     assert_eq!(app.kyc_status(&user).await.ok()["status"], "NOT_SUBMITTED");
     app.submit_kyc(&user).await.problem(409, "no_submission");
     let stale = async || Ok(());
     assert!(!review::abandon(&app.store(), &found[0], now, stale).await.unwrap());
-    assert_eq!(sweep(&app).await, 1);
+    assert_eq!(clean_up(&app).await, 1);
     assert_eq!(app.files_of(&user).await, Vec::<String>::new());
     assert!(app.submission(&user).await.is_none());
 }
@@ -244,29 +246,29 @@ async fn the_cleanup_job_keeps_a_submission_that_changed_meanwhile() {
     let (user, front) = (app.register_user().await, jpeg(""));
     app.post_kyc(&user, &submission("12345", &front)).await.body(201);
     app.advance(86_400).await;
-    let (now, user) = (app.now().await, app.again(&user).await);
+    let (now, user) = (app.now().await, app.sign_in_again(&user).await);
     let found = abandoned(&app).await;
     let documents = app.documents();
     let meanwhile = async || {
-        let answer = app.post_kyc(&user, &submission("12345", &front)).await;
-        app.send_files(&answer, &[&front]).await;
+        let response = app.post_kyc(&user, &submission("12345", &front)).await;
+        app.send_files(&response, &[&front]).await;
         documents.delete_old_but(id_of(&user), &[], now).await
     };
     assert!(!review::abandon(&app.store(), &found[0], now, meanwhile).await.unwrap());
     assert_eq!(app.submit_kyc(&user).await.ok()["status"], "PENDING");
-    assert_eq!(sweep(&app).await, 0);
+    assert_eq!(clean_up(&app).await, 0);
 }
 
 #[tokio::test]
 async fn a_submitted_number_stays_claimed_when_the_submission_is_abandoned() {
     let Some(app) = App::start(Needs::Own).await else { return };
     let user = app.pending_user("11-22-33").await;
-    app.patch_kyc(&user, &json!({"documents": {"front": jpeg("x").promise()}})).await.ok();
+    app.patch_kyc(&user, &json!({"documents": {"front": jpeg("x").declaration()}})).await.ok();
     app.advance(86_400).await;
-    assert_eq!(sweep(&app).await, 1);
-    assert_eq!(sweep(&app).await, 0);
+    assert_eq!(clean_up(&app).await, 1);
+    assert_eq!(clean_up(&app).await, 0);
     assert_eq!(app.files_of(&user).await, Vec::<String>::new());
-    let (user, other) = (app.again(&user).await, app.register_user().await);
+    let (user, other) = (app.sign_in_again(&user).await, app.register_user().await);
     assert_eq!(app.kyc_status(&user).await.ok()["status"], "NOT_SUBMITTED");
     let theirs = app.post_kyc(&other, &submission("112233", &jpeg(""))).await;
     theirs.problem(409, "document_in_use");
@@ -280,7 +282,7 @@ async fn a_deletion_releases_every_number_and_can_be_repeated() {
     let user = app.pending_user("11-22-33").await;
     let body = submission("44-55-66", &jpeg("y"));
     app.kyc(&user, "POST", "/users/kyc", &body).key("k").send().await.body(201);
-    app.fault("dynamodb", "DeleteItem", "error_500", 1).await;
+    app.inject_fault("dynamodb", "DeleteItem", "error_500", 1).await;
     for _ in 0..2 {
         kyc::delete_all(&app.store(), id_of(&user)).await.unwrap();
         app.documents().delete_all(id_of(&user)).await.unwrap();

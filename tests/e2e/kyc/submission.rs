@@ -3,9 +3,8 @@
 use serde_json::{Value, json};
 
 use crate::harness::{
-    App, Needs, at_once, count,
+    App, Needs, assert_budget, concurrently, count,
     kyc::{jpeg, pdf, png, submission},
-    within,
 };
 
 #[tokio::test]
@@ -13,36 +12,36 @@ async fn a_document_is_announced_uploaded_and_submitted() {
     let Some(app) = App::start(Needs::Codes).await else { return };
     let (user, front, back) = (app.register_user().await, jpeg("front"), pdf());
     assert_eq!(app.kyc_status(&user).await.ok()["status"], "NOT_SUBMITTED");
-    let documents = json!({ "front": front.promise(), "back": back.promise() });
+    let documents = json!({ "front": front.declaration(), "back": back.declaration() });
     let body = json!({
         "document_type": "PASSPORT", "document_number": "PA-0123456", "documents": documents,
     });
-    let answer = app.post_kyc(&user, &body).await;
-    let uploads = answer.body(201)["uploads"].as_array().unwrap();
+    let response = app.post_kyc(&user, &body).await;
+    let uploads = response.body(201)["uploads"].as_array().unwrap();
     let expected = json!({
-        "id": answer.json["id"],
+        "id": response.json["id"],
         "document_type": "PASSPORT",
         "document_number": "******3456",
         "status": "AWAITING_DOCUMENTS",
         "verified_at": null,
         "rejection_reason": null,
-        "created_at": answer.json["created_at"],
-        "updated_at": answer.json["created_at"],
+        "created_at": response.json["created_at"],
+        "updated_at": response.json["created_at"],
         "uploads": uploads,
     });
-    assert_eq!(answer.json, expected);
+    assert_eq!(response.json, expected);
     let sides: Vec<_> = uploads.iter().map(|upload| &upload["side"]).collect();
     assert_eq!(sides, ["front", "back"]);
     assert_eq!(app.kyc_status(&user).await.ok()["status"], "AWAITING_DOCUMENTS");
-    app.send_files(&answer, &[&front, &back]).await;
-    let handed_in = app.submit_kyc(&user).await;
-    assert_eq!(handed_in.ok()["status"], "PENDING");
-    assert_eq!(handed_in.json["uploads"], json!([]));
-    assert_eq!(handed_in.json["id"], answer.json["id"]);
+    app.send_files(&response, &[&front, &back]).await;
+    let submitted = app.submit_kyc(&user).await;
+    assert_eq!(submitted.ok()["status"], "PENDING");
+    assert_eq!(submitted.json["uploads"], json!([]));
+    assert_eq!(submitted.json["id"], response.json["id"]);
     let status = app.kyc_status(&user).await;
     let expected = json!({
         "status": "PENDING",
-        "submitted_at": handed_in.json["updated_at"],
+        "submitted_at": submitted.json["updated_at"],
         "verified_at": null,
         "rejection_reason": null,
     });
@@ -75,7 +74,8 @@ async fn every_invalid_field_is_named() {
     ];
     app.post_kyc(&user, &bad).await.refuses(&fields);
     app.patch_kyc(&user, &bad).await.refuses(&fields);
-    let only_back = json!({"document_number": "12345", "documents": {"back": jpeg("").promise()}});
+    let only_back =
+        json!({"document_number": "12345", "documents": {"back": jpeg("").declaration()}});
     app.post_kyc(&user, &only_back).await.refuses(&["documents.front"]);
     let with_size = |size: Value| {
         let mut body = submission("12345", &jpeg(""));
@@ -126,7 +126,7 @@ async fn a_patch_keeps_absent_fields_and_requires_a_new_submit() {
     assert_eq!(status.ok()["submitted_at"], Value::Null);
     assert_eq!(app.submit_kyc(&user).await.ok()["status"], "PENDING");
     let back = png();
-    let with_back = json!({"documents": {"back": back.promise()}});
+    let with_back = json!({"documents": {"back": back.declaration()}});
     let changed = app.patch_kyc(&user, &with_back).await;
     assert_eq!(changed.ok()["uploads"][0]["side"], "back");
     app.submit_kyc(&user).await.problem(400, "document_missing");
@@ -164,10 +164,10 @@ async fn a_new_submission_replaces_the_previous_one_and_its_files() {
     let user = app.pending_user("11-111").await;
     let old = app.files_of(&user).await;
     let front = jpeg("another");
-    let answer = app.post_kyc(&user, &submission("11-111", &front)).await;
-    assert_eq!(answer.body(201)["status"], "AWAITING_DOCUMENTS");
+    let response = app.post_kyc(&user, &submission("11-111", &front)).await;
+    assert_eq!(response.body(201)["status"], "AWAITING_DOCUMENTS");
     assert_eq!(app.kyc_status(&user).await.ok()["submitted_at"], Value::Null);
-    app.send_files(&answer, &[&front]).await;
+    app.send_files(&response, &[&front]).await;
     app.submit_kyc(&user).await.ok();
     let new = app.files_of(&user).await;
     assert_eq!(new.len(), 1);
@@ -175,7 +175,7 @@ async fn a_new_submission_replaces_the_previous_one_and_its_files() {
     // The replaced file may still arrive, so it stays recorded.
     assert_eq!(app.submission(&user).await.unwrap().replaced, old);
     app.advance(3_600).await;
-    let user = app.again(&user).await;
+    let user = app.sign_in_again(&user).await;
     app.patch_kyc(&user, &json!({"document_type": "PASSPORT"})).await.ok();
     assert_eq!(app.submission(&user).await.unwrap().replaced, Vec::<String>::new());
 }
@@ -189,7 +189,7 @@ async fn asvs_5_2_the_sixth_attempt_of_a_utc_day_gets_429_until_the_day_ends() {
         app.post_kyc(&user, &submission("12345", &jpeg(&number.to_string()))).await
     };
     let patch = async |number: usize| {
-        let documents = json!({"front": jpeg(&number.to_string()).promise()});
+        let documents = json!({"front": jpeg(&number.to_string()).declaration()});
         app.patch_kyc(&user, &json!({ "documents": documents })).await
     };
     for number in 0..3 {
@@ -206,7 +206,7 @@ async fn asvs_5_2_the_sixth_attempt_of_a_utc_day_gets_429_until_the_day_ends() {
     }
     app.patch_kyc(&user, &json!({})).await.ok();
     app.advance_into(86_400, 1).await;
-    let user = app.again(&user).await;
+    let user = app.sign_in_again(&user).await;
     app.post_kyc(&user, &submission("12345", &jpeg("next day"))).await.body(201);
 }
 
@@ -220,15 +220,15 @@ async fn of_many_concurrent_attempts_five_succeed() {
         async move {
             loop {
                 let body = submission("12345", &jpeg(&number.to_string()));
-                let answer = app.post_kyc(&user, &body).await;
-                if answer.status != 503 {
-                    return answer;
+                let response = app.post_kyc(&user, &body).await;
+                if response.status != 503 {
+                    return response;
                 }
             }
         }
     });
-    let answers = at_once(all).await;
-    assert_eq!((count(&answers, 201), count(&answers, 429)), (5, 7), "{answers:?}");
+    let responses = concurrently(all).await;
+    assert_eq!((count(&responses, 201), count(&responses, 429)), (5, 7), "{responses:?}");
 }
 
 #[tokio::test]
@@ -240,29 +240,29 @@ async fn kyc_operations_stay_within_their_budgets() {
     app.post_kyc(&user, &body).await.body(201);
     app.advance(2).await;
     app.post_kyc(&user, &body).await.body(201);
-    within(&app, "POST /users/kyc", (2, 2.0, 9.0, 0)).await;
+    assert_budget(&app, "POST /users/kyc", (2, 2.0, 9.0, 0)).await;
     for _ in 0..2 {
         app.advance(2).await;
         app.kyc(&user, "POST", "/users/kyc", &body).key("k").send().await.body(201);
-        within(&app, "POST /users/kyc", (3, 3.0, 11.0, 0)).await;
+        assert_budget(&app, "POST /users/kyc", (3, 3.0, 11.0, 0)).await;
     }
     app.advance(2).await;
     let changed = app.patch_kyc(&user, &json!({"document_number": "54321"})).await;
     changed.ok();
-    within(&app, "PATCH /users/kyc", (3, 2.0, 11.0, 0)).await;
+    assert_budget(&app, "PATCH /users/kyc", (3, 2.0, 11.0, 0)).await;
     app.send_files(&changed, &[&front]).await;
     app.advance(2).await;
     app.submit_kyc(&user).await.ok();
-    within(&app, "POST /users/kyc/submit", (3, 2.0, 9.0, 0)).await;
+    assert_budget(&app, "POST /users/kyc/submit", (3, 2.0, 9.0, 0)).await;
     assert_eq!(app.costs("POST /users/kyc/submit").await.hops, 3);
     app.advance(2).await;
-    let back = json!({"documents": {"back": png().promise()}});
+    let back = json!({"documents": {"back": png().declaration()}});
     app.patch_kyc(&user, &back).await.ok();
-    within(&app, "PATCH /users/kyc", (3, 2.0, 11.0, 0)).await;
+    assert_budget(&app, "PATCH /users/kyc", (3, 2.0, 11.0, 0)).await;
     app.kyc_status(&user).await.ok();
-    within(&app, "GET /users/kyc/status", (1, 1.5, 0.0, 0)).await;
+    assert_budget(&app, "GET /users/kyc/status", (1, 1.5, 0.0, 0)).await;
     app.me(&user.access_token).await.ok();
-    within(&app, "GET /auth/me", (1, 3.0, 0.0, 0)).await;
+    assert_budget(&app, "GET /auth/me", (1, 3.0, 0.0, 0)).await;
 }
 
 #[tokio::test]

@@ -3,24 +3,24 @@
 use serde_json::{Value, json};
 
 use crate::harness::{
-    Answer, App, Needs, User,
+    App, Needs, Response, User,
     kyc::{File, headers, jpeg, pdf, png, submission},
 };
 
 const MAX_BYTES: usize = 10 * 1024 * 1024;
 
 /// A user with a submission of one file, and its upload.
-async fn promised(app: &App, front: &File) -> (User, Value) {
+async fn announce(app: &App, front: &File) -> (User, Value) {
     let user = app.register_user().await;
     let number = format!("{:?}", std::thread::current().id()).replace(['(', ')'], "-");
     let number = format!("{number}{}", &user.user_id[24..]);
-    let answer = app.post_kyc(&user, &submission(&number, front)).await;
-    (user, answer.body(201)["uploads"][0].clone())
+    let response = app.post_kyc(&user, &submission(&number, front)).await;
+    (user, response.body(201)["uploads"][0].clone())
 }
 
-fn refused(answer: &Answer, code: &str, fields: &[&str]) {
-    answer.problem(400, code);
-    assert_eq!(answer.fields(), fields, "{answer:?}");
+fn refused(response: &Response, code: &str, fields: &[&str]) {
+    response.problem(400, code);
+    assert_eq!(response.fields(), fields, "{response:?}");
 }
 
 #[tokio::test]
@@ -29,7 +29,7 @@ async fn every_document_type_is_accepted_up_to_ten_mebibytes() {
     let mut largest = jpeg("");
     largest.bytes.resize(MAX_BYTES, 0);
     for file in [jpeg("x"), png(), pdf(), largest] {
-        let (user, upload) = promised(&app, &file).await;
+        let (user, upload) = announce(&app, &file).await;
         assert_eq!(app.send_file(&upload, &file.bytes).await, 200);
         assert_eq!(app.submit_kyc(&user).await.ok()["status"], "PENDING");
     }
@@ -39,15 +39,15 @@ async fn every_document_type_is_accepted_up_to_ten_mebibytes() {
 async fn a_file_that_is_not_uploaded_is_reported_missing() {
     let Some(app) = App::start(Needs::Codes).await else { return };
     let (user, front, back) = (app.register_user().await, jpeg("front"), png());
-    let documents = json!({ "front": front.promise(), "back": back.promise() });
+    let documents = json!({ "front": front.declaration(), "back": back.declaration() });
     let body = json!({ "document_number": "77-777", "documents": documents });
-    let answer = app.post_kyc(&user, &body).await;
+    let response = app.post_kyc(&user, &body).await;
     let missing = app.submit_kyc(&user).await;
     refused(&missing, "document_missing", &["documents.back", "documents.front"]);
-    assert_eq!(app.send_file(&answer.json["uploads"][1], &back.bytes).await, 200);
+    assert_eq!(app.send_file(&response.json["uploads"][1], &back.bytes).await, 200);
     refused(&app.submit_kyc(&user).await, "document_missing", &["documents.front"]);
     assert_eq!(app.kyc_status(&user).await.ok()["status"], "AWAITING_DOCUMENTS");
-    assert_eq!(app.send_file(&answer.json["uploads"][0], &front.bytes).await, 200);
+    assert_eq!(app.send_file(&response.json["uploads"][0], &front.bytes).await, 200);
     app.submit_kyc(&user).await.ok();
 }
 
@@ -56,10 +56,10 @@ async fn a_file_that_is_not_uploaded_is_reported_missing() {
 async fn a_missing_file_takes_precedence_over_an_invalid_one() {
     let Some(app) = App::start(Needs::Codes).await else { return };
     let (user, program) = (app.register_user().await, program());
-    let documents = json!({ "front": program.promise(), "back": png().promise() });
+    let documents = json!({ "front": program.declaration(), "back": png().declaration() });
     let body = json!({ "document_number": "77-778", "documents": documents });
-    let answer = app.post_kyc(&user, &body).await;
-    assert_eq!(app.send_file(&answer.json["uploads"][0], &program.bytes).await, 200);
+    let response = app.post_kyc(&user, &body).await;
+    assert_eq!(app.send_file(&response.json["uploads"][0], &program.bytes).await, 200);
     let both = app.submit_kyc(&user).await;
     refused(&both, "document_missing", &["documents.back", "documents.front"]);
     let codes: Vec<_> = both.json["errors"].as_array().unwrap().iter().collect();
@@ -84,11 +84,11 @@ async fn asvs_5_2_a_file_of_another_type_than_declared_is_refused() {
         windows,
         page,
         short,
-        png().promised_as("image/jpeg"),
-        jpeg("").promised_as("application/pdf"),
+        png().declared_as("image/jpeg"),
+        jpeg("").declared_as("application/pdf"),
     ];
     for file in all {
-        let (user, upload) = promised(&app, &file).await;
+        let (user, upload) = announce(&app, &file).await;
         assert_eq!(app.send_file(&upload, &file.bytes).await, 200);
         refused(&app.submit_kyc(&user).await, "document_invalid", &["documents.front"]);
         assert_eq!(app.kyc_status(&user).await.ok()["status"], "AWAITING_DOCUMENTS");
@@ -107,7 +107,7 @@ async fn asvs_5_2_other_bytes_than_declared_are_refused() {
     let mut one_more = file.bytes.clone();
     one_more.push(0);
     for bytes in [&other.bytes, &same_length, &one_more, &file.bytes[..20].to_vec()] {
-        let (user, upload) = promised(&app, &file).await;
+        let (user, upload) = announce(&app, &file).await;
         let request = client(&app).put(upload["url"].as_str().unwrap()).body(bytes.clone());
         let mut request = request.build().unwrap();
         for (name, value) in headers(&upload).filter(|(name, _)| name != "content-length") {
@@ -116,9 +116,9 @@ async fn asvs_5_2_other_bytes_than_declared_are_refused() {
         // An HTTP client cannot send another length than that of the body.
         let status = client(&app).execute(request).await.unwrap().status();
         assert!(status.is_client_error(), "{status}");
-        let answer = app.submit_kyc(&user).await;
-        let code = answer.code_or_none();
-        assert!(["document_invalid", "document_missing"].contains(&&*code), "{answer:?}");
+        let response = app.submit_kyc(&user).await;
+        let code = response.code_or_none();
+        assert!(["document_invalid", "document_missing"].contains(&&*code), "{response:?}");
         assert_eq!(app.send_file(&upload, &file.bytes).await, 200);
         app.submit_kyc(&user).await.ok();
     }
@@ -132,13 +132,13 @@ fn client(_: &App) -> reqwest::Client {
 async fn an_upload_with_other_headers_than_signed_is_refused() {
     let Some(app) = App::start(Needs::Codes).await else { return };
     let (file, other) = (jpeg("x"), jpeg("y"));
-    let (user, upload) = promised(&app, &file).await;
+    let (user, upload) = announce(&app, &file).await;
     let changed = |name: &str, value: Value| {
         let mut upload = upload.clone();
         upload["headers"][name] = value;
         upload
     };
-    let checksum = promised(&app, &other).await.1["headers"]["x-amz-checksum-sha256"].clone();
+    let checksum = announce(&app, &other).await.1["headers"]["x-amz-checksum-sha256"].clone();
     assert_eq!(app.send_file(&changed("content-type", json!("text/html")), &file.bytes).await, 403);
     let swapped = changed("x-amz-checksum-sha256", checksum);
     assert_eq!(app.send_file(&swapped, &other.bytes).await, 403);
@@ -159,7 +159,7 @@ async fn an_upload_link_is_valid_for_ten_minutes() {
     let Some(app) = App::start(Needs::Own).await else { return };
     app.advance(40 * 86_400).await;
     let file = jpeg("");
-    let (_, upload) = promised(&app, &file).await;
+    let (_, upload) = announce(&app, &file).await;
     app.advance(590).await;
     assert_eq!(app.send_file(&upload, &file.bytes).await, 200);
     app.advance(20).await;

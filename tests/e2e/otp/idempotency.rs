@@ -2,11 +2,11 @@
 
 use serde_json::json;
 
-use crate::harness::{Answer, App, Needs, at_once, random_phone, random_source};
+use crate::harness::{App, Needs, Response, concurrently, random_ip, random_phone};
 
-async fn otp(app: &App, identifier: &str, purpose: &str, key: impl AsRef<[u8]>) -> Answer {
+async fn otp(app: &App, identifier: &str, purpose: &str, key: impl AsRef<[u8]>) -> Response {
     let body = json!({"identifier": identifier, "purpose": purpose});
-    let request = app.post("/auth/otp/request", &body).from(&random_source());
+    let request = app.post("/auth/otp/request", &body).from_ip(&random_ip());
     request.header("idempotency-key", key).send().await
 }
 
@@ -46,9 +46,9 @@ async fn a_key_belongs_to_its_identifier() {
     let Some(app) = App::start(Needs::Codes).await else { return };
     let (one, other) = (random_phone(), random_phone());
     for phone in [one, other] {
-        let answer = otp(&app, &phone, "REGISTER", "k1").await;
-        answer.ok();
-        assert_eq!(answer.header("idempotent-replayed"), None);
+        let response = otp(&app, &phone, "REGISTER", "k1").await;
+        response.ok();
+        assert_eq!(response.header("idempotent-replayed"), None);
         assert_eq!(app.messages(&phone).await.len(), 1);
     }
 }
@@ -88,14 +88,15 @@ async fn a_key_expires_after_24_hours() {
 async fn of_30_concurrent_repeats_one_sends_and_all_succeed() {
     let Some(app) = App::start(Needs::Codes).await else { return };
     let phone = random_phone();
-    let answers = at_once((0..30).map(|_| {
+    let responses = concurrently((0..30).map(|_| {
         let (app, phone) = (app.clone(), phone.clone());
         async move { otp(&app, &phone, "REGISTER", "k1").await }
     }))
     .await;
-    let replayed = answers.iter().filter(|answer| answer.header("idempotent-replayed").is_some());
+    let replayed =
+        responses.iter().filter(|response| response.header("idempotent-replayed").is_some());
     assert_eq!(replayed.count(), 29);
-    assert!(answers.iter().all(|answer| answer.status == 200), "{answers:?}");
+    assert!(responses.iter().all(|response| response.status == 200), "{responses:?}");
     assert_eq!(app.messages(&phone).await.len(), 1);
 }
 
@@ -103,10 +104,10 @@ async fn of_30_concurrent_repeats_one_sends_and_all_succeed() {
 async fn a_refused_request_does_not_use_its_key() {
     let Some(app) = App::start(Needs::Own).await else { return };
     let phone = random_phone();
-    app.otp(&phone, "REGISTER").await.ok();
+    app.request_otp(&phone, "REGISTER").await.ok();
     otp(&app, &phone, "REGISTER", "k1").await.problem(429, "too_many_requests");
     app.advance(60).await;
-    app.fault("sns", "Publish", "throttle", 1).await;
+    app.inject_fault("sns", "Publish", "throttle", 1).await;
     otp(&app, &phone, "REGISTER", "k1").await.problem(503, "delivery_failed");
     let carried = otp(&app, &phone, "REGISTER", "k1").await;
     carried.ok();

@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use crate::harness::{App, Needs, random_email, random_phone, random_source};
+use crate::harness::{App, Needs, random_email, random_ip, random_phone};
 
 const PATH: &str = "/auth/otp/request";
 
@@ -10,10 +10,10 @@ const PATH: &str = "/auth/otp/request";
 async fn the_response_has_three_fields_and_the_code_is_sent_by_sms() {
     let Some(app) = App::start(Needs::Codes).await else { return };
     let phone = random_phone();
-    let answer = app.otp(&phone, "REGISTER").await;
-    let message = answer.text("message");
-    assert_eq!(answer.ok(), &json!({"message": message, "expires_in": 300, "resend_in": 60}));
-    assert_eq!(answer.header("idempotent-replayed"), None);
+    let response = app.request_otp(&phone, "REGISTER").await;
+    let message = response.text("message");
+    assert_eq!(response.ok(), &json!({"message": message, "expires_in": 300, "resend_in": 60}));
+    assert_eq!(response.header("idempotent-replayed"), None);
 
     let messages = app.messages(&phone).await;
     assert_eq!(messages.len(), 1);
@@ -21,7 +21,7 @@ async fn the_response_has_three_fields_and_the_code_is_sent_by_sms() {
     let (body, code) = (messages[0]["body"].as_str().unwrap(), messages[0]["code"].as_str());
     let code = code.unwrap();
     assert!(code.len() == 6 && code.bytes().all(|byte| byte.is_ascii_digit()), "{code}");
-    assert!(body.contains(code) && !answer.json.to_string().contains(code));
+    assert!(body.contains(code) && !response.json.to_string().contains(code));
 }
 
 #[tokio::test]
@@ -30,9 +30,9 @@ async fn one_number_is_one_identifier_in_every_spelling() {
     let phone = random_phone();
     let national = &phone[4..];
     let spaced = format!("+977 {}-{}", &national[..3], &national[3..]);
-    app.otp(national, "REGISTER").await.ok();
+    app.request_otp(national, "REGISTER").await.ok();
     for spelling in [&spaced, &phone, national] {
-        app.otp(spelling, "REGISTER").await.problem(429, "too_many_requests");
+        app.request_otp(spelling, "REGISTER").await.problem(429, "too_many_requests");
     }
     let code = app.code_for(&phone).await;
     app.verify(&spaced, &code, "REGISTER").await.ok();
@@ -42,8 +42,8 @@ async fn one_number_is_one_identifier_in_every_spelling() {
 async fn an_e_mail_address_ignores_case() {
     let Some(app) = App::start(Needs::Own).await else { return };
     let email = random_email();
-    app.otp(&email.to_uppercase(), "REGISTER").await.ok();
-    app.otp(&email, "REGISTER").await.problem(429, "too_many_requests");
+    app.request_otp(&email.to_uppercase(), "REGISTER").await.ok();
+    app.request_otp(&email, "REGISTER").await.problem(429, "too_many_requests");
     let messages = app.messages(&email).await;
     assert_eq!((messages.len(), &messages[0]["channel"]), (1, &json!("email")));
     let code = app.code_for(&email).await;
@@ -54,9 +54,9 @@ async fn an_e_mail_address_ignores_case() {
 async fn without_a_sender_address_e_mail_is_disabled() {
     let Some(app) = App::with(&[("EMAIL_SENDER", "")]).await else { return };
     for purpose in ["REGISTER", "LOGIN", "RESET_PASSWORD", "CHANGE_IDENTIFIER"] {
-        app.otp(&random_email(), purpose).await.problem(400, "email_not_enabled");
+        app.request_otp(&random_email(), purpose).await.problem(400, "email_not_enabled");
     }
-    app.otp(&random_phone(), "REGISTER").await.ok();
+    app.request_otp(&random_phone(), "REGISTER").await.ok();
 }
 
 #[tokio::test]
@@ -66,14 +66,14 @@ async fn login_and_reset_send_only_to_known_identifiers_and_the_other_purposes_a
         [("REGISTER", 1), ("CHANGE_IDENTIFIER", 1), ("LOGIN", 0), ("RESET_PASSWORD", 0)]
     {
         let phone = random_phone();
-        app.otp(&phone, purpose).await.ok();
+        app.request_otp(&phone, purpose).await.ok();
         assert_eq!(app.messages(&phone).await.len(), is_sent, "{purpose}");
     }
     let user = app.register_user().await;
     for purpose in ["LOGIN", "RESET_PASSWORD", "REGISTER", "CHANGE_IDENTIFIER"] {
         app.advance(900).await;
         let before = app.messages(&user.phone).await.len();
-        app.otp(&user.phone, purpose).await.ok();
+        app.request_otp(&user.phone, purpose).await.ok();
         assert_eq!(app.messages(&user.phone).await.len(), before + 1, "{purpose}");
     }
 }
@@ -84,7 +84,7 @@ async fn an_unverified_identifier_of_an_account_is_treated_as_unknown() {
     let email = random_email();
     let new = app.new_user().await.with("email", email.as_str());
     app.register(&new).await.body(201);
-    app.otp(&email, "LOGIN").await.ok();
+    app.request_otp(&email, "LOGIN").await.ok();
     assert!(app.messages(&email).await.is_empty());
 }
 
@@ -104,7 +104,7 @@ async fn every_invalid_field_is_named() {
         (json!({"identifier": "x".repeat(10_000), "purpose": "LOGIN"}), &["identifier"]),
     ];
     for (body, fields) in cases {
-        app.post(PATH, &body).from(&random_source()).send().await.refuses(fields);
+        app.post(PATH, &body).from_ip(&random_ip()).send().await.refuses(fields);
     }
 }
 
@@ -114,12 +114,12 @@ async fn asvs_2_4_1_sms_are_sent_only_to_mobile_numbers_of_allowed_countries() {
     for (abroad, purpose) in
         [("+919876543210", "REGISTER"), ("+12015550123", "LOGIN"), ("+881612345678", "REGISTER")]
     {
-        let answer = app.otp(abroad, purpose).await;
-        answer.problem(400, "unsupported_country");
-        assert_eq!(answer.fields(), ["identifier"]);
+        let response = app.request_otp(abroad, purpose).await;
+        response.problem(400, "unsupported_country");
+        assert_eq!(response.fields(), ["identifier"]);
     }
     // A landline in Kathmandu.
-    let landline = app.otp("+97714123456", "REGISTER").await;
+    let landline = app.request_otp("+97714123456", "REGISTER").await;
     landline.assert_problem();
     assert_eq!(landline.status, 400);
     assert!(landline.text("code").starts_with("unsupported_"), "{landline:?}");
@@ -129,9 +129,9 @@ async fn asvs_2_4_1_sms_are_sent_only_to_mobile_numbers_of_allowed_countries() {
 #[tokio::test]
 async fn the_allowed_countries_are_configurable() {
     let Some(app) = App::with(&[("SMS_COUNTRIES", "IN")]).await else { return };
-    app.otp("+919876543210", "REGISTER").await.ok();
+    app.request_otp("+919876543210", "REGISTER").await.ok();
     assert_eq!(app.messages("+919876543210").await.len(), 1);
-    app.otp(&random_phone(), "REGISTER").await.problem(400, "unsupported_country");
+    app.request_otp(&random_phone(), "REGISTER").await.problem(400, "unsupported_country");
 }
 
 #[tokio::test]
@@ -139,7 +139,7 @@ async fn the_message_text_is_a_configurable_template() {
     let template = "<#> {code} is yours.\nFA+9qCX9VSu\n\n@app.example #{code}";
     let Some(app) = App::with(&[("OTP_MESSAGE", template)]).await else { return };
     let phone = random_phone();
-    app.otp(&phone, "REGISTER").await.ok();
+    app.request_otp(&phone, "REGISTER").await.ok();
     let code = app.code_for(&phone).await;
     assert_eq!(app.messages(&phone).await[0]["body"], template.replace("{code}", &code));
 }
@@ -150,7 +150,7 @@ async fn asvs_6_5_4_codes_are_not_repeated() {
     let mut codes = std::collections::HashSet::new();
     for _ in 0..40 {
         let phone = random_phone();
-        app.otp(&phone, "REGISTER").await.ok();
+        app.request_otp(&phone, "REGISTER").await.ok();
         codes.insert(app.code_for(&phone).await);
     }
     // One pair of equal codes happens once in 1,300 runs, three pairs practically never.
@@ -161,8 +161,8 @@ async fn asvs_6_5_4_codes_are_not_repeated() {
 async fn the_resend_pause_is_configurable_and_returned() {
     let Some(app) = App::with(&[("OTP_RESEND_SECONDS", "7")]).await else { return };
     let phone = random_phone();
-    assert_eq!(app.otp(&phone, "REGISTER").await.ok()["resend_in"], 7);
-    assert!(app.otp(&phone, "REGISTER").await.retry_after() <= 7);
+    assert_eq!(app.request_otp(&phone, "REGISTER").await.ok()["resend_in"], 7);
+    assert!(app.request_otp(&phone, "REGISTER").await.retry_after() <= 7);
     app.advance(7).await;
-    app.otp(&phone, "REGISTER").await.ok();
+    app.request_otp(&phone, "REGISTER").await.ok();
 }

@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use crate::harness::{
-    Answer, App, Needs, at_once, count, random_email, random_phone, random_source,
+    App, Needs, Response, concurrently, count, random_email, random_ip, random_phone,
 };
 
 fn wrong(code: &str) -> String {
@@ -12,13 +12,13 @@ fn wrong(code: &str) -> String {
 
 async fn sent(app: &App, purpose: &str) -> (String, String) {
     let phone = random_phone();
-    app.otp(&phone, purpose).await.ok();
+    app.request_otp(&phone, purpose).await.ok();
     let code = app.code_for(&phone).await;
     (phone, code)
 }
 
-async fn verify_at_once(app: &App, phone: &str, codes: Vec<String>) -> Vec<Answer> {
-    at_once(codes.into_iter().map(|code| {
+async fn verify_concurrently(app: &App, phone: &str, codes: Vec<String>) -> Vec<Response> {
+    concurrently(codes.into_iter().map(|code| {
         let (app, phone) = (app.clone(), phone.to_owned());
         async move { app.verify(&phone, &code, "REGISTER").await }
     }))
@@ -29,10 +29,10 @@ async fn verify_at_once(app: &App, phone: &str, codes: Vec<String>) -> Vec<Answe
 async fn asvs_7_2_a_correct_code_is_exchanged_for_a_256_bit_token_that_is_stored_hashed() {
     let Some(app) = App::start(Needs::Own).await else { return };
     let (phone, code) = sent(&app, "REGISTER").await;
-    let answer = app.verify(&phone, &code, "REGISTER").await;
-    let (token, message) = (answer.text("verification_token"), answer.text("message"));
+    let response = app.verify(&phone, &code, "REGISTER").await;
+    let (token, message) = (response.text("verification_token"), response.text("message"));
     let expected = json!({"verification_token": token, "message": message, "expires_in": 600});
-    assert_eq!(answer.ok(), &expected);
+    assert_eq!(response.ok(), &expected);
     assert_eq!(token.len(), 43);
     assert!(token.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_".contains(&byte)));
     let rows = app.rows("otp").await;
@@ -42,23 +42,23 @@ async fn asvs_7_2_a_correct_code_is_exchanged_for_a_256_bit_token_that_is_stored
 #[tokio::test]
 async fn wrong_expired_used_and_never_sent_codes_get_the_same_response() {
     let Some(app) = App::start(Needs::Own).await else { return };
-    let mut answers = Vec::new();
+    let mut responses = Vec::new();
 
     let (phone, code) = sent(&app, "REGISTER").await;
-    answers.push(("wrong", app.verify(&phone, &wrong(&code), "REGISTER").await));
-    answers.push(("other purpose", app.verify(&phone, &code, "LOGIN").await));
-    answers.push(("other identifier", app.verify(&random_phone(), &code, "REGISTER").await));
+    responses.push(("wrong", app.verify(&phone, &wrong(&code), "REGISTER").await));
+    responses.push(("other purpose", app.verify(&phone, &code, "LOGIN").await));
+    responses.push(("other identifier", app.verify(&random_phone(), &code, "REGISTER").await));
     app.verify(&phone, &code, "REGISTER").await.ok();
-    answers.push(("used", app.verify(&phone, &code, "REGISTER").await));
+    responses.push(("used", app.verify(&phone, &code, "REGISTER").await));
     let (phone, code) = sent(&app, "REGISTER").await;
     app.advance(300).await;
-    answers.push(("expired", app.verify(&phone, &code, "REGISTER").await));
-    answers.push(("never sent", app.verify(&random_email(), &code, "REGISTER").await));
+    responses.push(("expired", app.verify(&phone, &code, "REGISTER").await));
+    responses.push(("never sent", app.verify(&random_email(), &code, "REGISTER").await));
 
-    let first = answers[0].1.comparable();
-    for (case, answer) in &answers {
-        answer.problem(400, "invalid_otp");
-        assert_eq!(answer.comparable(), first, "{case}");
+    let first = responses[0].1.comparable();
+    for (case, response) in &responses {
+        response.problem(400, "invalid_otp");
+        assert_eq!(response.comparable(), first, "{case}");
     }
 }
 
@@ -78,10 +78,10 @@ async fn a_code_is_replaced_only_by_a_request_for_the_same_purpose() {
     let Some(app) = App::start(Needs::Own).await else { return };
     let (phone, first) = sent(&app, "REGISTER").await;
     app.advance(60).await;
-    app.otp(&phone, "CHANGE_IDENTIFIER").await.ok();
+    app.request_otp(&phone, "CHANGE_IDENTIFIER").await.ok();
     let other = app.code_for(&phone).await;
     app.advance(60).await;
-    app.otp(&phone, "REGISTER").await.ok();
+    app.request_otp(&phone, "REGISTER").await.ok();
     let second = app.code_for(&phone).await;
     if first != second {
         app.verify(&phone, &first, "REGISTER").await.problem(400, "invalid_otp");
@@ -95,7 +95,7 @@ async fn asvs_6_6_2_a_code_is_bound_to_its_identifier_and_purpose() {
     let Some(app) = App::start(Needs::Own).await else { return };
     let user = app.register_user().await;
     app.advance(60).await;
-    app.otp(&user.phone, "LOGIN").await.ok();
+    app.request_otp(&user.phone, "LOGIN").await.ok();
     let code = app.code_for(&user.phone).await;
     let (other, _) = sent(&app, "REGISTER").await;
     app.verify(&other, &code, "REGISTER").await.problem(400, "invalid_otp");
@@ -124,9 +124,9 @@ async fn asvs_6_6_3_five_wrong_attempts_invalidate_a_code() {
 async fn asvs_6_5_1_of_50_concurrent_verifications_of_a_code_one_succeeds() {
     let Some(app) = App::start(Needs::Codes).await else { return };
     let (phone, code) = sent(&app, "REGISTER").await;
-    let answers = verify_at_once(&app, &phone, vec![code; 50]).await;
-    assert_eq!((count(&answers, 200), count(&answers, 400)), (1, 49));
-    let token = answers.iter().find(|answer| answer.status == 200).unwrap();
+    let responses = verify_concurrently(&app, &phone, vec![code; 50]).await;
+    assert_eq!((count(&responses, 200), count(&responses, 400)), (1, 49));
+    let token = responses.iter().find(|response| response.status == 200).unwrap();
     let body = json!({
         "username": crate::harness::random_username(),
         "password": crate::harness::PASSWORD,
@@ -140,9 +140,9 @@ async fn asvs_6_5_1_of_50_concurrent_verifications_of_a_code_one_succeeds() {
 async fn asvs_6_6_3_of_1000_concurrent_wrong_codes_five_are_compared() {
     let Some(app) = App::start(Needs::Own).await else { return };
     let (phone, code) = sent(&app, "REGISTER").await;
-    let answers = verify_at_once(&app, &phone, vec![wrong(&code); 1_000]).await;
-    for answer in &answers {
-        answer.problem(400, "invalid_otp");
+    let responses = verify_concurrently(&app, &phone, vec![wrong(&code); 1_000]).await;
+    for response in &responses {
+        response.problem(400, "invalid_otp");
     }
     let rows = app.rows_where("otp", "item_type", "otp_identifier").await;
     let [row] = &rows[..] else { panic!("{rows:?}") };
@@ -158,8 +158,8 @@ async fn asvs_6_6_3_of_40_concurrent_guesses_five_are_compared() {
     let start: u32 = code.parse().unwrap();
     // 40 codes, including the right one.
     let codes = (0..40).map(|step| format!("{:06}", (start + step) % 1_000_000)).collect();
-    let answers = verify_at_once(&app, &phone, codes).await;
-    assert!(count(&answers, 200) <= 1);
+    let responses = verify_concurrently(&app, &phone, codes).await;
+    assert!(count(&responses, 200) <= 1);
     let rows = app.rows_where("otp", "item_type", "otp_identifier").await;
     let tries = rows[0].get("challenge_register").map(|challenge| challenge["tries"].clone());
     assert!(tries.is_none_or(|tries| tries == 5), "exchanged or invalidated");
@@ -182,7 +182,7 @@ async fn every_invalid_field_is_named() {
         (otp(json!("9".repeat(9_999))), &["otp"]),
     ];
     for (body, fields) in cases {
-        let request = app.post("/auth/otp/verify", &body).from(&random_source());
+        let request = app.post("/auth/otp/verify", &body).from_ip(&random_ip());
         request.send().await.refuses(fields);
     }
 }

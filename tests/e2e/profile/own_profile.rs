@@ -2,15 +2,15 @@
 
 use serde_json::{Value, json};
 
-use crate::harness::{Answer, App, Needs, User, at_once, count, within};
+use crate::harness::{App, Needs, Response, User, assert_budget, concurrently, count};
 
 const PATH: &str = "/users/profile";
 
-async fn read(app: &App, user: &User) -> Answer {
+async fn read(app: &App, user: &User) -> Response {
     app.get(PATH).bearer(&user.access_token).send().await.documented("GET", PATH)
 }
 
-async fn change(app: &App, method: &str, user: &User, body: &Value) -> Answer {
+async fn change(app: &App, method: &str, user: &User, body: &Value) -> Response {
     change_if(app, method, user, body, None).await
 }
 
@@ -20,7 +20,7 @@ async fn change_if(
     user: &User,
     body: &Value,
     tags: Option<&str>,
-) -> Answer {
+) -> Response {
     let request = app.request(method, PATH).bearer(&user.access_token);
     let request = request.header("content-type", "application/json").body(body.to_string());
     let request = match tags {
@@ -39,13 +39,13 @@ fn whole() -> Value {
     })
 }
 
-fn fields(answer: &Answer) -> Value {
+fn fields(response: &Response) -> Value {
     let names = ["full_name", "date_of_birth", "address", "avatar_url"];
-    names.map(|name| (name.to_owned(), answer.json[name].clone())).into_iter().collect()
+    names.map(|name| (name.to_owned(), response.json[name].clone())).into_iter().collect()
 }
 
-fn etag(answer: &Answer) -> String {
-    let etag = answer.header("etag").unwrap_or_else(|| panic!("no ETag: {answer:?}"));
+fn etag(response: &Response) -> String {
+    let etag = response.header("etag").unwrap_or_else(|| panic!("no ETag: {response:?}"));
     assert!(etag.len() > 2 && etag.starts_with('"') && etag.ends_with('"'), "{etag}");
     etag.to_owned()
 }
@@ -54,7 +54,7 @@ fn etag(answer: &Answer) -> String {
 async fn a_new_profile_is_empty_and_has_an_etag() {
     let Some(app) = App::start(Needs::Codes).await else { return };
     let user = app.register_user().await;
-    let answer = read(&app, &user).await;
+    let response = read(&app, &user).await;
     let expected = json!({
         "id": user.user_id,
         "full_name": null,
@@ -62,12 +62,12 @@ async fn a_new_profile_is_empty_and_has_an_etag() {
         "address": null,
         "avatar_url": null,
         "is_profile_complete": false,
-        "created_at": answer.text("created_at"),
-        "updated_at": answer.text("created_at"),
+        "created_at": response.text("created_at"),
+        "updated_at": response.text("created_at"),
     });
-    assert_eq!(answer.ok(), &expected);
-    assert_eq!(answer.header("cache-control"), Some("no-store"));
-    etag(&answer);
+    assert_eq!(response.ok(), &expected);
+    assert_eq!(response.header("cache-control"), Some("no-store"));
+    etag(&response);
 }
 
 #[tokio::test]
@@ -75,21 +75,21 @@ async fn put_replaces_the_profile_and_clears_absent_fields() {
     let Some(app) = App::start(Needs::Codes).await else { return };
     let user = app.register_user().await;
     let before = read(&app, &user).await;
-    let answer = change(&app, "PUT", &user, &whole()).await;
-    assert_eq!(answer.ok()["is_profile_complete"], true);
-    assert_eq!(fields(&answer), whole());
-    assert_ne!(etag(&answer), etag(&before));
+    let response = change(&app, "PUT", &user, &whole()).await;
+    assert_eq!(response.ok()["is_profile_complete"], true);
+    assert_eq!(fields(&response), whole());
+    assert_ne!(etag(&response), etag(&before));
     let again = read(&app, &user).await;
-    assert_eq!((again.ok(), etag(&again)), (answer.ok(), etag(&answer)));
+    assert_eq!((again.ok(), etag(&again)), (response.ok(), etag(&response)));
     let me = app.me(&user.access_token).await;
-    assert_eq!(&me.ok()["profile"], answer.ok());
+    assert_eq!(&me.ok()["profile"], response.ok());
     assert_eq!(me.json["profile_picture"], whole()["avatar_url"]);
-    let answer = change(&app, "PUT", &user, &json!({"full_name": "Sita"})).await;
-    assert_eq!(answer.ok()["is_profile_complete"], false);
+    let response = change(&app, "PUT", &user, &json!({"full_name": "Sita"})).await;
+    assert_eq!(response.ok()["is_profile_complete"], false);
     let expected =
         json!({"full_name": "Sita", "date_of_birth": null, "address": null, "avatar_url": null});
-    assert_eq!(fields(&answer), expected);
-    assert_eq!(answer.json["created_at"], before.json["created_at"]);
+    assert_eq!(fields(&response), expected);
+    assert_eq!(response.json["created_at"], before.json["created_at"]);
 }
 
 #[tokio::test]
@@ -98,32 +98,32 @@ async fn patch_keeps_absent_fields_and_null_clears_a_field() {
     let user = app.register_user().await;
     change(&app, "PUT", &user, &whole()).await.ok();
     let edit = json!({"address": "Patan", "avatar_url": null, "other": 7});
-    let answer = change(&app, "PATCH", &user, &edit).await;
+    let response = change(&app, "PATCH", &user, &edit).await;
     let mut expected = whole();
     expected["address"] = json!("Patan");
     expected["avatar_url"] = Value::Null;
     assert_eq!(
-        (answer.ok()["is_profile_complete"].clone(), fields(&answer)),
+        (response.ok()["is_profile_complete"].clone(), fields(&response)),
         (json!(true), expected)
     );
-    let answer = change(&app, "PATCH", &user, &json!({"date_of_birth": null})).await;
-    assert_eq!(answer.ok()["is_profile_complete"], false);
-    assert_eq!(fields(&change(&app, "PATCH", &user, &json!({})).await), fields(&answer));
+    let response = change(&app, "PATCH", &user, &json!({"date_of_birth": null})).await;
+    assert_eq!(response.ok()["is_profile_complete"], false);
+    assert_eq!(fields(&change(&app, "PATCH", &user, &json!({})).await), fields(&response));
 }
 
 #[tokio::test]
 async fn the_account_records_whether_the_profile_is_complete() {
     let Some(app) = App::start(Needs::Own).await else { return };
     let user = app.register_user().await;
-    let noted = async || {
+    let recorded = async || {
         let accounts = app.rows_where("users", "item_type", "account").await;
         accounts[0]["is_profile_complete"].clone()
     };
-    assert_eq!(noted().await, false);
+    assert_eq!(recorded().await, false);
     change(&app, "PUT", &user, &whole()).await.ok();
-    assert_eq!(noted().await, true);
+    assert_eq!(recorded().await, true);
     change(&app, "PATCH", &user, &json!({"full_name": null})).await.ok();
-    assert_eq!(noted().await, false);
+    assert_eq!(recorded().await, false);
 }
 
 #[tokio::test]
@@ -138,8 +138,8 @@ async fn every_invalid_field_is_named_and_nothing_changes() {
     ];
     for body in bad {
         for method in ["PUT", "PATCH"] {
-            let answer = change(&app, method, &user, &body).await;
-            answer.refuses(&["full_name", "date_of_birth", "address", "avatar_url"]);
+            let response = change(&app, method, &user, &body).await;
+            response.refuses(&["full_name", "date_of_birth", "address", "avatar_url"]);
         }
     }
     assert_eq!(fields(&read(&app, &user).await), whole());
@@ -153,9 +153,9 @@ async fn rfc_9110_if_match_allows_a_change_of_the_current_version_only() {
     for method in ["PUT", "PATCH"] {
         let present = etag(&read(&app, &user).await);
         let body = json!({"full_name": "Sita"});
-        let answer = change_if(&app, method, &user, &body, Some(&present)).await;
-        answer.ok();
-        let next = etag(&answer);
+        let response = change_if(&app, method, &user, &body, Some(&present)).await;
+        response.ok();
+        let next = etag(&response);
         for old in [&present, &first, &format!("W/{next}"), "\"none\""] {
             let refused = change_if(&app, method, &user, &json!({}), Some(old)).await;
             refused.problem(412, "precondition_failed");
@@ -168,13 +168,13 @@ async fn rfc_9110_if_match_allows_a_change_of_the_current_version_only() {
     assert_eq!(read(&app, &user).await.text("full_name"), "Sita");
 }
 
-async fn change_persistently(app: App, user: User, body: Value, tags: Option<String>) -> Answer {
+async fn change_with_retry(app: App, user: User, body: Value, tags: Option<String>) -> Response {
     loop {
-        let answer = change_if(&app, "PATCH", &user, &body, tags.as_deref()).await;
-        if answer.status != 503 {
-            return answer;
+        let response = change_if(&app, "PATCH", &user, &body, tags.as_deref()).await;
+        if response.status != 503 {
+            return response;
         }
-        answer.problem(503, "unavailable");
+        response.problem(503, "unavailable");
     }
 }
 
@@ -185,10 +185,10 @@ async fn concurrent_changes_of_different_fields_all_apply() {
         let user = app.register_user().await;
         let edits = whole().as_object().unwrap().clone().into_iter();
         let edits = edits.map(|(name, value)| {
-            change_persistently(app.clone(), user.clone(), json!({ name: value }), None)
+            change_with_retry(app.clone(), user.clone(), json!({ name: value }), None)
         });
-        let answers = at_once(edits).await;
-        assert_eq!(count(&answers, 200), 4, "{answers:?}");
+        let responses = concurrently(edits).await;
+        assert_eq!(count(&responses, 200), 4, "{responses:?}");
         let profile = read(&app, &user).await;
         assert_eq!(fields(&profile), whole());
         assert_eq!(profile.json["is_profile_complete"], true);
@@ -202,10 +202,10 @@ async fn of_concurrent_changes_of_one_version_exactly_one_applies() {
     let tag = etag(&read(&app, &user).await);
     let changes = (0..10).map(|number| {
         let body = json!({ "full_name": format!("Sita {number}") });
-        change_persistently(app.clone(), user.clone(), body, Some(tag.clone()))
+        change_with_retry(app.clone(), user.clone(), body, Some(tag.clone()))
     });
-    let answers = at_once(changes).await;
-    assert_eq!((count(&answers, 200), count(&answers, 412)), (1, 9), "{answers:?}");
+    let responses = concurrently(changes).await;
+    assert_eq!((count(&responses, 200), count(&responses, 412)), (1, 9), "{responses:?}");
 }
 
 #[tokio::test]
@@ -241,11 +241,11 @@ async fn a_change_is_applied_once_despite_one_fault() {
     ];
     for (number, (operation, kind)) in faults.into_iter().enumerate() {
         let tag = etag(&read(&app, &user).await);
-        app.fault("dynamodb", operation, kind, 1).await;
+        app.inject_fault("dynamodb", operation, kind, 1).await;
         let body = json!({ "full_name": format!("Sita {number}") });
-        let answer = change_persistently(app.clone(), user.clone(), body, Some(tag)).await;
-        assert_eq!(answer.ok()["full_name"], format!("Sita {number}"), "{operation} {kind}");
-        assert_eq!(etag(&read(&app, &user).await), etag(&answer));
+        let response = change_with_retry(app.clone(), user.clone(), body, Some(tag)).await;
+        assert_eq!(response.ok()["full_name"], format!("Sita {number}"), "{operation} {kind}");
+        assert_eq!(etag(&read(&app, &user).await), etag(&response));
     }
 }
 
@@ -254,17 +254,17 @@ async fn a_read_costs_1_hop_1_5_rru_and_a_change_2_hops_2_wru_or_6_wru_if_comple
     let Some(app) = App::start(Needs::Own).await else { return };
     let user = app.register_user().await;
     read(&app, &user).await.ok();
-    within(&app, "GET /users/profile", (1, 1.5, 0.0, 0)).await;
+    assert_budget(&app, "GET /users/profile", (1, 1.5, 0.0, 0)).await;
     for method in ["PUT", "PATCH"] {
         let operation = format!("{method} /users/profile");
         change(&app, method, &user, &json!({"full_name": "Sita"})).await.ok();
-        within(&app, &operation, (2, 1.5, 2.0, 0)).await;
+        assert_budget(&app, &operation, (2, 1.5, 2.0, 0)).await;
         change(&app, method, &user, &json!({"full_name": "x"})).await.refuses(&["full_name"]);
         assert_eq!(app.costs(&operation).await.last(), (1, 1.0, 0.0));
         change(&app, method, &user, &whole()).await.ok();
-        within(&app, &operation, (2, 1.5, 6.0, 0)).await;
+        assert_budget(&app, &operation, (2, 1.5, 6.0, 0)).await;
         change(&app, method, &user, &json!({"full_name": null})).await.ok();
-        within(&app, &operation, (2, 1.5, 6.0, 0)).await;
+        assert_budget(&app, &operation, (2, 1.5, 6.0, 0)).await;
     }
 }
 
@@ -275,7 +275,7 @@ async fn a_change_of_an_old_version_costs_2_hops_3_5_rru() {
     for method in ["PUT", "PATCH"] {
         let old = change_if(&app, method, &user, &whole(), Some("\"none\"")).await;
         old.problem(412, "precondition_failed");
-        within(&app, &format!("{method} /users/profile"), (2, 3.5, 0.0, 0)).await;
+        assert_budget(&app, &format!("{method} /users/profile"), (2, 3.5, 0.0, 0)).await;
     }
 }
 

@@ -2,9 +2,9 @@
 
 use serde_json::{Value, json};
 
-use crate::harness::{Answer, App, Needs, User, money, points, within};
+use crate::harness::{App, Needs, Response, User, assert_budget, money, points};
 
-async fn page(app: &App, user: &User, query: &str) -> Answer {
+async fn page(app: &App, user: &User, query: &str) -> Response {
     let path = "/users/wallet/transactions";
     let request = app.get(&format!("{path}{query}")).bearer(&user.access_token);
     request.send().await.documented("GET", path)
@@ -15,9 +15,9 @@ async fn all(app: &App, user: &User, query: &str) -> Vec<Value> {
     let mut entries = Vec::new();
     let mut cursor = String::new();
     loop {
-        let answer = page(app, user, &format!("?{query}{cursor}")).await;
-        entries.extend(answer.ok()["results"].as_array().unwrap().iter().cloned());
-        match answer.json["next_cursor"].as_str() {
+        let response = page(app, user, &format!("?{query}{cursor}")).await;
+        entries.extend(response.ok()["results"].as_array().unwrap().iter().cloned());
+        match response.json["next_cursor"].as_str() {
             Some(next) => cursor = format!("&cursor={next}"),
             None => return entries,
         }
@@ -147,8 +147,8 @@ async fn every_invalid_query_parameter_is_named() {
     let Some(app) = App::start(Needs::Codes).await else { return };
     let user = app.register_user().await;
     for limit in ["0", "101", "-1", "x", "1.5", ""] {
-        let answer = page(&app, &user, &format!("?limit={limit}&asset=GOLD")).await;
-        answer.refuses(&["limit", "asset"]);
+        let response = page(&app, &user, &format!("?limit={limit}&asset=GOLD")).await;
+        response.refuses(&["limit", "asset"]);
     }
     page(&app, &user, "?limit=100&asset=MONEY&other=1").await.ok();
 }
@@ -174,10 +174,10 @@ async fn the_balance_costs_1_hop_1_5_rru_and_a_page_of_entries_1_hop_2_rru() {
     let Some(app) = App::start(Needs::Own).await else { return };
     let user = user_with_entries(&app).await;
     app.wallet(&user).await.ok();
-    within(&app, "GET /users/wallet", (1, 1.5, 0.0, 0)).await;
+    assert_budget(&app, "GET /users/wallet", (1, 1.5, 0.0, 0)).await;
     for query in ["", "?limit=2", "?asset=POINTS"] {
         page(&app, &user, query).await.ok();
-        within(&app, "GET /users/wallet/transactions", (1, 2.0, 0.0, 0)).await;
+        assert_budget(&app, "GET /users/wallet/transactions", (1, 2.0, 0.0, 0)).await;
     }
 }
 
@@ -186,7 +186,7 @@ async fn a_missing_wallet_gets_500_without_internal_details() {
     let Some(app) = App::start(Needs::Tables).await else { return };
     let user = app.register_user().await;
     app.remove_row("wallets", &[("user_id", &user.user_id), ("sk", "BALANCE")]).await;
-    let answer = app.wallet(&user).await;
-    answer.problem(500, "internal_error");
-    assert_eq!(answer.text("detail"), "The fault has been logged.");
+    let response = app.wallet(&user).await;
+    response.problem(500, "internal_error");
+    assert_eq!(response.text("detail"), "The fault has been logged.");
 }

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use crate::harness::{App, Needs, User, at_once, count, money, points, within};
+use crate::harness::{App, Needs, User, assert_budget, concurrently, count, money, points};
 
 const OPERATION: &str = "POST /internal/wallet/entries";
 
@@ -30,9 +30,9 @@ async fn money_is_credited_and_debited_with_an_entry() {
     let Some(app) = App::start(Needs::Own).await else { return };
     let user = app.register_user().await;
     app.post_entry("k1", &money(&user, "CREDIT", "100")).await.body(201);
-    let answer = app.post_entry("k2", &money(&user, "DEBIT", "25.5")).await;
+    let response = app.post_entry("k2", &money(&user, "DEBIT", "25.5")).await;
     let expected = json!({
-        "id": answer.text("id"),
+        "id": response.text("id"),
         "direction": "DEBIT",
         "amount": "25.50",
         "currency": "NPR",
@@ -40,10 +40,10 @@ async fn money_is_credited_and_debited_with_an_entry() {
         "balance_after": "74.50",
         "reference": "rental-1",
         "reason": "A rental",
-        "created_at": answer.text("created_at"),
+        "created_at": response.text("created_at"),
     });
-    assert_eq!(answer.body(201), &expected);
-    assert_eq!(answer.header("idempotent-replayed"), None);
+    assert_eq!(response.body(201), &expected);
+    assert_eq!(response.header("idempotent-replayed"), None);
     assert_eq!(app.wallet(&user).await.ok()["balance"], "74.50");
     let path = "/users/wallet/transactions?limit=1";
     let page = app.get(path).bearer(&user.access_token).send().await;
@@ -54,10 +54,10 @@ async fn money_is_credited_and_debited_with_an_entry() {
 async fn credited_points_count_as_earned_even_after_they_are_spent() {
     let Some(app) = App::start(Needs::Own).await else { return };
     let user = app.register_user().await;
-    let answer = app.post_entry("k1", &points(&user, "CREDIT", 25)).await;
-    assert_eq!((&answer.body(201)["points"], answer.json.get("amount")), (&json!(25), None));
+    let response = app.post_entry("k1", &points(&user, "CREDIT", 25)).await;
+    assert_eq!((&response.body(201)["points"], response.json.get("amount")), (&json!(25), None));
     assert_eq!(
-        (&answer.json["balance_before"], &answer.json["balance_after"]),
+        (&response.json["balance_before"], &response.json["balance_after"]),
         (&json!(50), &json!(75))
     );
     app.post_entry("k2", &points(&user, "DEBIT", 75)).await.body(201);
@@ -113,9 +113,9 @@ async fn the_wallet_of_an_unknown_user_is_not_found() {
     let Some(app) = App::start(Needs::Own).await else { return };
     let mut body = money(&app.register_user().await, "CREDIT", "1");
     body["user_id"] = json!("01998f6e-5c1b-7d34-9a44-0f4f2f1c8b11");
-    let before = app.sizes().await;
+    let before = app.table_sizes().await;
     app.post_entry("k1", &body).await.problem(404, "not_found");
-    assert_eq!(app.sizes().await, before);
+    assert_eq!(app.table_sizes().await, before);
 }
 
 #[tokio::test]
@@ -178,14 +178,15 @@ async fn concurrent_entries_with_one_key_apply_once() {
     let Some(app) = App::start(Needs::Own).await else { return };
     let user = app.register_user().await;
     let body = money(&user, "CREDIT", "10");
-    let answers = at_once(
-        (0..20).map(|_| app.clone().post_entry_persistently("k1".to_owned(), body.clone())),
+    let responses = concurrently(
+        (0..20).map(|_| app.clone().post_entry_with_retry("k1".to_owned(), body.clone())),
     )
     .await;
-    assert_eq!(count(&answers, 201), 20, "{answers:?}");
+    assert_eq!(count(&responses, 201), 20, "{responses:?}");
     let ids: std::collections::BTreeSet<_> =
-        answers.iter().map(|answer| answer.text("id")).collect();
-    let fresh = answers.iter().filter(|answer| answer.header("idempotent-replayed").is_none());
+        responses.iter().map(|response| response.text("id")).collect();
+    let fresh =
+        responses.iter().filter(|response| response.header("idempotent-replayed").is_none());
     assert_eq!((ids.len(), fresh.count()), (1, 1));
     assert_eq!(sums(&app, &user, "MONEY").await, (1_000, 1_000));
 }
@@ -197,12 +198,12 @@ async fn two_hundred_concurrent_debits_never_go_below_zero_and_the_entries_add_u
     app.post_entry("top-up", &money(&user, "CREDIT", "50")).await.body(201);
     let debits = (0..200).map(|number| {
         let debit = money(&user, "DEBIT", "1");
-        app.clone().post_entry_persistently(format!("d{number}"), debit)
+        app.clone().post_entry_with_retry(format!("d{number}"), debit)
     });
-    let answers = at_once(debits).await;
-    assert_eq!((count(&answers, 201), count(&answers, 400)), (50, 150));
-    let refused = answers.iter().filter(|answer| answer.status == 400);
-    assert!(refused.clone().all(|answer| answer.text("code") == "insufficient_balance"));
+    let responses = concurrently(debits).await;
+    assert_eq!((count(&responses, 201), count(&responses, 400)), (50, 150));
+    let refused = responses.iter().filter(|response| response.status == 400);
+    assert!(refused.clone().all(|response| response.text("code") == "insufficient_balance"));
     assert_eq!(sums(&app, &user, "MONEY").await, (0, 0));
     // The ids of the entries have the order of the balance changes.
     let mut made = entries(&app, &user, "MONEY").await;
@@ -224,11 +225,11 @@ async fn an_entry_is_applied_once_despite_faults() {
     for (operation, kind) in faults {
         // One fault, and more faults than the SDK has attempts.
         for times in [1, 6] {
-            app.fault("dynamodb", operation, kind, times).await;
+            app.inject_fault("dynamodb", operation, kind, times).await;
             made += 1;
             let body = money(&user, "CREDIT", "1");
-            let answer = app.clone().post_entry_persistently(format!("k{made}"), body).await;
-            answer.body(201);
+            let response = app.clone().post_entry_with_retry(format!("k{made}"), body).await;
+            response.body(201);
             assert_eq!(sums(&app, &user, "MONEY").await, (made * 100, made * 100), "{kind}");
         }
     }
@@ -243,9 +244,9 @@ async fn an_entry_costs_2_hops_2_rru_8_wru_and_6_wru_more_for_points() {
     app.post_entry("k2", &money(&user, "DEBIT", "10")).await.body(201);
     app.post_entry("k2", &money(&user, "DEBIT", "11")).await.problem(422, "idempotency_key_reused");
     app.post_entry("k3", &money(&user, "DEBIT", "11")).await.problem(400, "insufficient_balance");
-    within(&app, OPERATION, (2, 2.0, 8.0, 0)).await;
+    assert_budget(&app, OPERATION, (2, 2.0, 8.0, 0)).await;
     app.post_entry("k4", &points(&user, "CREDIT", 10)).await.body(201);
-    within(&app, OPERATION, (2, 2.0, 14.0, 0)).await;
+    assert_budget(&app, OPERATION, (2, 2.0, 14.0, 0)).await;
     app.post_entry("k5", &json!({})).await.refuses(&[
         "user_id",
         "direction",

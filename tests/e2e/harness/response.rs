@@ -7,7 +7,7 @@ use serde_json::Value;
 
 /// The response to a request.
 #[derive(Clone)]
-pub struct Answer {
+pub struct Response {
     pub status: u16,
     pub headers: HeaderMap,
     pub bytes: Vec<u8>,
@@ -15,13 +15,13 @@ pub struct Answer {
     pub json: Value,
 }
 
-impl fmt::Debug for Answer {
+impl fmt::Debug for Response {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{} {}", self.status, String::from_utf8_lossy(&self.bytes))
     }
 }
 
-impl Answer {
+impl Response {
     pub async fn of(response: reqwest::Response) -> Self {
         let (status, headers) = (response.status().as_u16(), response.headers().clone());
         let bytes = response.bytes().await.unwrap().to_vec();
@@ -102,8 +102,8 @@ impl Answer {
         }
         let known =
             ["type", "title", "status", "detail", "code", "request_id", "errors", "retry_after"];
-        let strange = json.as_object().unwrap().keys().find(|name| !known.contains(&&***name));
-        assert_eq!(strange, None, "{self:?}");
+        let unexpected = json.as_object().unwrap().keys().find(|name| !known.contains(&&***name));
+        assert_eq!(unexpected, None, "{self:?}");
         // The id is random and may contain any word.
         let text = String::from_utf8_lossy(&self.bytes).replace(self.text("request_id"), "");
         let text = text.to_lowercase();
