@@ -4,6 +4,7 @@ mod anonymous_access;
 mod documents;
 mod events;
 mod grants;
+mod modules;
 mod openapi;
 mod packages;
 mod project;
