@@ -1,4 +1,4 @@
-//! The list of common passwords that is built in is the one that it is made from.
+//! The built-in set of common passwords matches the list that it is generated from.
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
@@ -13,7 +13,7 @@ fn path(extension: &str) -> PathBuf {
     root().join(format!("shared/src/sign_in/password/common-passwords.{extension}"))
 }
 
-/// The list: one password a line, sorted by bytes.
+/// The list: one password per line, sorted by bytes.
 fn listed() -> Vec<String> {
     let mut text = String::new();
     GzDecoder::new(fs::File::open(path("txt.gz")).unwrap()).read_to_string(&mut text).unwrap();
@@ -23,9 +23,9 @@ fn listed() -> Vec<String> {
 #[test]
 #[allow(
     clippy::disallowed_methods,
-    reason = "whether to write a file is not the product's setting"
+    reason = "whether to write the file is not a setting of the product"
 )]
-fn the_committed_list_is_the_generated_one() {
+fn the_committed_set_matches_the_generated_one() {
     let mut builder = SetBuilder::memory();
     builder.extend_iter(listed()).unwrap();
     let generated = builder.into_inner().unwrap();
@@ -35,13 +35,13 @@ fn the_committed_list_is_the_generated_one() {
     let committed = fs::read(path("fst")).unwrap_or_default();
     assert!(
         committed == generated,
-        "common-passwords.fst is out of date. Write it anew with\n\
+        "common-passwords.fst is out of date. Update it with\n\
          UPDATE_COMMON_PASSWORDS=1 cargo test -p tests --test contract common_passwords"
     );
 }
 
 #[test]
-fn it_holds_at_least_20_000_passwords_in_lower_case_and_its_documented_size() {
+fn the_set_has_at_least_20_000_passwords_in_lower_case_and_its_documented_size() {
     let set = Set::new(fs::read(path("fst")).unwrap()).unwrap();
     set.as_fst().verify().unwrap();
     let all = set.stream().into_strs().unwrap();
@@ -50,5 +50,5 @@ fn it_holds_at_least_20_000_passwords_in_lower_case_and_its_documented_size() {
     assert_eq!(all, listed());
     let size = format!("{} KB", set.as_fst().as_bytes().len().div_ceil(1_000));
     let documented = read("docs/architecture.md");
-    assert!(documented.contains(&format!("takes {size} in the binary")), "it takes {size}");
+    assert!(documented.contains(&format!("takes {size} in the binary")), "the set takes {size}");
 }

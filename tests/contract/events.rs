@@ -1,4 +1,4 @@
-//! The events in `events/` against the operations.
+//! The sample events in `events/` match the operations.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -12,7 +12,7 @@ use tests::events::{self, SCHEDULED};
 
 use crate::project::read;
 
-/// Every operation with its event, as it stands.
+/// Every operation with its event, placeholders included.
 fn by_operation() -> Vec<(&'static Operation, Value)> {
     let mut all = events::all();
     let mut event_of = |operation| {
@@ -22,21 +22,21 @@ fn by_operation() -> Vec<(&'static Operation, Value)> {
     ALL.iter().map(|operation| (operation, event_of(operation))).collect()
 }
 
-/// A path as the events have it: `/auth/devices/{{device_id}}`.
+/// A path with placeholders, as in an event: `/auth/devices/{{device_id}}`.
 fn with_placeholders(path: &str) -> String {
     path.replace('{', "{{").replace('}', "}}")
 }
 
 #[test]
-fn the_files_are_the_operations_and_the_schedule() {
+fn there_is_one_event_per_operation_and_one_for_the_schedule() {
     let files: BTreeSet<_> = events::all().into_keys().collect();
     let names: Vec<_> = ALL.iter().map(events::file_name).chain([SCHEDULED.to_owned()]).collect();
-    assert_eq!(files.len(), names.len(), "two operations have one file");
+    assert_eq!(files.len(), names.len(), "two operations share a file");
     assert_eq!(files, names.into_iter().collect());
 }
 
 #[test]
-fn an_event_is_of_its_operation() {
+fn an_event_matches_its_operation() {
     for (operation, event) in by_operation() {
         let key = operation.route_key();
         let (context, path) = (&event["requestContext"], with_placeholders(operation.path));
@@ -54,7 +54,7 @@ fn an_event_is_of_its_operation() {
 }
 
 #[test]
-fn an_event_is_of_those_who_may_call() {
+fn an_event_has_the_credentials_of_its_caller() {
     for (operation, event) in by_operation() {
         let key = operation.route_key();
         let identity = &event["requestContext"]["authorizer"]["iam"];
@@ -77,7 +77,7 @@ fn an_event_is_of_those_who_may_call() {
 }
 
 #[test]
-fn an_events_parts_agree_as_the_gateways_do() {
+fn the_parts_of_an_event_are_consistent_as_in_api_gateway() {
     let mut ids = BTreeSet::new();
     for (operation, event) in by_operation() {
         let (key, context) = (operation.route_key(), &event["requestContext"]);
@@ -87,7 +87,7 @@ fn an_events_parts_agree_as_the_gateways_do() {
         assert_eq!(headers["user-agent"], context["http"]["userAgent"], "{key}");
         assert_eq!(headers["x-forwarded-for"], context["http"]["sourceIp"], "{key}");
         let source = context["http"]["sourceIp"].as_str().expect("an address");
-        assert!(source.starts_with("203.0.113."), "{key}: of nobody (RFC 5737)");
+        assert!(source.starts_with("203.0.113."), "{key}: not a documentation address (RFC 5737)");
         let epoch = context["timeEpoch"].as_i64().expect("milliseconds");
         let at = jiff::Timestamp::from_millisecond(epoch).expect("a time");
         assert_eq!(context["time"], at.strftime("%d/%b/%Y:%H:%M:%S +0000").to_string(), "{key}");
@@ -104,12 +104,12 @@ fn an_events_parts_agree_as_the_gateways_do() {
         assert_eq!(headers.contains_key("content-type"), body.is_some(), "{key}");
         assert!(body.is_none() || operation.method != Method::GET, "{key}");
         let is_object = |text| serde_json::from_str::<Map<String, Value>>(text).is_ok();
-        assert!(body.is_none_or(is_object), "{key}: the body is JSON as it stands");
+        assert!(body.is_none_or(is_object), "{key}: the body is not JSON");
     }
 }
 
 #[test]
-fn the_scheduled_event_is_what_the_template_sends() {
+fn the_scheduled_event_matches_the_template() {
     let event = &events::all()[SCHEDULED];
     assert!(lambda::is_scheduled(event));
     let template = read("template.yaml");

@@ -1,14 +1,15 @@
-//! What crates, sources, documents and code promise each other.
+//! Tests that packages, sources, documents, template and code agree.
 
-mod arrows;
+mod anonymous_access;
 mod common_passwords;
 mod documents;
 mod events;
 mod grants;
+mod modules;
 mod openapi;
+mod packages;
 mod project;
 mod settings;
 mod sources;
-mod strangers;
 mod template;
 mod watch;

@@ -1,12 +1,12 @@
-//! The OpenAPI document says what the code does.
+//! The OpenAPI document matches the code.
 //!
-//! `UPDATE_OPENAPI=1 cargo test -p tests --test contract openapi` writes `docs/openapi.json` anew.
+//! `UPDATE_OPENAPI=1 cargo test -p tests --test contract openapi` rewrites `docs/openapi.json`.
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
 mod body;
-mod journey;
 mod query;
+mod responses;
 mod text;
 
 use std::collections::BTreeSet;
@@ -21,9 +21,9 @@ use tests::openapi::{PATH, document, operations, text, validate};
 #[test]
 #[allow(
     clippy::disallowed_methods,
-    reason = "whether to write a file is not the product's setting"
+    reason = "whether to write the file is not a setting of the product"
 )]
-fn the_committed_document_is_the_generated_one() {
+fn the_committed_document_matches_the_generated_one() {
     let generated = text(&document(&operations()));
     if std::env::var("UPDATE_OPENAPI").is_ok() {
         std::fs::write(PATH, &generated).unwrap();
@@ -31,20 +31,20 @@ fn the_committed_document_is_the_generated_one() {
     let committed = std::fs::read_to_string(PATH).unwrap_or_default();
     assert!(
         committed == generated,
-        "docs/openapi.json is out of date. Write it anew with\n\
+        "docs/openapi.json is out of date. Update it with\n\
          UPDATE_OPENAPI=1 cargo test -p tests --test contract openapi"
     );
 }
 
 #[test]
-fn the_document_has_exactly_the_operations_that_there_are() {
+fn the_document_has_exactly_the_existing_operations() {
     let document = document(&operations());
     let mut documented = BTreeSet::new();
     for (path, methods) in document["paths"].as_object().unwrap() {
         for (method, operation) in methods.as_object().unwrap() {
             let caller = operation["x-caller"].as_str().unwrap();
             let new = documented.insert((method.to_uppercase(), path.as_str(), caller));
-            assert!(new, "{method} {path} twice");
+            assert!(new, "{method} {path} is duplicated");
         }
     }
     let all = operation::ALL.iter().map(|operation| {
@@ -55,7 +55,7 @@ fn the_document_has_exactly_the_operations_that_there_are() {
 }
 
 #[test]
-fn operation_ids_are_unique_and_every_path_parameter_is_there() {
+fn operation_ids_are_unique_and_every_path_parameter_is_documented() {
     let document = document(&operations());
     let mut ids = BTreeSet::new();
     for (path, methods) in document["paths"].as_object().unwrap() {
@@ -63,7 +63,7 @@ fn operation_ids_are_unique_and_every_path_parameter_is_there() {
         let expected: BTreeSet<_> = expected.map(|part| part.trim_end_matches('}')).collect();
         for operation in methods.as_object().unwrap().values() {
             let id = operation["operationId"].as_str().unwrap();
-            assert!(ids.insert(id), "{id} twice");
+            assert!(ids.insert(id), "{id} is duplicated");
             let parameters = operation["parameters"].as_array().cloned().unwrap_or_default();
             let named = parameters.iter().filter(|parameter| parameter["in"] == "path");
             let named = named.map(|parameter| parameter["name"].as_str().unwrap());
@@ -73,7 +73,7 @@ fn operation_ids_are_unique_and_every_path_parameter_is_there() {
 }
 
 #[test]
-fn every_failure_names_codes_that_there_are_and_its_headers() {
+fn every_problem_response_has_existing_codes_and_its_headers() {
     let document = document(&operations());
     let known: BTreeSet<_> = Code::ALL.iter().map(|code| code.as_str()).collect();
     for methods in document["paths"].as_object().unwrap().values() {
@@ -100,8 +100,8 @@ fn every_failure_names_codes_that_there_are_and_its_headers() {
     }
 }
 
-/// The meta-schema is <https://spec.openapis.org/oas/3.1/schema/2022-10-07>, word for word
-/// (Apache-2.0, the OpenAPI Initiative). It leaves schemas to JSON Schema's own.
+/// The meta-schema is an unchanged copy of <https://spec.openapis.org/oas/3.1/schema/2022-10-07>
+/// (Apache-2.0, the OpenAPI Initiative). It does not check schemas; JSON Schema's meta-schema does.
 #[test]
 fn the_document_and_its_schemas_are_valid() {
     let document = document(&operations());
@@ -112,13 +112,13 @@ fn the_document_and_its_schemas_are_valid() {
     }
     let text = document.to_string();
     for target in text.split("\"$ref\":\"#").skip(1).map(|rest| rest.split('"').next().unwrap()) {
-        assert!(document.pointer(target).is_some(), "{target} leads nowhere");
+        assert!(document.pointer(target).is_some(), "{target} does not resolve");
     }
 }
 
-/// Nothing of the document is linked into a function.
+/// The document's code is not linked into a deployed function.
 #[test]
-fn no_deployed_function_has_utoipa() {
+fn no_deployed_function_depends_on_utoipa() {
     let functions = operation::Function::ALL.into_iter().map(|function| function.name());
     for function in functions {
         let arguments = ["tree", "--offline", "--prefix", "none", "-e", "normal", "-p", function];

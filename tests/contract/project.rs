@@ -1,4 +1,4 @@
-//! The project's files.
+//! The project's files, and parsing of its Markdown.
 
 use std::{
     fs,
@@ -11,12 +11,12 @@ pub(crate) fn root() -> PathBuf {
     tests.parent().expect("tests lies in the workspace").to_owned()
 }
 
-/// The text of a file, by its path from the root.
+/// The text of a file, by its path relative to the root.
 pub(crate) fn read(path: &str) -> String {
     fs::read_to_string(root().join(path)).unwrap_or_else(|error| panic!("{path}: {error}"))
 }
 
-/// Every Rust source below a folder: its path from the root, with `/`, and its text.
+/// Every Rust source below a folder: its path relative to the root, with `/`, and its text.
 pub(crate) fn sources(folder: &str) -> Vec<(String, String)> {
     let mut found = Vec::new();
     collect(&root().join(folder), &mut found);
@@ -43,7 +43,7 @@ fn collect(folder: &Path, found: &mut Vec<(String, String)>) {
     }
 }
 
-/// The cells of every row of a Markdown table, without the heads and the lines below them.
+/// The cells of every body row of the Markdown tables in a text.
 pub(crate) fn table_rows(markdown: &str) -> Vec<Vec<&str>> {
     let lines: Vec<&str> = markdown.lines().collect();
     let is_rule = |line: &str| line.starts_with("|---");
@@ -54,7 +54,7 @@ pub(crate) fn table_rows(markdown: &str) -> Vec<Vec<&str>> {
     rows.map(|(_, line)| line.trim_matches('|').split('|').map(str::trim).collect()).collect()
 }
 
-/// The section below a heading, up to the next of the same level.
+/// The section below a heading, up to the next heading of the same level.
 pub(crate) fn section<'a>(markdown: &'a str, heading: &str) -> &'a str {
     let start = markdown.find(&format!("\n{heading}\n")).unwrap_or_else(|| panic!("{heading}"));
     let text = &markdown[start + heading.len() + 2..];
@@ -62,7 +62,7 @@ pub(crate) fn section<'a>(markdown: &'a str, heading: &str) -> &'a str {
     text.find(&format!("\n{level} ")).map_or(text, |end| &text[..end])
 }
 
-/// What stands between backticks, if that is the whole of a cell.
+/// The text between backticks, if a cell has nothing else.
 pub(crate) fn quoted(cell: &str) -> Option<&str> {
     cell.strip_prefix('`')?.strip_suffix('`').filter(|text| !text.contains('`'))
 }

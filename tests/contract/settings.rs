@@ -1,4 +1,4 @@
-//! `docs/configuration.md` says what `shared::runtime::config` does.
+//! `docs/configuration.md` matches `shared::runtime::config`.
 
 use std::{
     cell::RefCell,
@@ -40,32 +40,34 @@ const REQUIRED: [(&str, &str); 4] =
 
 fn config_with(name: &str, value: &str) -> Result<Config, ConfigError> {
     let required: BTreeMap<&str, &str> = REQUIRED.into();
-    Config::read(|asked| match asked == name {
-        true => Some(value.to_owned()),
-        false => required.get(asked).map(|value| (*value).to_owned()),
+    Config::read(|read| {
+        if read == name {
+            return Some(value.to_owned());
+        }
+        required.get(read).map(|value| (*value).to_owned())
     })
 }
 
-/// Every name that the configuration asks for.
-pub(crate) fn asked_for() -> BTreeSet<String> {
-    let asked = RefCell::new(BTreeSet::new());
+/// The name of every setting that the configuration reads.
+pub(crate) fn setting_names() -> BTreeSet<String> {
+    let read_names = RefCell::new(BTreeSet::new());
     let required: BTreeMap<&str, &str> = REQUIRED.into();
     let read = Config::read(|name| {
-        asked.borrow_mut().insert(name.to_owned());
+        read_names.borrow_mut().insert(name.to_owned());
         required.get(name).map(|value| (*value).to_owned())
     });
     read.expect("the defaults are valid");
-    asked.into_inner()
+    read_names.into_inner()
 }
 
 #[test]
 fn every_setting_is_documented() {
     let names: BTreeSet<String> = documented().into_iter().map(|setting| setting.name).collect();
-    assert_eq!(names, asked_for());
+    assert_eq!(names, setting_names());
 }
 
 #[test]
-fn documented_defaults_are_the_defaults() {
+fn documented_defaults_match_the_code() {
     let without = format!("{:?}", config_with("", "").expect("the defaults"));
     for setting in documented() {
         match setting.default.as_str() {
@@ -79,13 +81,13 @@ fn documented_defaults_are_the_defaults() {
                 assert_eq!(format!("{with:?}"), without, "default of {}", setting.name);
                 let changed = changed(value);
                 let with = config_with(&setting.name, &changed).map(|with| format!("{with:?}"));
-                assert_ne!(with.as_ref().ok(), Some(&without), "{} does nothing", setting.name);
+                assert_ne!(with.as_ref().ok(), Some(&without), "{} has no effect", setting.name);
             }
         }
     }
 }
 
-/// Another value of the same kind.
+/// A different value of the same kind.
 fn changed(value: &str) -> String {
     match value.parse::<u32>() {
         Ok(number) => (number + 1).to_string(),
@@ -94,7 +96,7 @@ fn changed(value: &str) -> String {
 }
 
 #[test]
-fn documented_ranges_are_the_ranges() {
+fn documented_ranges_match_the_code() {
     let mut checked = 0;
     for Setting { name, values, .. } in documented() {
         let Some((least, most)) = values.split_once(" to ") else { continue };
@@ -112,7 +114,7 @@ fn documented_ranges_are_the_ranges() {
 }
 
 #[test]
-fn documented_local_defaults_are_the_local_ones() {
+fn documented_local_defaults_match_the_local_stack() {
     let documented: BTreeMap<String, String> = documented()
         .into_iter()
         .filter(|setting| !setting.local_default.is_empty())

@@ -1,4 +1,4 @@
-//! `template.yaml` deploys what the code is.
+//! `template.yaml` matches the code that it deploys.
 
 mod metric;
 mod permission;
@@ -13,8 +13,8 @@ use crate::{
     settings,
 };
 
-/// What the environment of a function has beside its settings: for the log's own library.
-const BESIDE_SETTINGS: &str = "RUST_LOG";
+/// The environment variable of a function that is not a setting: the log library reads it.
+const LOG_FILTER: &str = "RUST_LOG";
 
 fn template() -> Value {
     serde_yaml_ng::from_str(&read("template.yaml")).expect("template.yaml is YAML")
@@ -37,7 +37,7 @@ fn text(value: &Value) -> String {
     value.as_str().unwrap_or_else(|| panic!("not a text: {value:?}")).to_owned()
 }
 
-/// What stands behind `!Name`.
+/// The value behind a `!Name` tag.
 fn tagged<'a>(value: &'a Value, name: &str) -> Option<&'a Value> {
     match value {
         Value::Tagged(tagged) if tagged.tag == name => Some(&tagged.value),
@@ -49,7 +49,7 @@ fn reference(value: &Value) -> Option<String> {
     tagged(value, "Ref").map(text)
 }
 
-/// A list, or the one thing that stands for a list of it.
+/// The items of a list; a single value counts as a list of one.
 fn list(value: &Value) -> Vec<Value> {
     match value {
         Value::Sequence(all) => all.clone(),
@@ -84,14 +84,14 @@ fn routes(template: &Value) -> BTreeSet<Route> {
                 authorizer => text(authorizer) == "AWS_IAM",
             };
             let route = Route { key, function: function.clone(), needs_iam };
-            assert!(routes.insert(route), "a route is there twice");
+            assert!(routes.insert(route), "a route is duplicated");
         }
     }
     routes
 }
 
 #[test]
-fn the_routes_are_the_operations() {
+fn the_routes_match_the_operations() {
     let route = |key, function: Function, needs_iam| {
         let function = function.name().to_owned();
         Route { key, function, needs_iam }
@@ -111,7 +111,7 @@ fn the_routes_are_the_operations() {
 }
 
 #[test]
-fn the_functions_are_the_functions() {
+fn the_deployed_functions_match_the_code() {
     let template = template();
     let deployed = functions(&template);
     let names: BTreeSet<&str> = deployed.keys().map(String::as_str).collect();
@@ -121,19 +121,19 @@ fn the_functions_are_the_functions() {
         let full = tagged(&properties["FunctionName"], "Sub").map(text);
         assert_eq!(full, Some(format!("${{AWS::StackName}}-{name}")));
         assert_eq!(function["Metadata"]["BuildMethod"].as_str(), Some("rust-cargolambda"));
-        // Elsewhere it would be linked with what others use.
+        // A build of another folder would link the dependencies of other functions.
         assert_eq!(text(&properties["CodeUri"]), format!("functions/{name}"));
-        assert!(properties["MemorySize"].as_u64().is_some(), "{name} says its memory");
-        // A request's own deadline is 20 seconds.
+        assert!(properties["MemorySize"].as_u64().is_some(), "{name} has no memory size");
+        // A request may take 20 seconds.
         let shared = &template["Globals"]["Function"]["Timeout"];
         let own = &properties["Timeout"];
         let timeout = own.as_u64().or_else(|| shared.as_u64()).expect("a time-out");
-        assert!(timeout > 20, "{name} ends before it answers");
+        assert!(timeout > 20, "{name} times out before it responds");
     }
 }
 
 #[test]
-fn routes_with_limits_of_their_own_exist() {
+fn routes_with_their_own_throttle_exist() {
     let template = template();
     let known: BTreeSet<String> = routes(&template).into_iter().map(|route| route.key).collect();
     let api = &template["Resources"]["Api"]["Properties"];
@@ -156,8 +156,8 @@ fn environment(template: &Value) -> BTreeMap<String, Value> {
 fn every_function_has_every_setting() {
     let template = template();
     let mut names: BTreeSet<String> = environment(&template).into_keys().collect();
-    assert!(names.remove(BESIDE_SETTINGS));
-    assert_eq!(names, settings::asked_for());
+    assert!(names.remove(LOG_FILTER));
+    assert_eq!(names, settings::setting_names());
     for (name, function) in functions(&template) {
         assert!(function["Properties"]["Environment"].is_null(), "{name} has its own environment");
     }
@@ -197,18 +197,18 @@ fn every_parameter_is_described() {
     let parameters = template["Parameters"].as_mapping().expect("parameters");
     for (name, parameter) in parameters {
         assert!(parameter["Description"].is_string(), "{name:?} has no description");
-        assert!(!parameter["Default"].is_null(), "{name:?} must be given");
+        assert!(!parameter["Default"].is_null(), "{name:?} has no default");
     }
 }
 
 #[test]
-fn stages_set_parameters_that_exist() {
+fn stages_set_only_existing_parameters() {
     let template = template();
     let config = read("samconfig.toml");
     let lines = config.lines().filter_map(|line| line.trim().strip_prefix('"'));
     let set: Vec<&str> = lines.filter_map(|line| Some(line.split_once('=')?.0)).collect();
-    assert!(!set.is_empty(), "no stage sets anything");
+    assert!(!set.is_empty(), "no stage sets a parameter");
     for name in set {
-        assert!(!template["Parameters"][name].is_null(), "there is no parameter {name}");
+        assert!(!template["Parameters"][name].is_null(), "parameter {name} does not exist");
     }
 }

@@ -1,5 +1,5 @@
-//! `cargo lambda watch`: the workspace's router serves every operation, and its environment is the
-//! local stack's.
+//! `cargo lambda watch`: its router serves every operation, and its environment is that of the
+//! local stack.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -10,7 +10,7 @@ use shared::http::operation::{ALL, Operation};
 use crate::project::{read, root};
 
 #[test]
-fn its_router_is_the_table_of_operations() {
+fn the_watch_router_matches_the_operations() {
     let metadata = MetadataCommand::new().manifest_path(root().join("Cargo.toml")).no_deps().exec();
     let metadata = metadata.expect("cargo metadata").workspace_metadata;
     let routes = metadata["lambda"]["watch"]["router"].as_array().expect("a router").clone();
@@ -27,18 +27,18 @@ fn its_router_is_the_table_of_operations() {
         .map(|operation| (Operation::route_key(operation), operation.function.name().to_owned()));
     let as_set: BTreeSet<_> = routed.iter().cloned().collect();
     assert_eq!(as_set, expected.collect());
-    assert_eq!(as_set.len(), routed.len(), "a route is there twice");
+    assert_eq!(as_set.len(), routed.len(), "a route is duplicated");
 }
 
 #[test]
-fn its_environment_is_that_of_the_local_stack() {
+fn the_watch_environment_matches_the_local_stack() {
     let text = read("local/watch.env");
     let lines = text.lines().filter(|line| !line.is_empty() && !line.starts_with('#'));
     let mut environment: BTreeMap<&str, &str> =
         lines.map(|line| line.split_once('=').expect("NAME=value")).collect();
     for (name, value) in LOCAL_DEFAULTS {
         match *name {
-            // Its lines go to the terminal there, where nobody adds them up.
+            // Under `cargo lambda watch` metric lines would only fill the terminal.
             "METRICS_NAMESPACE" => assert_eq!(environment.remove(name), None),
             _ => assert_eq!(environment.remove(name), Some(*value), "{name}"),
         }

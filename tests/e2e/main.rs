@@ -1,81 +1,23 @@
-//! The API as a client sees it: black box over HTTP.
+//! End-to-end tests: black box, over HTTP.
 //!
-//! Every test starts a stack of its own on free ports, in this process. With `BASE_URL` set they
-//! speak to that stack instead, and those that need more than HTTP (the clock, faults, the tables,
-//! another configuration, or codes that nobody can read back there) say `skipped: <name>`.
+//! Every test starts its own stack on free ports, in this process. If `BASE_URL` is set, the tests
+//! use that stack instead. A test that needs more than that stack offers (the clock, faults, the
+//! tables, other settings, or sent codes) prints `skipped: <name>` and passes.
 //!
-//! Tests are named after the rule that they hold; `asvs_…` are those of the security list.
+//! One folder for each subject; `cross` has the rules that hold for all operations. A test's name
+//! says condition and outcome. `asvs_…`, `rfc_…` and `api…` name the requirement that it checks
+//! (OWASP ASVS, an RFC, the OWASP API Security Top 10).
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 #![allow(unreachable_pub, reason = "a test binary exports nothing")]
 
 mod harness;
 
-mod admin_adjustments;
-mod admin_audit;
-mod admin_kyc;
-mod admin_list;
-mod admin_rights;
-mod admin_search;
-mod admin_sessions;
-mod admin_update;
-mod admin_users;
-mod attempts;
-mod budgets;
-mod callers;
-mod credential_budgets;
-mod credential_faults;
-mod credentials;
-mod deletion;
-mod deletion_faults;
-mod deletion_races;
-mod device;
-mod enumeration;
-mod events;
-mod export;
-mod faults;
-mod fuzz;
-mod headers;
-mod hostile;
-mod identifier;
-mod journey;
+mod admin;
+mod analytics;
+mod auth;
+mod cross;
 mod kyc;
-mod kyc_faults;
-mod kyc_late;
-mod kyc_limits;
-mod kyc_numbers;
-mod kyc_review;
-mod kyc_upload;
-mod kyc_views;
-mod life;
-mod login;
-mod login_limits;
-mod logout;
-mod logs;
-mod me;
-mod metrics;
-mod old_readings;
-mod otp_ceiling;
-mod otp_delivery;
-mod otp_idempotency;
-mod otp_limits;
-mod otp_request;
-mod otp_verify;
-mod passwords;
-mod paths;
+mod otp;
 mod profile;
-mod referral;
-mod refresh;
-mod refused;
-mod register;
-mod register_fields;
-mod replaced;
-mod sessions;
-mod sweep;
-mod text;
-mod tokens;
-mod usage_events;
-mod usage_stats;
 mod wallet;
-mod wallet_entries;
-mod well_known;

@@ -1,3 +1,3 @@
-//! State machines, explored: every interleaving in small worlds, a million steps in a random one.
+//! State machines: every interleaving of a small model, and a million random steps.
 
 mod refresh;

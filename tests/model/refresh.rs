@@ -1,5 +1,5 @@
-//! Refresh token rotation (OWASP ASVS 10.4.5, RFC 9700 4.14): theft is seen, and no answer that is
-//! lost ever signs anyone out.
+//! Refresh token rotation (OWASP ASVS 10.4.5, RFC 9700 4.14): reuse is detected, and a lost response
+//! never ends a session.
 
 mod world;
 
@@ -17,14 +17,14 @@ use self::world::{Event, HolderKeys, World};
 const ALL_KEYS: [HolderKeys; 3] = [HolderKeys::Always, HolderKeys::Never, HolderKeys::Sometimes];
 const START: Timestamp = Timestamp::UNIX_EPOCH;
 
-/// Every state that a world can come to, breadth first, each with how it was come to.
+/// Every reachable state, breadth first, each with its predecessor and event.
 struct Exploration {
     states: Vec<(World, Option<(usize, Event)>)>,
 }
 
 impl Exploration {
-    /// Explores sessions of so many refreshes until nothing new happens. Panics, with the shortest way
-    /// there, where a rule is broken.
+    /// Explores sessions of at most `refreshes` refreshes until no new state is found. Panics with
+    /// the shortest trace if a rule is broken.
     fn run(keys: HolderKeys, thief: bool, refreshes: u64) -> Self {
         let first = World::new(keys, START);
         let mut seen = HashMap::from([(first.clone(), 0)]);
@@ -37,12 +37,12 @@ impl Exploration {
                 world.events(thief).into_iter().filter(|event| within(refreshes, &world, *event))
             {
                 let mut next = world.clone();
-                let happened = next.apply(event);
+                let result = next.apply(event);
                 let index = this.states.len();
                 if *seen.entry(next.clone()).or_insert(index) == index {
                     this.states.push((next, Some((at, event))));
                 }
-                if let Err(violation) = happened {
+                if let Err(violation) = result {
                     this.fail(violation, at, Some(event));
                 }
             }
@@ -51,14 +51,14 @@ impl Exploration {
         this
     }
 
-    /// What must hold of every state, whatever led to it.
+    /// Checks the rules that hold in every state.
     fn check(&self, at: usize) {
         let world = &self.states[at].0;
         if world.session.is_some() && world.live().is_none() {
             self.fail("fork: not exactly one live token", at, None);
         }
-        if !world.thief_acted() && !world.holder_can_go_on() {
-            self.fail("false logout: the holder cannot go on", at, None);
+        if !world.thief_acted() && !world.holder_can_continue() {
+            self.fail("false logout: the holder cannot continue", at, None);
         }
     }
 
@@ -78,7 +78,7 @@ impl Exploration {
     }
 }
 
-/// Whether `event` takes a session no further than so many refreshes.
+/// Whether `event` keeps a session within this number of refreshes.
 fn within(refreshes: u64, world: &World, event: Event) -> bool {
     match event {
         Event::HolderSends => world.holder < refreshes,
@@ -88,28 +88,31 @@ fn within(refreshes: u64, world: &World, event: Event) -> bool {
 }
 
 #[test]
-fn rule_10_4_5_without_a_thief_nothing_that_is_lost_ends_a_session() {
+fn asvs_10_4_5_without_a_thief_lost_messages_never_end_a_session() {
     for keys in ALL_KEYS {
         let exploration = Exploration::run(keys, false, 8);
-        assert!(exploration.any(|world| world.holder == 8), "explored to its end");
+        assert!(exploration.any(|world| world.holder == 8), "the last refresh was not reached");
         assert!(!exploration.any(|world| world.session.is_none()), "{keys:?}");
     }
 }
 
 #[test]
-fn rule_10_4_5_no_interleaving_with_a_thief_breaks_a_rule() {
+fn asvs_10_4_5_no_interleaving_with_a_thief_breaks_a_rule() {
     for keys in ALL_KEYS {
         let exploration = Exploration::run(keys, true, 5);
         println!("{keys:?}: {} states", exploration.states.len());
-        assert!(exploration.any(|world| world.session.is_none()), "a theft was seen");
-        assert!(exploration.any(|world| world.accepted_from_thief.is_some()), "one succeeded");
+        assert!(exploration.any(|world| world.session.is_none()), "no theft was detected");
+        assert!(
+            exploration.any(|world| world.accepted_from_thief.is_some()),
+            "no request of the thief succeeded"
+        );
     }
 }
 
-/// Why clients are told to send keys: without them a thief that is always in step stays unseen,
-/// with them it never gets a step that the holder's next request does not uncover.
+/// The reason for idempotency keys: without them a thief that always refreshes in step with the
+/// holder is not detected; with them the holder's next request detects every step of the thief.
 #[test]
-fn rule_10_4_5_only_keys_keep_a_thief_from_walking_in_step() {
+fn asvs_10_4_5_only_idempotency_keys_expose_a_thief_who_stays_in_step() {
     let in_step = |world: &World| {
         world.session.is_some()
             && world.accepted_from_holder >= Some(2)
@@ -117,18 +120,18 @@ fn rule_10_4_5_only_keys_keep_a_thief_from_walking_in_step() {
     };
     assert!(Exploration::run(HolderKeys::Never, true, 3).any(in_step));
     let keyed = Exploration::run(HolderKeys::Always, true, 3);
-    // The thief's step, and then one of the holder's: not reachable.
+    // A step of the thief followed by one of the holder must not be reachable.
     assert!(!keyed.any(|world| {
         world.accepted_from_thief.is_some()
             && world.accepted_from_holder >= world.accepted_from_thief
     }));
 }
 
-/// xorshift64*: enough for faults, and the same on every machine.
-struct Dice(u64);
+/// xorshift64*: good enough for faults, and the same on every machine.
+struct Random(u64);
 
-impl Dice {
-    fn roll(&mut self, sides: usize) -> usize {
+impl Random {
+    fn below(&mut self, sides: usize) -> usize {
         self.0 ^= self.0 >> 12;
         self.0 ^= self.0 << 25;
         self.0 ^= self.0 >> 27;
@@ -138,22 +141,22 @@ impl Dice {
 }
 
 #[test]
-fn rule_10_4_5_a_million_refreshes_with_faults() {
+fn asvs_10_4_5_a_million_random_refreshes_break_no_rule() {
     const REFRESHES: usize = 1_000_000;
-    let mut dice = Dice(0x9E37_79B9_7F4A_7C15);
-    let (mut refreshes, mut sessions, mut over, mut thefts) = (0, 0, 0, 0);
+    let mut random = Random(0x9E37_79B9_7F4A_7C15);
+    let (mut refreshes, mut sessions, mut expired, mut thefts) = (0, 0, 0, 0);
     let mut longest = 0;
     while refreshes < REFRESHES {
-        let keys = ALL_KEYS[dice.roll(3)];
-        let thief = dice.roll(2) == 0;
+        let keys = ALL_KEYS[random.below(3)];
+        let thief = random.below(2) == 0;
         let mut world = World::new(keys, START);
         while let Some(state) = world.session {
             longest = longest.max(state.counter);
-            // Up to an hour between two events, now and then an idle month.
-            let hours = if dice.roll(2_000) == 0 { 31 * 24 } else { dice.roll(2) as i64 };
+            // Up to an hour between two events, and sometimes an idle month.
+            let hours = if random.below(2_000) == 0 { 31 * 24 } else { random.below(2) as i64 };
             world.wait(SignedDuration::from_hours(hours));
-            let events = world.events(thief && dice.roll(100) == 0);
-            let event = events[dice.roll(events.len())];
+            let events = world.events(thief && random.below(100) == 0);
+            let event = events[random.below(events.len())];
             refreshes +=
                 usize::from(matches!(event, Event::RequestArrives | Event::ThiefPresents { .. }));
             if let Err(violation) = world.apply(event) {
@@ -161,16 +164,16 @@ fn rule_10_4_5_a_million_refreshes_with_faults() {
             }
         }
         sessions += 1;
-        if world.thief_acted() { thefts += 1 } else { over += 1 }
+        if world.thief_acted() { thefts += 1 } else { expired += 1 }
     }
-    println!("{sessions} sessions, {over} over, {thefts} stolen, up to {longest} steps");
-    // It would prove little if one of these were rare.
-    assert!(over > 100 && thefts > 100 && longest > 100);
+    println!("{sessions} sessions, {expired} expired, {thefts} stolen, up to {longest} steps");
+    // The test proves little if one of these is rare.
+    assert!(expired > 100 && thefts > 100 && longest > 100);
 }
 
-/// The worlds above count; on the wire a count is a token, made again byte for byte.
+/// The model uses counters. In a response a counter is a token, and must always be the same bytes.
 #[test]
-fn rule_10_4_5_a_counter_is_one_token_on_the_wire() {
+fn asvs_10_4_5_a_counter_always_encodes_to_the_same_token() {
     let token = RefreshToken {
         user_id: UserId::new(START, [1; 10]),
         session_id: SessionId::new(START, [2; 10]),

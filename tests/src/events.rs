@@ -1,6 +1,6 @@
-//! The events in `events/`: one for each operation, and the scheduled one.
+//! The sample events in `events/`: one for each operation, and the scheduled one.
 //!
-//! What cannot be written down beforehand is a placeholder in a text: `{{access_token}}`.
+//! A value that is known only at run time is a placeholder: `{{access_token}}`.
 
 use std::{collections::BTreeMap, fs, path::Path};
 
@@ -20,7 +20,7 @@ pub fn file_name(operation: &Operation) -> String {
 /// Every file in `events/`, by its name.
 ///
 /// # Panics
-/// When one of them is no JSON.
+/// If a file is not JSON.
 pub fn all() -> BTreeMap<String, Value> {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../events");
     let entries = fs::read_dir(&folder).unwrap_or_else(|error| panic!("{folder:?}: {error}"));
@@ -39,10 +39,10 @@ fn file_name_of(path: &Path) -> String {
     path.file_name().unwrap_or_default().to_string_lossy().into_owned()
 }
 
-/// The event with these values in the place of its placeholders, by name.
+/// The event with its placeholders replaced by these values, by name.
 ///
 /// # Panics
-/// When a placeholder has no value.
+/// If a placeholder has no value.
 pub fn filled(event: &Value, values: &BTreeMap<&str, String>) -> Value {
     match event {
         Value::String(text) => fill(text, values).into(),
@@ -73,7 +73,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_placeholder_is_filled_wherever_it_stands() {
+    fn every_placeholder_is_filled() {
         let event = json!({"path": "/a/{{id}}/{{id}}", "list": ["Bearer {{token}}"], "size": 3});
         let values = [("id", "7".to_owned()), ("token", "\"t\"".to_owned())].into();
         let expected = json!({"path": "/a/7/7", "list": ["Bearer \"t\""], "size": 3});
@@ -82,7 +82,7 @@ mod tests {
 
     #[test]
     #[should_panic = "no value for id"]
-    fn one_without_a_value_is_named() {
+    fn a_placeholder_without_a_value_panics_with_its_name() {
         filled(&json!("{{id}}"), &BTreeMap::new());
     }
 }

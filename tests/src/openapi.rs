@@ -1,5 +1,5 @@
-//! The OpenAPI document: put together from what each function says of its operations, and asked
-//! what an answer should look like.
+//! The OpenAPI document, built from the entries of all functions, and checks of responses against
+//! it.
 
 use std::sync::LazyLock;
 
@@ -10,10 +10,10 @@ use shared::{
     openapi::{OperationDoc, Schemas, components},
 };
 
-/// Where the document is committed.
+/// The path of the committed document.
 pub const PATH: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/openapi.json");
 
-/// Where references to schemas lead.
+/// The prefix of references to schemas.
 const SCHEMAS: &str = "#/components/schemas/";
 
 static DOCUMENT: LazyLock<Value> = LazyLock::new(|| document(&operations()));
@@ -66,7 +66,7 @@ Every failure of an operation is a problem (RFC 9457) with a stable `code`. An u
 404 `not_found`, another method a 405 `method_not_allowed`. What API Gateway answers by itself \
 (throttling, time-outs, bodies over 10 MB) is no problem document: look at the status first.";
 
-/// One name is one schema, wherever it comes from.
+/// Adds schemas; one name must always be the same schema.
 fn merge(all: &mut Value, schemas: &Schemas) {
     for (name, schema) in schemas.iter() {
         let known = &mut all[name];
@@ -91,19 +91,19 @@ fn tags(operations: &[OperationDoc]) -> Vec<Value> {
     used.map(|used| json!({ "name": used.name(), "description": description(used) })).collect()
 }
 
-/// The file's text.
+/// The text of the committed file.
 pub fn text(document: &Value) -> String {
     format!("{document:#}\n")
 }
 
-/// The schema of an answer's body, without references. It is closed: the document lets answers
-/// gain fields, but one that is not in it yet is a mistake here.
+/// The schema of a response body, with references resolved. It allows no additional members: the
+/// document lets responses gain fields, but a field that is not documented yet is an error here.
 ///
-/// `path` is as it was requested, without a query. What no operation has is answered with the
-/// common 404 or 405.
+/// `path` is the requested path without the query. An unknown path has the common 404, an
+/// unsupported method the common 405.
 ///
 /// # Panics
-/// When the document has no such answer.
+/// If the document has no such response.
 #[track_caller]
 pub fn schema_for(method: &Method, path: &str, status: u16) -> Value {
     let responses = match operation::find(method, path) {
@@ -123,20 +123,20 @@ pub fn schema_for(method: &Method, path: &str, status: u16) -> Value {
     schema
 }
 
-/// What is wrong with an answer, if anything.
+/// The violations of the document by a response.
 ///
 /// # Panics
-/// When the document has no such answer, or its schema is none.
+/// If the document has no such response, or its schema is invalid.
 #[track_caller]
 pub fn violations(method: &Method, path: &str, status: u16, body: &Value) -> Vec<String> {
     let schema = schema_for(method, path, status);
     validate(&schema, body)
 }
 
-/// What `value` lacks to be an instance of `schema`, formats included.
+/// The violations of `schema` by `value`, formats included.
 ///
 /// # Panics
-/// When the schema is none.
+/// If the schema is invalid.
 pub fn validate(schema: &Value, value: &Value) -> Vec<String> {
     let validator = jsonschema::options().should_validate_formats(true).build(schema);
     let validator = validator.unwrap_or_else(|error| panic!("{error} in {schema}"));
@@ -144,7 +144,7 @@ pub fn validate(schema: &Value, value: &Value) -> Vec<String> {
     errors.map(|error| format!("{}: {error}", error.instance_path())).collect()
 }
 
-/// A schema of the components by name, without references.
+/// A schema of the components by name, with references resolved.
 pub fn component(name: &str) -> Value {
     let mut schema = json!({ "$ref": format!("{SCHEMAS}{name}") });
     inline(&mut schema);
@@ -172,7 +172,7 @@ fn inline(schema: &mut Value) {
     }
 }
 
-/// Objects take no member that no part of their schema names.
+/// Forbids members that no part of an object's schema names.
 fn close(schema: &mut Value) {
     let Value::Object(members) = schema else { return };
     for (name, member) in members.iter_mut() {
@@ -182,7 +182,7 @@ fn close(schema: &mut Value) {
             }
             ("oneOf" | "anyOf", Value::Array(choices)) => choices.iter_mut().for_each(close),
             ("items", items) => close(items),
-            // Its parts describe one object: only the whole can be closed.
+            // The parts of `allOf` describe one object, so only the whole can be closed.
             ("allOf", Value::Array(parts)) => parts.iter_mut().for_each(close_members),
             _ => {}
         }

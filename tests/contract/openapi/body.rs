@@ -1,4 +1,4 @@
-//! A body's schema against the parser that reads it.
+//! The schema of a request body and its parser accept the same bodies.
 
 use local::settings::Settings;
 use serde_json::{Map, Value, json};
@@ -9,14 +9,14 @@ use shared::{
 };
 use tests::openapi::{component, operations, validate};
 
-/// A body that is documented, with an example of every field.
+/// A documented request body, with an example of every field.
 pub(super) struct Sample {
     pub(super) name: String,
     doc: BodyDoc,
     pub(super) schema: Value,
     /// An example of every field.
     pub(super) examples: Map<String, Value>,
-    /// As many of them as one body may have.
+    /// A valid body with as many fields as possible.
     pub(super) whole: Map<String, Value>,
 }
 
@@ -45,19 +45,19 @@ pub(super) fn context() -> Context {
 }
 
 impl Sample {
-    /// The fields that the parser names; `None` when it takes the body.
+    /// The fields that the parser names; `None` if it accepts the body.
     fn refused(&self, body: &Map<String, Value>) -> Option<Vec<String>> {
         let errors = self.errors(body)?;
         Some(errors.into_iter().map(|error| error.field.into_owned()).collect())
     }
 
-    /// What the parser says; `None` when it takes the body.
+    /// The errors of the parser; `None` if it accepts the body.
     pub(super) fn errors(&self, body: &Map<String, Value>) -> Option<Vec<FieldError>> {
         (self.doc.read)(body.clone(), context()).err()
     }
 
-    /// The schema takes the body exactly when the parser does.
-    fn is_taken(&self, body: &Map<String, Value>) -> bool {
+    /// Whether the parser accepts the body. The schema must agree.
+    fn is_accepted(&self, body: &Map<String, Value>) -> bool {
         let wrong = validate(&self.schema, &json!(body));
         let refused = self.refused(body);
         let body = json!(body);
@@ -70,9 +70,9 @@ impl Sample {
         refused.is_none()
     }
 
-    /// Both refuse the body, the parser naming `field`.
+    /// Schema and parser refuse the body, and the parser names `field`.
     fn refuses(&self, field: &str, body: &Map<String, Value>) {
-        assert!(!self.is_taken(body), "{} takes {}", self.name, json!(body));
+        assert!(!self.is_accepted(body), "{} accepts {}", self.name, json!(body));
         let named = self.refused(body).unwrap_or_default();
         assert!(named.iter().any(|name| name == field), "{} {field}: {named:?}", self.name);
     }
@@ -87,7 +87,7 @@ impl Sample {
         kept.map(|(name, value)| (name.clone(), value.clone())).collect()
     }
 
-    /// The example with this value, and without what could stand in for the field.
+    /// The example with this value and without the alternatives of the field.
     pub(super) fn with(&self, field: &str, value: Value) -> Map<String, Value> {
         let groups = self.doc.alternatives.iter().filter(|group| group.contains(&field));
         let mut body =
@@ -98,19 +98,19 @@ impl Sample {
 }
 
 #[test]
-fn an_example_is_read() {
+fn every_example_is_accepted() {
     for sample in samples() {
         assert!(
-            sample.is_taken(&sample.whole),
+            sample.is_accepted(&sample.whole),
             "{}: {:?}",
             sample.name,
             sample.refused(&sample.whole)
         );
         let short = sample.doc.short_example();
-        assert!(sample.is_taken(short.as_object().unwrap()), "{}: {short}", sample.name);
+        assert!(sample.is_accepted(short.as_object().unwrap()), "{}: {short}", sample.name);
         let mut with_more = sample.whole.clone();
         with_more.insert("unknown".to_owned(), json!([]));
-        assert!(sample.is_taken(&with_more), "{}: unknown fields are ignored", sample.name);
+        assert!(sample.is_accepted(&with_more), "{}: unknown fields are ignored", sample.name);
     }
 }
 
@@ -125,25 +125,25 @@ fn a_required_field_that_is_absent_or_null_is_named() {
 }
 
 #[test]
-fn another_field_may_be_absent_or_null() {
+fn an_optional_field_may_be_absent_or_null() {
     for sample in samples() {
         let (required, grouped) = (sample.required(), sample.doc.alternatives.concat());
         let optional = sample.whole.keys().map(String::as_str);
         for field in optional.filter(|name| !required.contains(name) && !grouped.contains(name)) {
-            assert!(sample.is_taken(&sample.without(&[field])));
-            assert!(sample.is_taken(&sample.with(field, Value::Null)));
+            assert!(sample.is_accepted(&sample.without(&[field])));
+            assert!(sample.is_accepted(&sample.with(field, Value::Null)));
         }
     }
 }
 
 #[test]
-fn one_of_alternatives_is_enough_and_none_is_not() {
+fn one_of_the_alternatives_is_required() {
     for sample in samples() {
         for group in &sample.doc.alternatives {
             for field in *group {
                 let alone = sample.with(field, sample.examples[*field].clone());
-                assert!(sample.is_taken(&alone), "{} {field}", sample.name);
-                assert!(!sample.is_taken(&sample.with(field, Value::Null)));
+                assert!(sample.is_accepted(&alone), "{} {field}", sample.name);
+                assert!(!sample.is_accepted(&sample.with(field, Value::Null)));
             }
             sample.refuses(group[0], &sample.without(group));
         }
@@ -151,7 +151,7 @@ fn one_of_alternatives_is_enough_and_none_is_not() {
 }
 
 #[test]
-fn two_of_exclusive_alternatives_are_both_named() {
+fn two_exclusive_alternatives_together_are_both_named() {
     for sample in samples() {
         for field in sample.doc.exclusive.concat() {
             sample.refuses(field, &sample.examples);
@@ -160,7 +160,7 @@ fn two_of_exclusive_alternatives_are_both_named() {
 }
 
 #[test]
-fn a_wrong_type_is_named() {
+fn a_field_of_the_wrong_type_is_named() {
     let values = [json!("text"), json!(7), json!(7.5), json!(true), json!([]), json!({})];
     for sample in samples() {
         for (field, example) in &sample.examples {
@@ -195,9 +195,9 @@ fn a_text_out_of_bounds_is_named() {
     }
 }
 
-/// Where a schema has both lengths they say all there is to say, so what is just within is taken.
+/// If a schema has both lengths and no other rule, every text within them is valid.
 #[test]
-fn a_text_just_within_bounds_is_taken() {
+fn a_text_just_within_bounds_is_accepted() {
     for sample in samples() {
         for field in sample.examples.keys() {
             let property = &sample.schema["properties"][field];
@@ -205,7 +205,7 @@ fn a_text_just_within_bounds_is_taken() {
             let (Some(min), Some(max)) = lengths else { continue };
             for length in [min, max] {
                 let text = "1".repeat(length as usize);
-                assert!(sample.is_taken(&sample.with(field, json!(text))), "{field}: {length}");
+                assert!(sample.is_accepted(&sample.with(field, json!(text))), "{field}: {length}");
             }
         }
     }

@@ -1,4 +1,4 @@
-//! How every documented query is read.
+//! How all documented query strings are read.
 
 use shared::{
     http::problem::{Code, Problem},
@@ -11,7 +11,7 @@ use super::{
     text::{BAD_DATES, BAD_TIMES, GOOD_TIMES},
 };
 
-/// A query that is documented, with a good value of every parameter.
+/// A documented query, with a valid value of every parameter.
 struct Sample {
     name: String,
     doc: QueryDoc,
@@ -30,7 +30,7 @@ fn samples() -> Vec<Sample> {
     with_query.collect()
 }
 
-/// A value of a parameter, by its schema.
+/// A valid value of a parameter, by its schema.
 fn good(name: &str, schema: &serde_json::Value) -> String {
     let choices = schema["pattern"].as_str().and_then(|pattern| pattern.strip_prefix("^("));
     let choice = choices.and_then(|choices| choices.split(['|', ')']).next());
@@ -56,8 +56,8 @@ impl Sample {
         (self.doc.read)(&query.finish(), context())
     }
 
-    /// The code, and what is said of each field, sorted.
-    fn said(&self, pairs: &[(String, String)]) -> Option<(Code, Vec<(String, &'static str)>)> {
+    /// The code of the problem and the code of each field, sorted by field.
+    fn problem(&self, pairs: &[(String, String)]) -> Option<(Code, Vec<(String, &'static str)>)> {
         let problem = self.read(pairs).err()?;
         let errors = problem.errors().iter();
         let mut errors: Vec<_> =
@@ -76,9 +76,9 @@ impl Sample {
         self.good.iter().filter(|(other, _)| other != name).cloned().collect()
     }
 
-    /// What is said of one parameter.
+    /// The error code of one parameter; `None` if it is accepted.
     fn code(&self, name: &str, value: &str) -> Option<&'static str> {
-        let (code, errors) = self.said(&self.with(name, value))?;
+        let (code, errors) = self.problem(&self.with(name, value))?;
         assert_eq!(code, Code::ValidationFailed, "{} {name}={value}", self.name);
         let error = errors.into_iter().find(|(field, _)| field == name);
         Some(error.unwrap_or_else(|| panic!("{} does not name {name}={value}", self.name)).1)
@@ -90,7 +90,7 @@ fn list_names() -> Vec<String> {
 }
 
 #[test]
-fn what_has_a_cursor_is_a_list() {
+fn every_operation_with_a_cursor_is_a_list() {
     let samples = samples();
     let paged =
         samples.iter().filter(|sample| sample.good.iter().any(|(name, _)| name == "cursor"));
@@ -99,24 +99,24 @@ fn what_has_a_cursor_is_a_list() {
 }
 
 #[test]
-fn good_values_are_taken_and_white_space_around_them_is_ignored() {
+fn valid_values_are_accepted_and_whitespace_around_them_is_ignored() {
     for sample in samples() {
-        assert_eq!(sample.said(&sample.good), None, "{}", sample.name);
+        assert_eq!(sample.problem(&sample.good), None, "{}", sample.name);
         for (name, good) in &sample.good {
             let spaced = sample.with(name, &format!(" \u{3000}{good}\t\r\n"));
-            assert_eq!(sample.said(&spaced), None, "{} {name}", sample.name);
+            assert_eq!(sample.problem(&spaced), None, "{} {name}", sample.name);
         }
     }
 }
 
 #[test]
-fn an_empty_parameter_is_an_absent_one() {
+fn an_empty_parameter_counts_as_absent() {
     for sample in samples() {
         for (name, _) in &sample.good {
-            let absent = sample.said(&sample.without(name));
+            let absent = sample.problem(&sample.without(name));
             for empty in ["", " ", "\u{a0}\t"] {
                 assert_eq!(
-                    sample.said(&sample.with(name, empty)),
+                    sample.problem(&sample.with(name, empty)),
                     absent,
                     "{} {name}",
                     sample.name
@@ -124,26 +124,31 @@ fn an_empty_parameter_is_an_absent_one() {
             }
         }
         let all = sample.good.iter().map(|(name, _)| (name.clone(), String::new()));
-        assert_eq!(sample.said(&all.collect::<Vec<_>>()), sample.said(&[]), "{}", sample.name);
+        assert_eq!(
+            sample.problem(&all.collect::<Vec<_>>()),
+            sample.problem(&[]),
+            "{}",
+            sample.name
+        );
     }
 }
 
 #[test]
-fn a_parameter_is_given_once() {
+fn a_repeated_parameter_is_refused() {
     for sample in samples() {
         for (name, good) in &sample.good {
             for second in [good.as_str(), "another"] {
                 let mut twice = sample.good.clone();
                 twice.push((name.clone(), second.to_owned()));
                 let expected = (Code::ValidationFailed, vec![(name.clone(), "repeated")]);
-                assert_eq!(sample.said(&twice), Some(expected), "{} {name}", sample.name);
+                assert_eq!(sample.problem(&twice), Some(expected), "{} {name}", sample.name);
             }
         }
     }
 }
 
 #[test]
-fn a_list_names_every_parameter_that_it_does_not_have() {
+fn a_list_names_every_unknown_parameter() {
     for sample in samples() {
         let known = sample.good.iter().map(|(name, _)| name.as_str());
         let cased: Vec<_> = known.map(|name| (name.to_uppercase(), "x".to_owned())).collect();
@@ -154,14 +159,14 @@ fn a_list_names_every_parameter_that_it_does_not_have() {
             pairs.push(unknown.clone());
             let refused = (Code::UnknownParameter, vec![(unknown.0.clone(), "unknown_parameter")]);
             let expected = sample.doc.is_list.then_some(refused);
-            assert_eq!(sample.said(&pairs), expected, "{} {unknown:?}", sample.name);
+            assert_eq!(sample.problem(&pairs), expected, "{} {unknown:?}", sample.name);
         }
         if sample.doc.is_list {
             let mut pairs = sample.with("limit", "0");
             pairs.push(("stauts".to_owned(), "BANNED".to_owned()));
             let errors = [("limit", "too_small"), ("stauts", "unknown_parameter")];
             let errors = errors.map(|(field, code)| (field.to_owned(), code)).to_vec();
-            assert_eq!(sample.said(&pairs), Some((Code::UnknownParameter, errors)));
+            assert_eq!(sample.problem(&pairs), Some((Code::UnknownParameter, errors)));
         }
     }
 }
@@ -185,7 +190,7 @@ fn each_bound_of_a_limit_has_its_own_code() {
 }
 
 #[test]
-fn times_and_dates_are_strictly_rfc_3339() {
+fn only_times_and_dates_of_rfc_3339_are_accepted() {
     let mut seen = 0;
     for operation in operations() {
         let Some(doc) = operation.query else { continue };

@@ -1,4 +1,4 @@
-//! How every documented string and number of a body is read, whatever operation it belongs to.
+//! How the strings and numbers of all documented request bodies are read.
 
 use std::collections::BTreeSet;
 
@@ -6,11 +6,11 @@ use serde_json::{Map, Value, json};
 
 use super::body::{Sample, samples};
 
-/// Fields that may have several lines.
+/// Fields that may contain line breaks.
 const SEVERAL_LINES: [&str; 2] = ["address", "rejection_reason"];
 
-/// Fields whose digits are read, and which are kept as they were typed beside that.
-const AS_TYPED: [&str; 1] = ["document_number"];
+/// Fields whose digits are read, but which are also stored as typed.
+const STORED_AS_TYPED: [&str; 1] = ["document_number"];
 
 pub(super) const GOOD_TIMES: [&str; 6] = [
     "2026-01-01T00:00:00Z",
@@ -35,8 +35,8 @@ pub(super) const BAD_TIMES: [&str; 10] = [
 pub(super) const BAD_DATES: [&str; 6] =
     ["20260101", "2026-1-1", "2026-W01-1", "01-01-2026", "2026-02-30", "2026-01-0१"];
 
-/// A field of a body, within objects too, whose example is a string or a number. What is within an
-/// array is refused apart from the request.
+/// A field of a body whose example is a string or a number, also in a nested object. Fields in an
+/// array are not included: their errors are reported for each item.
 struct Field {
     sample: std::rc::Rc<Sample>,
     path: Vec<String>,
@@ -113,14 +113,14 @@ impl Field {
         body.as_object().unwrap().clone()
     }
 
-    /// What the parser says of the field; nothing where it takes it.
+    /// The error code of the parser for the field; `None` if it accepts the value.
     fn code(&self, value: impl Into<Value>) -> Option<&'static str> {
         let errors = self.sample.errors(&self.body(value.into()))?;
         let error = errors.iter().find(|error| error.field == self.name());
         Some(error.unwrap_or_else(|| panic!("{self} is not named: {errors:?}")).code)
     }
 
-    /// Its lengths, where they say all there is to say of it.
+    /// The minimum and maximum length, if the field has no other rule.
     fn free_lengths(&self) -> Option<(usize, usize)> {
         let (min, max) = (self.schema["minLength"].as_u64()?, self.schema["maxLength"].as_u64()?);
         let (min, max) = (min as usize, max as usize);
@@ -128,7 +128,7 @@ impl Field {
         is_free.then_some((min, max))
     }
 
-    /// Whether digits of another script stand for the same: they are taken, and letters are not.
+    /// Whether the field accepts digits of other scripts, but no letters.
     fn reads_digits(&self) -> bool {
         let devanagari = in_script(self.text(), '०');
         self.code(self.with_inside('é')).is_some()
@@ -136,7 +136,7 @@ impl Field {
             && self.code(devanagari).is_none()
     }
 
-    /// The example with a character in its middle.
+    /// The example with this character in the middle.
     fn with_inside(&self, c: char) -> String {
         let text = self.text();
         let (head, tail) = text.split_at(text.len() / 2);
@@ -150,7 +150,7 @@ impl std::fmt::Display for Field {
     }
 }
 
-/// The text with its digits in the script of this zero.
+/// The text with its digits in the script that has this zero.
 fn in_script(text: &str, zero: char) -> String {
     let digit = |c: char| c.to_digit(10).map(|d| char::from_u32(zero as u32 + d).unwrap());
     text.chars().map(|c| digit(c).unwrap_or(c)).collect()
@@ -167,7 +167,7 @@ fn assert_has(names: &BTreeSet<String>, expected: &[&str]) {
 }
 
 #[test]
-fn the_fields_are_found() {
+fn fields_of_nested_objects_and_passwords_are_found() {
     assert!(strings().count() > 40);
     let nested = ["documents.front.content_type", "documents.back.sha256"];
     assert_has(&names(texts()), &nested);
@@ -175,7 +175,7 @@ fn the_fields_are_found() {
 }
 
 #[test]
-fn white_space_of_any_kind_around_a_text_is_ignored() {
+fn whitespace_around_a_text_is_ignored() {
     for field in texts() {
         for (before, after) in [
             (" ", " "),
@@ -190,7 +190,7 @@ fn white_space_of_any_kind_around_a_text_is_ignored() {
 }
 
 #[test]
-fn a_password_is_read_exactly_as_it_came() {
+fn a_password_is_neither_trimmed_nor_filtered() {
     for field in strings().filter(Field::is_password) {
         let max = field.schema["maxLength"].as_u64().unwrap() as usize;
         assert_eq!(field.code(format!("{} ", "k".repeat(max - 1))), None, "{field}");
@@ -203,17 +203,17 @@ fn a_password_is_read_exactly_as_it_came() {
 }
 
 #[test]
-fn what_must_not_be_in_a_text_is_refused() {
+fn control_and_bidi_characters_in_a_text_are_refused() {
     let controls = ['\0', '\u{7}', '\t', '\n', '\r', '\u{1b}', '\u{7f}', '\u{85}', '\u{9f}'];
     let bidi = ('\u{202a}'..='\u{202e}').chain('\u{2066}'..='\u{2069}');
     let all: Vec<_> = controls.into_iter().chain(['\u{2028}', '\u{2029}']).chain(bidi).collect();
     for field in texts() {
         let (reads_digits, is_free) = (field.reads_digits(), field.free_lengths().is_some());
         for c in &all {
-            // Address books put such marks into numbers: they are dropped, but where what was typed
-            // is kept as well.
+            // Address books put such marks into numbers. They are dropped, unless the field is also
+            // stored as typed.
             let is_dropped = reads_digits
-                && !AS_TYPED.contains(&&*field.name())
+                && !STORED_AS_TYPED.contains(&&*field.name())
                 && (*c == '\t' || ('\u{202a}'..).contains(c));
             let is_kept = *c == '\n' && SEVERAL_LINES.contains(&field.name().as_str());
             let code = field.code(field.with_inside(*c));
@@ -228,7 +228,7 @@ fn what_must_not_be_in_a_text_is_refused() {
 }
 
 #[test]
-fn a_text_that_nobody_sees_is_refused() {
+fn a_text_of_invisible_characters_is_refused() {
     for field in texts() {
         for invisible in
             ["", " ", "\u{200b}", "\u{3164}", "\u{2800}", "\u{200d}\u{ad}", "\u{e0041}"]
@@ -262,7 +262,7 @@ fn free_text_is_counted_in_nfc_and_keeps_joiners() {
 }
 
 #[test]
-fn digits_of_any_script_are_digits_with_spaces_and_hyphens_between_them() {
+fn digits_of_any_script_with_spaces_and_hyphens_are_accepted() {
     let names = names(texts().filter(Field::reads_digits));
     assert_has(&names, &["identifier", "otp", "phone_number", "document_number"]);
     for field in texts().filter(Field::reads_digits) {
@@ -296,7 +296,7 @@ fn each_bound_of_a_text_has_its_own_code() {
 }
 
 #[test]
-fn each_bound_of_a_number_has_its_own_code_and_an_integral_number_is_an_integer() {
+fn each_bound_of_a_number_has_its_own_code_and_a_zero_fraction_is_accepted() {
     let numbers = || fields().into_iter().filter(|field| field.example.is_number());
     assert_has(&names(numbers()), &["points", "documents.front.size"]);
     for field in numbers() {
@@ -346,7 +346,7 @@ fn each_bound_of_an_amount_has_its_own_code() {
 }
 
 #[test]
-fn times_and_dates_are_strictly_rfc_3339() {
+fn times_and_dates_outside_rfc_3339_are_refused() {
     let mut seen = 0;
     for field in texts() {
         let (bad, code) = match field.schema["format"].as_str() {
@@ -363,7 +363,7 @@ fn times_and_dates_are_strictly_rfc_3339() {
 }
 
 #[test]
-fn media_types_are_compared_without_case() {
+fn media_types_are_case_insensitive() {
     let of_media = |field: &Field| {
         let all = field.schema["enum"].as_array().cloned().unwrap_or_default();
         all.iter().any(|value| value.as_str().is_some_and(|text| text.contains('/')))

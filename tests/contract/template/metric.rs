@@ -1,4 +1,4 @@
-//! Metrics have one set of names: what functions write, alarms watch and the dashboard shows.
+//! Functions, alarms and the dashboard use the same metric names.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -24,12 +24,12 @@ fn watched(template: &Value) -> BTreeSet<String> {
 fn dashboard(template: &Value) -> serde_json::Value {
     let body = &template["Resources"]["Dashboard"]["Properties"]["DashboardBody"];
     let body = text(tagged(body, "Sub").expect("!Sub"));
-    // The one value that is not in a string.
+    // The only placeholder outside of a string.
     let body = body.replace("${SmsMonthlyBudgetUsd}", "100");
     serde_json::from_str(&body).expect("the dashboard is JSON")
 }
 
-/// The metrics of the stack's own namespace that the dashboard shows, each by what it is told apart.
+/// The metrics of the stack's own namespace that the dashboard shows, each with its dimension.
 fn shown(dashboard: &serde_json::Value) -> BTreeSet<(String, Option<String>)> {
     const OWN: &str = "${AWS::StackName}";
     let mut shown = BTreeSet::new();
@@ -55,8 +55,8 @@ fn shown(dashboard: &serde_json::Value) -> BTreeSet<(String, Option<String>)> {
 }
 
 #[test]
-fn alarms_watch_metrics_that_are_written() {
-    // An alarm names no dimension, so it sees nothing of a metric that has one.
+fn alarms_watch_metrics_that_functions_write() {
+    // An alarm without a dimension does not see metrics that have one.
     let plain = Metric::ALL.iter().filter(|metric| metric.is_plain());
     let plain: BTreeSet<_> = plain.map(|metric| metric.name().to_owned()).collect();
     let watched = watched(&template());
@@ -92,7 +92,7 @@ fn widget(title: &str) -> serde_json::Value {
 }
 
 #[test]
-fn the_funnel_counts_codes_of_sign_ups_alone() {
+fn the_sign_up_funnel_counts_registration_codes_only() {
     let funnel = widget("Sign-up funnel");
     let funnel = funnel.as_array().expect("metrics").iter();
     let parts = funnel.map(|it| [&it[1], &it[2], &it[3]].map(|part| part.as_str().unwrap_or("")));
@@ -101,21 +101,20 @@ fn the_funnel_counts_codes_of_sign_ups_alone() {
     assert_eq!(parts.collect::<Vec<_>>(), expected);
 }
 
-/// A quoted term of a search stands for a whole value, so one that was meant as the beginning of
-/// names finds nothing.
+/// A quoted search term matches whole values only, so a prefix in quotes finds nothing.
 #[test]
 fn the_dashboard_searches_for_whole_names() {
     let body = dashboard(&template()).to_string();
     let searches = body.split("SEARCH(").skip(1).map(|it| it.split("',").next().unwrap_or(it));
     let mut terms = 0;
     for term in searches.flat_map(|search| search.split("\\\"").skip(1).step_by(2)) {
-        assert!(!term.ends_with('-'), "{term} is the beginning of a name");
+        assert!(!term.ends_with('-'), "{term} is a prefix");
         terms += 1;
     }
     assert!(terms >= 6, "only {terms} terms were found");
 }
 
-/// DynamoDB's own figures, by what they are told apart by.
+/// DynamoDB's own metrics have the table name as a dimension.
 #[test]
 fn the_dashboard_searches_dynamodb_by_the_names_of_all_tables() {
     let tables = resources(&template(), "AWS::DynamoDB::Table");
@@ -146,22 +145,29 @@ fn the_dashboard_shows_every_alarm() {
 }
 
 #[test]
-fn every_alarm_tells_somebody_what_to_look_at() {
+fn every_alarm_is_described_and_notifies_the_topic() {
     let runbook = read("docs/runbook.md");
     let rows = table_rows(section(&runbook, "## Alarms")).into_iter();
     let rows: Vec<String> = rows.map(|row| row[0].to_owned()).collect();
     for (name, alarm) in resources(&template(), "AWS::CloudWatch::Alarm") {
         let properties = &alarm["Properties"];
-        assert!(properties["AlarmDescription"].is_string(), "{name} does not say what it means");
+        assert!(properties["AlarmDescription"].is_string(), "{name} has no description");
         let full = text(tagged(&properties["AlarmName"], "Sub").expect("!Sub"));
         let short = full.strip_prefix("${AWS::StackName}-").expect("the stack's name").to_owned();
-        assert!(rows.iter().any(|row| row.contains(&format!("`{short}`"))), "{short}: no advice");
-        let told = list(&properties["AlarmActions"]);
-        assert_eq!(told.iter().filter_map(reference).collect::<Vec<_>>(), ["AlarmTopic"], "{name}");
+        assert!(
+            rows.iter().any(|row| row.contains(&format!("`{short}`"))),
+            "{short} is not in the runbook"
+        );
+        let actions = list(&properties["AlarmActions"]);
+        assert_eq!(
+            actions.iter().filter_map(reference).collect::<Vec<_>>(),
+            ["AlarmTopic"],
+            "{name}"
+        );
     }
 }
 
-/// What an alarm watches, each with its dimensions.
+/// The metrics that an alarm watches, with their dimensions.
 fn metrics(alarm: &Value) -> Vec<Value> {
     let properties = &alarm["Properties"];
     let several = list(&properties["Metrics"]);
@@ -175,25 +181,25 @@ fn alarms() -> BTreeMap<String, Value> {
 }
 
 #[test]
-fn an_alarm_takes_ten_metrics_and_the_bill_counts_them_all() {
+fn an_alarm_has_at_most_ten_metrics_and_the_cost_estimate_counts_all() {
     let counts: Vec<usize> = alarms().values().map(|alarm| metrics(alarm).len()).collect();
     assert!(counts.iter().all(|count| *count <= 10), "{counts:?}");
     let written = Metric::ALL.iter().map(|metric| {
-        let told_apart = match metric.dimension() {
+        let with_dimension = match metric.dimension() {
             Some("Purpose") => Purpose::ALL.len(),
             Some("Country") => 1,
             other => return usize::from(other.is_none()),
         };
-        told_apart + usize::from(metric.is_plain())
+        with_dimension + usize::from(metric.is_plain())
     });
     let (alarms, own): (usize, usize) = (counts.iter().sum(), written.sum());
     let line = format!("two KMS keys, {alarms} alarm metrics, {own} metrics, a dashboard");
-    assert!(read("docs/runbook.md").contains(&line), "the bill is of {line}");
+    assert!(read("docs/runbook.md").contains(&line), "the cost estimate must say: {line}");
 }
 
-/// An attack on sign-ups, and an outage while few people are about, are what these are for.
+/// An attack on registrations and an outage at low traffic must raise an alarm.
 #[test]
-fn alarms_see_what_happens_to_few() {
+fn alarms_fire_at_low_traffic() {
     let alarms = alarms();
     let of = |name: &str| alarms[name]["Properties"].clone();
     let ceiling = of("SmsCeilingReachedAlarm");
@@ -210,22 +216,22 @@ fn alarms_see_what_happens_to_few() {
 }
 
 #[test]
-fn a_sweep_that_is_not_carried_out_is_seen() {
+fn a_missing_cleanup_run_raises_an_alarm() {
     let missing = &alarms()["SweepMissingAlarm"]["Properties"];
-    let says = ["MetricName", "Statistic", "TreatMissingData", "ComparisonOperator"];
-    let says = says.map(|name| text(&missing[name]));
-    assert_eq!(says, ["SweepFailed", "SampleCount", "breaching", "LessThanThreshold"]);
+    let values = ["MetricName", "Statistic", "TreatMissingData", "ComparisonOperator"];
+    let values = values.map(|name| text(&missing[name]));
+    assert_eq!(values, ["SweepFailed", "SampleCount", "breaching", "LessThanThreshold"]);
     let schedule = text(&template()["Parameters"]["SweepSchedule"]["Default"]);
     let minutes = schedule.strip_prefix("rate(").and_then(|it| it.strip_suffix(" minutes)"));
     let minutes: u64 = minutes.expect("a rate").parse().expect("minutes");
     assert!(missing["Period"].as_u64().expect("a period") >= 2 * 60 * minutes);
 }
 
-/// Single deletions only clear away: what fails there is tried again.
+/// `DeleteItem` is used for cleanup only, which is repeated after a failure.
 const NOT_WATCHED: [&str; 1] = ["DeleteItem"];
 
 #[test]
-fn faults_of_dynamodb_are_watched_wherever_it_is_called() {
+fn dynamodb_errors_are_watched_for_every_operation_in_use() {
     let dimension = |metric: &Value, wanted: &str| {
         let all = list(&metric["Dimensions"]);
         let found = all.iter().find(|it| it["Name"].as_str() == Some(wanted))?;
@@ -243,7 +249,7 @@ fn faults_of_dynamodb_are_watched_wherever_it_is_called() {
     };
     let mut called = BTreeSet::new();
     for (action, table) in super::permission::tables_by_action() {
-        // What is put is put in transactions.
+        // Items are put in transactions only.
         let operation = if action == "PutItem" { "TransactWriteItems" } else { &action };
         let is_watched = !NOT_WATCHED.contains(&operation) && action != "ConditionCheckItem";
         if is_watched {
@@ -263,9 +269,9 @@ fn faults_of_dynamodb_are_watched_wherever_it_is_called() {
     assert_eq!(watched(&throttles, "GlobalSecondaryIndexName"), indexes);
 }
 
-/// Metrics have no level, which counts as INFO.
+/// Metric lines have no level, which counts as INFO.
 #[test]
-fn lambda_drops_no_metrics() {
+fn the_log_level_keeps_metric_lines() {
     let template = template();
     let logging = &template["Globals"]["Function"]["LoggingConfig"];
     let level = tagged(&logging["ApplicationLogLevel"], "If").expect("it depends on LogLevel");
@@ -276,13 +282,13 @@ fn lambda_drops_no_metrics() {
     );
     for (name, function) in super::functions(&template) {
         let own = function["Properties"]["LoggingConfig"].as_mapping().expect("a log group").len();
-        assert_eq!(own, 1, "{name} says more of its log than where it is");
+        assert_eq!(own, 1, "{name} must set only the log group");
     }
 }
 const LEVELS: [&str; 3] = ["LogsDebug", "DEBUG", "INFO"];
 
 #[test]
-fn deployments_are_rolled_back_by_alarms_that_exist() {
+fn deployments_roll_back_on_existing_alarms() {
     let template = template();
     let deployment = &template["Globals"]["Function"]["DeploymentPreference"];
     let named = |value: &Value| tagged(value, "Sub").map(text);
@@ -291,11 +297,11 @@ fn deployments_are_rolled_back_by_alarms_that_exist() {
     let choice = tagged(&deployment["Alarms"], "If").map(list).expect("it depends on the type");
     assert_eq!(text(&choice[0]), "RollsOut");
     let rolling = list(&choice[1]);
-    assert!(!rolling.is_empty(), "nothing rolls a deployment back");
+    assert!(!rolling.is_empty(), "no alarm rolls a deployment back");
     for alarm in &rolling {
-        assert!(known.contains(&named(alarm)), "{alarm:?} is no alarm's name");
+        assert!(known.contains(&named(alarm)), "{alarm:?} is not the name of an alarm");
     }
-    // CodeDeploy begins nothing while one is red, not even what is to mend it.
+    // CodeDeploy starts no deployment while one of its alarms is active, not even the fix.
     let without = list(&choice[2]).iter().map(reference).collect::<Vec<_>>();
     assert_eq!(without, [Some("AWS::NoValue".to_owned())]);
     let rolls_out = template["Conditions"]["RollsOut"].clone();

@@ -1,4 +1,4 @@
-//! Who may do what: how the statements are written, and the few that matter most.
+//! The permissions of the functions: the form of the statements, and the most important ones.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -6,7 +6,7 @@ use serde_yaml_ng::Value;
 
 use super::{functions, list, resources, tagged, template, text};
 
-/// The statements of each function, those that hang on a condition of the stack among them.
+/// The statements of each function, including those under a condition of the stack.
 fn statements() -> BTreeMap<String, Vec<Value>> {
     let of = |function: &Value| {
         let policies = list(&function["Properties"]["Policies"]);
@@ -31,10 +31,11 @@ fn actions(statement: &Value) -> Vec<String> {
     list(&statement["Action"]).iter().map(text).collect()
 }
 
-/// Every action on tables that is granted, `BatchGetItem`, with the table, `UsersTable`.
+/// Every granted table action, as `BatchGetItem`, with its table, as `UsersTable`.
 pub(super) fn tables_by_action() -> BTreeSet<(String, String)> {
     let pairs = allowed().flat_map(|(_, statement)| {
-        let resources: Vec<String> = list(&statement["Resource"]).iter().map(named).collect();
+        let resources: Vec<String> =
+            list(&statement["Resource"]).iter().map(resource_name).collect();
         let actions = actions(&statement).into_iter().filter_map(|action| {
             let action = action.strip_prefix("dynamodb:")?.to_owned();
             Some(
@@ -53,7 +54,7 @@ pub(super) fn tables_by_action() -> BTreeSet<(String, String)> {
     pairs.collect()
 }
 
-/// The table that a statement is about.
+/// The table of a statement.
 fn table(statement: &Value) -> Option<String> {
     let arn = tagged(&statement["Resource"], "GetAtt").map(text)?;
     arn.strip_suffix("Table.Arn").map(str::to_owned)
@@ -67,7 +68,7 @@ fn leading_keys(statement: &Value) -> Vec<String> {
 }
 
 #[test]
-fn actions_are_single_and_so_are_resources() {
+fn statements_name_single_actions_and_resources() {
     for (function, statement) in allowed() {
         for action in actions(&statement) {
             assert!(!action.contains('*'), "{function}: {action}");
@@ -79,14 +80,14 @@ fn actions_are_single_and_so_are_resources() {
 }
 
 #[test]
-fn keys_are_reached_row_by_row_and_private_ones_by_auth_alone() {
+fn keys_are_granted_row_by_row_and_private_keys_to_auth_only() {
     let mut readers = Vec::new();
     for (function, statement) in allowed() {
         if table(&statement).as_deref() != Some("Keys") {
             continue;
         }
         let rows = leading_keys(&statement);
-        assert!(!rows.is_empty(), "{function} reaches every row of keys");
+        assert!(!rows.is_empty(), "{function} may read every row of keys");
         assert!(!rows.iter().any(|row| row.contains('*')), "{function}: {rows:?}");
         if rows.iter().any(|row| row == "PRIVATE") {
             readers.push(function);
@@ -97,7 +98,7 @@ fn keys_are_reached_row_by_row_and_private_ones_by_auth_alone() {
 }
 
 #[test]
-fn only_otp_and_auth_send_and_never_to_a_topic() {
+fn only_otp_and_auth_send_sms_and_never_to_a_topic() {
     let all = statements();
     let with = |effect: &str| {
         let sends = |statement: &Value| {
@@ -111,24 +112,24 @@ fn only_otp_and_auth_send_and_never_to_a_topic() {
 }
 
 #[test]
-fn the_key_is_used_through_services_only() {
+fn the_kms_key_is_usable_through_services_only() {
     for (function, statement) in allowed() {
         if actions(&statement).iter().any(|action| action.starts_with("kms:")) {
             let through = &statement["Condition"]["StringEquals"]["kms:ViaService"];
-            assert!(!through.is_null(), "{function} may use the key by itself");
+            assert!(!through.is_null(), "{function} may use the key directly");
         }
     }
 }
 
-/// The text behind `!GetAtt` or `!Sub`, which names the resource that a statement is about.
-fn named(resource: &Value) -> String {
+/// The text behind `!GetAtt` or `!Sub`, which names the resource of a statement.
+fn resource_name(resource: &Value) -> String {
     let named = tagged(resource, "GetAtt").or_else(|| tagged(resource, "Sub"));
-    // `!Sub` takes its text alone, or first in a list.
+    // `!Sub` has its text alone or first in a list.
     named.and_then(|it| list(it).first().map(text)).unwrap_or_default()
 }
 
-/// The resources that are under the stack's own key, as statements begin to name them.
-fn under_the_key(template: &Value) -> BTreeSet<String> {
+/// The resources that the stack's own key encrypts.
+fn encrypted_resources(template: &Value) -> BTreeSet<String> {
     let tables = resources(template, "AWS::DynamoDB::Table").into_iter();
     let tables = tables.filter(|(_, table)| {
         let key = &table["Properties"]["SSESpecification"]["KMSMasterKeyId"];
@@ -136,14 +137,14 @@ fn under_the_key(template: &Value) -> BTreeSet<String> {
     });
     let buckets = resources(template, "AWS::S3::Bucket").into_iter().filter(|(_, bucket)| {
         let rules = &bucket["Properties"]["BucketEncryption"]["ServerSideEncryptionConfiguration"];
-        named(&rules[0]["ServerSideEncryptionByDefault"]["KMSMasterKeyID"]) == "DataKey.Arn"
+        resource_name(&rules[0]["ServerSideEncryptionByDefault"]["KMSMasterKeyID"]) == "DataKey.Arn"
     });
     tables.chain(buckets).map(|(name, _)| name).collect()
 }
 
-/// What a service asks of the key in the caller's name. DynamoDB decrypts a table's own key with
-/// it, be it to read or to write; S3 has a new key made for what is put.
-fn asked_of_the_key(action: &str) -> Option<(&'static str, &'static str)> {
+/// The KMS action that a service needs on behalf of the caller, and the service. DynamoDB decrypts
+/// a table key for reads and writes; S3 generates a data key for each object.
+fn kms_action(action: &str) -> Option<(&'static str, &'static str)> {
     match action {
         "s3:GetObject" => Some(("kms:Decrypt", "s3")),
         "s3:PutObject" => Some(("kms:GenerateDataKey", "s3")),
@@ -152,26 +153,29 @@ fn asked_of_the_key(action: &str) -> Option<(&'static str, &'static str)> {
 }
 
 #[test]
-fn the_key_is_granted_as_far_as_what_is_under_it_and_no_further() {
-    let under = under_the_key(&template());
-    assert_eq!(under, ["KeysTable", "KycBucket", "KycTable"].map(str::to_owned).into());
+fn the_kms_key_is_granted_exactly_for_the_resources_it_encrypts() {
+    let encrypted = encrypted_resources(&template());
+    assert_eq!(encrypted, ["KeysTable", "KycBucket", "KycTable"].map(str::to_owned).into());
     let (mut granted, mut needed) = (BTreeSet::new(), BTreeSet::new());
     for (function, statement) in allowed() {
         let resources = list(&statement["Resource"]);
         for action in actions(&statement) {
             if action.starts_with("kms:") {
-                assert!(resources.iter().all(|it| named(it) == "DataKey.Arn"), "{function}");
+                assert!(
+                    resources.iter().all(|it| resource_name(it) == "DataKey.Arn"),
+                    "{function}"
+                );
                 let through = &statement["Condition"]["StringEquals"]["kms:ViaService"];
-                let service = named(through);
+                let service = resource_name(through);
                 let service = service.strip_suffix(".${AWS::Region}.amazonaws.com").expect("one");
                 granted.insert((function.clone(), action, service.to_owned()));
                 continue;
             }
-            let names = resources.iter().map(named);
+            let names = resources.iter().map(resource_name);
             let names = names.map(|it| it.trim_start_matches("${").to_owned());
-            let is_under = |name: String| under.iter().any(|it| name.starts_with(&**it));
-            if names.into_iter().any(is_under)
-                && let Some((action, service)) = asked_of_the_key(&action)
+            let is_encrypted = |name: String| encrypted.iter().any(|it| name.starts_with(&**it));
+            if names.into_iter().any(is_encrypted)
+                && let Some((action, service)) = kms_action(&action)
             {
                 needed.insert((function.clone(), action.to_owned(), service.to_owned()));
             }
@@ -179,13 +183,16 @@ fn the_key_is_granted_as_far_as_what_is_under_it_and_no_further() {
     }
     let missing: Vec<_> = needed.difference(&granted).collect();
     let too_much: Vec<_> = granted.difference(&needed).collect();
-    assert!(missing.is_empty() && too_much.is_empty(), "missing {missing:?}, more {too_much:?}");
+    assert!(
+        missing.is_empty() && too_much.is_empty(),
+        "missing {missing:?}, too much {too_much:?}"
+    );
 }
 
 #[test]
-fn documents_are_listed_one_person_at_a_time() {
+fn documents_are_listed_for_one_user_at_a_time() {
     for (function, statement) in allowed() {
-        // It lists nothing: S3 tells a missing document from a forbidden one by this permission.
+        // `kyc` does not list: with this permission S3 reports a missing object as 404.
         if function == "kyc" || !actions(&statement).iter().any(|it| it == "s3:ListBucket") {
             continue;
         }

@@ -1,4 +1,4 @@
-//! The stack that a test speaks to.
+//! The stack under test.
 
 use std::{collections::BTreeMap, sync::Arc};
 
@@ -7,25 +7,23 @@ use aws_sdk_dynamodb::config::{BehaviorVersion, Region};
 use local::{Options, Stack, settings::Settings};
 use shared::runtime::config::Config;
 
-/// Where the tables are of a stack that is not the test's own.
+/// The endpoint of the tables, if the stack is not the test's own.
 const DYNAMODB_URL: &str = "AWS_ENDPOINT_URL_DYNAMODB";
 
 /// What a test needs besides HTTP.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Needs {
-    /// Nothing: any deployment will do.
+    /// Nothing: every deployment will do.
     Nothing,
-    /// Codes that can be read back: a local stack, or its services under functions that run
-    /// elsewhere.
+    /// Sent codes: a local stack, or its services while the functions run elsewhere.
     Codes,
-    /// The same, and the tables: where they are says `AWS_ENDPOINT_URL_DYNAMODB`.
+    /// Sent codes and the tables, which are at `AWS_ENDPOINT_URL_DYNAMODB`.
     Tables,
-    /// API Gateway, a deployed one or the local one: what it does before a function is asked.
+    /// API Gateway, deployed or local: what it does before it calls a function.
     ApiGateway,
-    /// What only the local gateway does besides reading codes back: source addresses that are
-    /// chosen, a clock.
+    /// The local gateway: sent codes, chosen client IPs, a clock.
     Gateway,
-    /// A stack of its own: its clock, its faults, its tables, its settings.
+    /// An own stack: its clock, faults, tables and settings.
     Own,
 }
 
@@ -40,7 +38,7 @@ pub struct App {
 }
 
 impl App {
-    /// A fresh stack, or the one at `BASE_URL`. `None` where that one does not do.
+    /// A new stack, or the one at `BASE_URL`. `None` if that one does not offer what the test needs.
     pub async fn start(needs: Needs) -> Option<Self> {
         match url("BASE_URL") {
             None => Some(Self::own(&[]).await),
@@ -48,7 +46,7 @@ impl App {
         }
     }
 
-    /// A fresh stack with these settings. `None` under `BASE_URL`.
+    /// A new stack with these settings. `None` under `BASE_URL`.
     pub async fn with(settings: &[(&str, &str)]) -> Option<Self> {
         match url("BASE_URL") {
             None => Some(Self::own(settings).await),
@@ -74,7 +72,7 @@ impl App {
         let has = async |path| app.get(path).send().await.status == 200;
         let does = match needs {
             Needs::Nothing => true,
-            // Where `/_local/` is elsewhere, the functions are not behind API Gateway.
+            // If `/_local/` has another URL, the functions are not behind API Gateway.
             Needs::ApiGateway => app.local_url == app.base_url,
             Needs::Codes => has("/_local/messages").await,
             Needs::Tables => url(DYNAMODB_URL).is_some() && has("/_local/messages").await,
@@ -82,18 +80,18 @@ impl App {
             Needs::Own => false,
         };
         if !does {
-            // The test's thread bears its name.
+            // The thread has the name of the test.
             println!("skipped: {}", std::thread::current().name().unwrap_or_default());
         }
         does.then_some(app)
     }
 
-    /// The stack itself; only where the test [`Needs::Own`].
+    /// The stack itself; only for a test that [`Needs::Own`].
     pub fn stack(&self) -> &Stack {
         self.stack.as_ref().unwrap()
     }
 
-    /// A client of DynamoDB; only where the test [`Needs::Own`] or [`Needs::Tables`].
+    /// A DynamoDB client; only for a test that [`Needs::Own`] or [`Needs::Tables`].
     pub fn dynamodb(&self) -> aws_sdk_dynamodb::Client {
         if let Some(stack) = &self.stack {
             return stack.dynamodb();
@@ -115,14 +113,17 @@ impl App {
         }
     }
 
-    /// What the functions run with, where the test has no settings of its own.
+    /// The configuration of the functions, without the test's own settings.
     pub fn config(&self) -> Config {
         let settings = Settings::default();
         Config::read(|name| settings.get(name)).unwrap()
     }
 }
 
-#[allow(clippy::disallowed_methods, reason = "where the tests go is not the product's setting")]
+#[allow(
+    clippy::disallowed_methods,
+    reason = "the variables of the tests are not settings of the product"
+)]
 fn variable(name: &str) -> Option<String> {
     std::env::var(name).ok().filter(|value| !value.is_empty())
 }

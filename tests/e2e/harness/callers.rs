@@ -1,44 +1,46 @@
-//! Operations as the table and the OpenAPI document have them, and people who may call them.
+//! Users for each kind of caller, and the operations that they may call.
 
 use serde_json::{Map, Value};
 use shared::http::operation::{Caller, Operation};
 use tests::{openapi::operations, path_of};
 
-use super::{App, Request, User, random_source, random_username};
+use super::{App, Request, User, random_ip, random_username};
 
-/// Somebody for each kind of caller that the stack under test can have.
+/// A user for each kind of caller that the stack under test supports.
 #[derive(Debug, Clone)]
 pub struct Callers {
     pub user: User,
-    /// Made staff in the tables; only where the stack is the test's own.
+    /// Made a staff member in the tables; only if the stack is the test's own.
     staff: Option<User>,
 }
 
 impl Callers {
-    /// Whether one of them may call an operation. A service needs the local gateway, as staff do.
+    /// Whether one of them may call an operation. Calls of services and of staff need the test's own
+    /// stack.
     pub fn may_call(&self, operation: &Operation) -> bool {
         self.staff.is_some() || matches!(operation.caller, Caller::Anyone | Caller::User)
     }
 }
 
-/// An operation that reads a body.
+/// An operation that reads a request body.
 #[derive(Debug, Clone)]
 pub struct WithBody {
     pub operation: &'static Operation,
-    /// A well-formed body with as many fields as it may have.
+    /// A valid body with as many fields as possible.
     pub body: Value,
-    /// Groups of fields of which one is enough: the others of a group may then not be read.
+    /// Groups of fields of which one is enough. If one is present, the others of its group may be
+    /// ignored.
     pub alternatives: Vec<&'static [&'static str]>,
 }
 
 impl WithBody {
-    /// Every operation with a body, as the document has it.
+    /// Every operation with a body in the OpenAPI document.
     pub fn all() -> Vec<Self> {
         let documented = operations().into_iter();
         let documented = documented.filter_map(|doc| {
             let documented = doc.body?;
             let mut body = documented.long_example();
-            // The caller of the test is to stay signed in.
+            // The caller must stay signed in.
             if let Some(all) = body.get_mut("all") {
                 *all = Value::Bool(false);
             }
@@ -46,29 +48,29 @@ impl WithBody {
             Some(Self { operation: doc.operation, body, alternatives })
         });
         let documented: Vec<_> = documented.collect();
-        assert!(documented.len() > 20, "the document has lost its bodies");
+        assert!(documented.len() > 20, "the document has too few request bodies");
         documented
     }
 
-    /// Those that these may call.
+    /// The operations with a body that these callers may call.
     pub fn by(callers: &Callers) -> Vec<Self> {
         Self::all().into_iter().filter(|each| callers.may_call(each.operation)).collect()
     }
 
-    /// What it is called in messages.
+    /// The name of the operation in messages.
     pub fn name(&self) -> String {
         self.operation.route_key()
     }
 
-    /// The fields of the body, those within objects and arrays too: their JSON pointers, and their
-    /// names as problems have them.
+    /// The fields of the body, also in nested objects and arrays: their JSON pointers, and their
+    /// names in problem responses.
     pub fn fields(&self) -> Vec<(String, String)> {
         let mut fields = Vec::new();
         collect(self.body.as_object().unwrap(), "", "", &mut fields);
         fields
     }
 
-    /// The body with another value at this pointer, and without what could stand in for that field.
+    /// The body with another value at this pointer and without the alternatives of the field.
     pub fn with(&self, pointer: &str, value: Value) -> Value {
         let mut body = self.body.clone();
         let field = pointer[1..].split('/').next().unwrap();
@@ -103,14 +105,14 @@ fn collect(
 }
 
 impl App {
-    /// Somebody for each kind of caller that this stack can have.
+    /// A user for each kind of caller that this stack supports.
     pub async fn callers(&self) -> Callers {
         let staff = if self.stack.is_some() { Some(self.staff().await) } else { None };
         Callers { user: self.register_user().await, staff }
     }
 
-    /// A request to an operation by one who may call it, from an address of its own and with an
-    /// `Idempotency-Key` of its own. `prepare` adds the rest: a signature covers it.
+    /// A request to an operation by a permitted caller, with its own client IP and
+    /// `Idempotency-Key`. `prepare` adds the rest before the request is signed.
     pub fn call(
         &self,
         callers: &Callers,
@@ -121,7 +123,7 @@ impl App {
         self.call_at(callers, operation, &path_of(operation, named), prepare)
     }
 
-    /// The same, at this path.
+    /// Like [`App::call`], with this path.
     pub fn call_at(
         &self,
         callers: &Callers,
@@ -130,7 +132,7 @@ impl App {
         prepare: impl FnOnce(Request) -> Request,
     ) -> Request {
         let request = self.request(operation.method.as_str(), path);
-        let request = prepare(request.key(&random_username()).from(&random_source()));
+        let request = prepare(request.key(&random_username()).from_ip(&random_ip()));
         match operation.caller {
             Caller::Anyone => request,
             Caller::User => request.bearer(&callers.user.access_token),

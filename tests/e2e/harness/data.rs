@@ -1,4 +1,4 @@
-//! The tables.
+//! Access to the tables.
 
 use aws_sdk_dynamodb::types::{AttributeValue, PutRequest, WriteRequest};
 use serde_json::{Map, Value};
@@ -27,15 +27,15 @@ impl App {
         }
     }
 
-    /// The items whose attribute is this text.
+    /// The items with this string attribute.
     pub async fn rows_where(&self, table: &str, name: &str, value: &str) -> Vec<Row> {
         let mut rows = self.rows(table).await;
         rows.retain(|row| row.get(name).and_then(Value::as_str) == Some(value));
         rows
     }
 
-    /// How many items each table holds.
-    pub async fn sizes(&self) -> Vec<(&'static str, usize)> {
+    /// The number of items in each table.
+    pub async fn table_sizes(&self) -> Vec<(&'static str, usize)> {
         let mut sizes = Vec::new();
         for table in ["users", "sessions", "profiles", "wallets", "usage", "otp", "audit"] {
             sizes.push((table, self.rows(table).await.len()));
@@ -44,7 +44,7 @@ impl App {
     }
 
     /// Puts items into a table.
-    pub async fn put_all(&self, table: &str, rows: &[Value]) {
+    pub async fn put_rows(&self, table: &str, rows: &[Value]) {
         let (client, name) = (self.dynamodb(), self.table_name(table));
         for some in rows.chunks(25) {
             let puts = some.iter().map(|row| {
@@ -66,7 +66,13 @@ impl App {
     }
 
     /// Sets an attribute of an item.
-    pub async fn set(&self, table: &str, key: &[(&str, &str)], name: &str, value: AttributeValue) {
+    pub async fn set_attribute(
+        &self,
+        table: &str,
+        key: &[(&str, &str)],
+        name: &str,
+        value: AttributeValue,
+    ) {
         let mut update = self
             .dynamodb()
             .update_item()

@@ -1,4 +1,4 @@
-//! Identity documents: files as a phone would send them, and the requests around them.
+//! Identity documents: files, as a phone would send them, and requests.
 
 use aws_sdk_dynamodb::types::AttributeValue;
 use http::HeaderMap;
@@ -17,16 +17,16 @@ use shared::{
     value::UserId,
 };
 
-use super::{Answer, App, Request, User};
+use super::{App, Request, Response, User};
 
-/// A file, and what is promised of it.
+/// A file and its declared type.
 #[derive(Debug, Clone)]
 pub struct File {
     pub content_type: &'static str,
     pub bytes: Vec<u8>,
 }
 
-/// A picture of one pixel, with a comment that makes it another file.
+/// A JPEG of one pixel; the comment makes files different.
 pub fn jpeg(comment: &str) -> File {
     let mut bytes = vec![0xff, 0xd8, 0xff, 0xe0, 0, 16];
     bytes.extend(b"JFIF\0\x01\x01\0\0\x01\0\x01\0\0");
@@ -49,94 +49,94 @@ pub fn pdf() -> File {
 }
 
 impl File {
-    /// What is promised of it.
-    pub fn promise(&self) -> Value {
+    /// Its declaration in a request.
+    pub fn declaration(&self) -> Value {
         let digest = ring::digest::digest(&ring::digest::SHA256, &self.bytes);
         let hex: String = digest.as_ref().iter().map(|byte| format!("{byte:02x}")).collect();
         json!({ "content_type": self.content_type, "size": self.bytes.len(), "sha256": hex })
     }
 
-    /// The same bytes, promised as another type.
-    pub fn promised_as(self, content_type: &'static str) -> Self {
+    /// The same bytes, declared as another type.
+    pub fn declared_as(self, content_type: &'static str) -> Self {
         Self { content_type, ..self }
     }
 }
 
-/// A citizenship certificate with this number, of which the front is promised.
+/// The body of a submission: a citizenship certificate with this number and front.
 pub fn submission(number: &str, front: &File) -> Value {
-    json!({ "document_number": number, "documents": { "front": front.promise() } })
+    json!({ "document_number": number, "documents": { "front": front.declaration() } })
 }
 
 impl App {
-    /// A request of a person to `/users/kyc…`.
+    /// A request of a user to `/users/kyc…`.
     pub fn kyc(&self, user: &User, method: &str, path: &str, body: &Value) -> Request {
         let request = self.request(method, path).header("content-type", "application/json");
         request.body(body.to_string()).bearer(&user.access_token)
     }
 
     /// `POST /users/kyc`.
-    pub async fn post_kyc(&self, user: &User, body: &Value) -> Answer {
-        let answer = self.kyc(user, "POST", "/users/kyc", body).send().await;
-        answer.documented("POST", "/users/kyc")
+    pub async fn post_kyc(&self, user: &User, body: &Value) -> Response {
+        let response = self.kyc(user, "POST", "/users/kyc", body).send().await;
+        response.documented("POST", "/users/kyc")
     }
 
     /// `PATCH /users/kyc`.
-    pub async fn patch_kyc(&self, user: &User, body: &Value) -> Answer {
-        let answer = self.kyc(user, "PATCH", "/users/kyc", body).send().await;
-        answer.documented("PATCH", "/users/kyc")
+    pub async fn patch_kyc(&self, user: &User, body: &Value) -> Response {
+        let response = self.kyc(user, "PATCH", "/users/kyc", body).send().await;
+        response.documented("PATCH", "/users/kyc")
     }
 
     /// `POST /users/kyc/submit`.
-    pub async fn submit_kyc(&self, user: &User) -> Answer {
+    pub async fn submit_kyc(&self, user: &User) -> Response {
         let path = "/users/kyc/submit";
-        let answer = self.request("POST", path).bearer(&user.access_token).send().await;
-        answer.documented("POST", path)
+        let response = self.request("POST", path).bearer(&user.access_token).send().await;
+        response.documented("POST", path)
     }
 
     /// `GET /users/kyc/status`.
-    pub async fn kyc_status(&self, user: &User) -> Answer {
+    pub async fn kyc_status(&self, user: &User) -> Response {
         let path = "/users/kyc/status";
-        let answer = self.get(path).bearer(&user.access_token).send().await;
-        answer.documented("GET", path)
+        let response = self.get(path).bearer(&user.access_token).send().await;
+        response.documented("GET", path)
     }
 
-    /// Sends bytes as an upload says: the status that S3 answers.
+    /// Uploads bytes. Returns the status of S3.
     pub async fn send_file(&self, upload: &Value, bytes: &[u8]) -> u16 {
         let headers: HeaderMap = headers(upload).collect();
         let request = self.client.put(upload["url"].as_str().unwrap()).headers(headers);
         request.body(bytes.to_vec()).send().await.unwrap().status().as_u16()
     }
 
-    /// Sends the files of an answer, in the order of its uploads.
-    pub async fn send_files(&self, answer: &Answer, files: &[&File]) {
-        let uploads = answer.json["uploads"].as_array().unwrap();
-        assert_eq!(uploads.len(), files.len(), "{answer:?}");
+    /// Uploads files, in the order of the uploads of a response.
+    pub async fn send_files(&self, response: &Response, files: &[&File]) {
+        let uploads = response.json["uploads"].as_array().unwrap();
+        assert_eq!(uploads.len(), files.len(), "{response:?}");
         for (upload, file) in uploads.iter().zip(files) {
             assert_eq!(self.send_file(upload, &file.bytes).await, 200);
         }
     }
 
-    /// Somebody whose document with this number waits for its review.
+    /// A user whose submission with this number is pending.
     pub async fn pending_user(&self, number: &str) -> User {
         let (user, front) = (self.register_user().await, jpeg(number));
-        let answer = self.post_kyc(&user, &submission(number, &front)).await;
-        answer.body(201);
-        self.send_files(&answer, &[&front]).await;
+        let response = self.post_kyc(&user, &submission(number, &front)).await;
+        response.body(201);
+        self.send_files(&response, &[&front]).await;
         self.submit_kyc(&user).await.ok();
         user
     }
 
-    /// The function's own way to the tables; its calls are not measured and meet no faults.
+    /// A store as functions have it; its calls are not measured and get no faults.
     pub fn store(&self) -> Store {
         Store::new(self.stack().sdk_config(), &self.config())
     }
 
-    /// The function's own way to the bucket.
+    /// A bucket client as functions have it.
     pub fn documents(&self) -> Documents {
         Documents::new(self.stack().sdk_config(), &self.config())
     }
 
-    /// The keys of all objects of a person, sorted.
+    /// The keys of all objects of a user, sorted.
     pub async fn files_of(&self, user: &User) -> Vec<String> {
         let client = aws_sdk_s3::Client::new(self.stack().sdk_config());
         let bucket = self.config().kyc_bucket;
@@ -148,12 +148,12 @@ impl App {
         keys
     }
 
-    /// The record of a person, as the function reads it.
+    /// The stored submission of a user.
     pub async fn submission(&self, user: &User) -> Option<Submission> {
         self.store().read(kyc::key(id_of(user)).consistent()).await.unwrap()
     }
 
-    /// Judges a submission as a member of staff.
+    /// Reviews a submission through `shared::kyc::review`; `seen` is the expected revision.
     pub async fn review(
         &self,
         staff: &User,
@@ -171,16 +171,39 @@ impl App {
         review::review(&store, id_of(user), by, &if_match, now, |_, _| Ok(())).await
     }
 
-    /// Somebody who is staff, as far as transactions look.
-    pub async fn staff_user(&self) -> User {
+    /// `POST /admin/kyc/{user_id}/review`, whatever the state of the submission is.
+    pub async fn post_review(&self, staff: &User, user: &User, body: &Value) -> Response {
+        self.post_review_if_match(staff, user, "*", body).await
+    }
+
+    /// `POST /admin/kyc/{user_id}/review` with this `If-Match`.
+    pub async fn post_review_if_match(
+        &self,
+        staff: &User,
+        user: &User,
+        tag: &str,
+        body: &Value,
+    ) -> Response {
+        let path = format!("/admin/kyc/{}/review", user.user_id);
+        let request = self.post(&path, body).bearer(&staff.access_token).header("if-match", tag);
+        request.send().await.documented("POST", &path)
+    }
+
+    /// `GET /admin/kyc/{user_id}/documents`.
+    pub async fn view_documents(&self, staff: &User, user: &User) -> Response {
+        self.admin_get(staff, &format!("/admin/kyc/{}/documents", user.user_id)).await
+    }
+
+    /// A user whose account has the staff flag; the session has not.
+    pub async fn user_with_staff_flag(&self) -> User {
         let user = self.register_user().await;
         let key = format!("USER#{}", user.user_id);
-        self.set("users", &[("pk", &key)], "is_staff", AttributeValue::Bool(true)).await;
+        self.set_attribute("users", &[("pk", &key)], "is_staff", AttributeValue::Bool(true)).await;
         user
     }
 }
 
-/// The headers that an upload asks for.
+/// The headers that an upload requires.
 pub fn headers(upload: &Value) -> impl Iterator<Item = (http::HeaderName, http::HeaderValue)> {
     let headers = upload["headers"].as_object().unwrap().iter();
     headers.map(|(name, value)| (name.parse().unwrap(), value.as_str().unwrap().parse().unwrap()))

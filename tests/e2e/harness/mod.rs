@@ -1,7 +1,7 @@
-//! A stack, a client, and the steps that most tests begin with.
+//! A stack, a client, and the steps that most tests start with.
 
-mod answer;
 mod app;
+mod budget;
 mod callers;
 mod control;
 mod data;
@@ -10,25 +10,27 @@ pub mod kyc;
 mod people;
 mod person;
 mod request;
+mod response;
 mod service;
 mod staff;
 
-pub use answer::Answer;
 pub use app::{App, Needs};
+pub use budget::assert_budget;
 pub use callers::{Callers, WithBody};
-pub use control::until_it_happens;
-pub use people::{NewUser, User, random_email, random_phone, random_source, random_username};
+pub use control::repeat_until_race_happens;
+pub use people::{NewUser, User, random_email, random_ip, random_phone, random_username};
 pub use person::Person;
 pub use request::Request;
+pub use response::Response;
 pub use service::{money, points};
 
 use tokio::task::JoinSet;
 
-/// A password that no rule refuses.
+/// A password that every rule accepts.
 pub const PASSWORD: &str = "orange lamp tuesday 77";
 
-/// Runs all of them at once; answers come in no order.
-pub async fn at_once<F, T>(all: impl IntoIterator<Item = F>) -> Vec<T>
+/// Runs all of them concurrently; the results have no fixed order.
+pub async fn concurrently<F, T>(all: impl IntoIterator<Item = F>) -> Vec<T>
 where
     F: Future<Output = T> + Send + 'static,
     T: Send + 'static,
@@ -37,7 +39,7 @@ where
     tasks.join_all().await
 }
 
-/// How many of the answers have this status.
-pub fn count(answers: &[Answer], status: u16) -> usize {
-    answers.iter().filter(|answer| answer.status == status).count()
+/// The number of responses with this status.
+pub fn count(responses: &[Response], status: u16) -> usize {
+    responses.iter().filter(|response| response.status == status).count()
 }

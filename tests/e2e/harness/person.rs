@@ -1,16 +1,16 @@
-//! Somebody of whom everything is kept, and what of it is left after a deletion.
+//! A user with data in every table, and what is left after a deletion.
 
 use aws_sdk_dynamodb::types::AttributeValue;
 use aws_sdk_s3::primitives::ByteStream;
 use serde_json::{Value, json};
 
 use super::{
-    Answer, App, PASSWORD, User,
+    App, PASSWORD, Response, User,
     kyc::{jpeg, png},
     money, random_email, random_username,
 };
 
-/// Somebody with an account, and all that can hang on one.
+/// A user with data in every table.
 #[derive(Debug, Clone)]
 pub struct Person {
     pub user: User,
@@ -23,7 +23,7 @@ pub struct Person {
 }
 
 impl App {
-    /// Somebody with a number and an address, a profile, a device, two sessions, money, points, a
+    /// A user with a number and an address, a profile, a device, two sessions, money, points, a
     /// referral, usage, a submission and its documents.
     pub async fn person(&self) -> Person {
         let user = self.register_user().await;
@@ -43,19 +43,19 @@ impl App {
         let friend = self.new_user().await.with("referral_code", person.referral_code.as_str());
         self.register(&friend).await.body(201);
         self.post_entry("first", &money(&person.user, "CREDIT", "75.50")).await.body(201);
-        self.ride(&person, "first").await;
+        self.post_rental_and_favorite(&person, "first").await;
         self.submit(&person).await;
         person
     }
 
     async fn add_identifier(&self, Person { user, email, .. }: &Person) {
-        let token = self.verified(email, "CHANGE_IDENTIFIER").await;
+        let token = self.verification_token(email, "CHANGE_IDENTIFIER").await;
         let body = json!({"identifier": email, "verification_token": token});
         self.post("/auth/identifier", &body).bearer(&user.access_token).send().await.ok();
     }
 
     /// `PUT /users/profile`.
-    pub async fn put_profile(&self, Person { user, full_name, .. }: &Person) -> Answer {
+    pub async fn put_profile(&self, Person { user, full_name, .. }: &Person) -> Response {
         let body = json!({
             "full_name": full_name, "date_of_birth": "1990-01-31", "address": "Thamel 7",
         });
@@ -64,7 +64,7 @@ impl App {
     }
 
     /// `POST /auth/device`.
-    pub async fn put_device(&self, person: &Person) -> Answer {
+    pub async fn put_device(&self, person: &Person) -> Response {
         let body = json!({
             "device_id": person.device_id, "fcm_token": person.fcm_token,
             "device_type": "ANDROID", "device_name": person.full_name,
@@ -72,8 +72,12 @@ impl App {
         self.post("/auth/device", &body).bearer(&person.user.access_token).send().await
     }
 
-    /// A rental and a favourite station of theirs.
-    pub async fn ride(&self, Person { user, .. }: &Person, name: &str) -> Answer {
+    /// Sends a rental and a favourite station as usage events.
+    pub async fn post_rental_and_favorite(
+        &self,
+        Person { user, .. }: &Person,
+        name: &str,
+    ) -> Response {
         let now = self.now().await;
         let of = |id: &str| format!("{name}-{id}");
         self.usage_events(&json!([
@@ -89,21 +93,21 @@ impl App {
         .await
     }
 
-    /// A submission with two documents, handed in.
+    /// Submits two documents.
     async fn submit(&self, Person { user, document_number, .. }: &Person) {
         let (front, back) = (jpeg(document_number), png());
         let body = json!({
             "document_type": "PASSPORT",
             "document_number": document_number,
-            "documents": {"front": front.promise(), "back": back.promise()},
+            "documents": {"front": front.declaration(), "back": back.declaration()},
         });
-        let answer = self.post_kyc(user, &body).await;
-        answer.body(201);
-        self.send_files(&answer, &[&front, &back]).await;
+        let response = self.post_kyc(user, &body).await;
+        response.body(201);
+        self.send_files(&response, &[&front, &back]).await;
         self.submit_kyc(user).await.ok();
     }
 
-    /// Puts a document of theirs into the bucket.
+    /// Puts a document of the user into the bucket.
     pub async fn upload(&self, user: &User, side: &str) {
         let key = format!("{}/upload-1/{side}", user.user_id);
         let put = self.s3().put_object().bucket(self.stack().table_name("kyc")).key(key);
@@ -121,8 +125,8 @@ impl App {
         listed.contents().iter().filter_map(|object| object.key().map(str::to_owned)).collect()
     }
 
-    /// Where something of a person is still found: the wallet's rows and the audit trail may name
-    /// their id, and nothing else of them; everything else not even that.
+    /// The items and objects that still contain data of a person. The wallet's rows and the audit
+    /// trail may contain the user id.
     pub async fn traces(&self, person: &Person) -> Vec<String> {
         let Person { user, email, full_name, .. } = person;
         let names = [
@@ -157,46 +161,46 @@ impl App {
     }
 
     /// `DELETE /auth/account` with this query.
-    pub async fn delete_account(&self, access_token: &str, query: &str) -> Answer {
+    pub async fn delete_account(&self, access_token: &str, query: &str) -> Response {
         let path = format!("/auth/account{query}");
-        let answer = self.request("DELETE", &path).bearer(access_token).send().await;
-        answer.documented("DELETE", "/auth/account")
+        let response = self.request("DELETE", &path).bearer(access_token).send().await;
+        response.documented("DELETE", "/auth/account")
     }
 
     /// `DELETE /admin/users/{user_id}` with this query.
-    pub async fn delete_user(&self, access_token: &str, user_id: &str, query: &str) -> Answer {
+    pub async fn delete_user(&self, access_token: &str, user_id: &str, query: &str) -> Response {
         let path = format!("/admin/users/{user_id}");
         let request = self.request("DELETE", &format!("{path}{query}")).bearer(access_token);
         request.send().await.documented("DELETE", &path)
     }
 
-    /// A sweep: how many deletions it looked at with success, and how many failed.
-    pub async fn sweep(&self) -> (u64, u64) {
-        let swept = self.post("/_local/sweep", &json!({})).send().await;
-        let count = |name: &str| swept.ok()[name].as_u64().unwrap();
+    /// Runs the cleanup job. Returns the number of processed deletions and of failures.
+    pub async fn run_cleanup(&self) -> (u64, u64) {
+        let result = self.post("/_local/sweep", &json!({})).send().await;
+        let count = |name: &str| result.ok()[name].as_u64().unwrap();
         (count("deletions"), count("failed"))
     }
 
-    /// Whether the account is one of staff; its sessions stay as they are.
+    /// Sets the staff flag of the account; its sessions stay unchanged.
     pub async fn set_staff(&self, user: &User, is_staff: bool) {
-        self.set_account(user, "is_staff", AttributeValue::Bool(is_staff)).await;
+        self.set_account_attribute(user, "is_staff", AttributeValue::Bool(is_staff)).await;
     }
 
-    /// Writes an attribute of the account, and nothing else with it.
-    pub async fn set_account(&self, user: &User, name: &str, value: AttributeValue) {
+    /// Writes an attribute of the account and nothing else.
+    pub async fn set_account_attribute(&self, user: &User, name: &str, value: AttributeValue) {
         let key = format!("USER#{}", user.user_id);
-        self.set("users", &[("pk", &key)], name, value).await;
+        self.set_attribute("users", &[("pk", &key)], name, value).await;
     }
 
-    /// Takes the account's item away, and nothing else with it.
+    /// Deletes the account's item and nothing else.
     pub async fn remove_account(&self, user: &User) {
         let key = AttributeValue::S(format!("USER#{}", user.user_id));
         let delete = self.dynamodb().delete_item().table_name(self.table_name("users"));
         delete.key("pk", key).send().await.unwrap();
     }
 
-    /// An attribute of the account as it is.
-    pub async fn account(&self, user: &User, name: &str) -> Value {
+    /// An attribute of the account.
+    pub async fn account_attribute(&self, user: &User, name: &str) -> Value {
         let key = format!("USER#{}", user.user_id);
         let row = self.rows_where("users", "pk", &key).await.remove(0);
         row.get(name).cloned().unwrap_or_default()

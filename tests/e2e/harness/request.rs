@@ -1,8 +1,8 @@
-//! A request that is being put together.
+//! A request builder.
 
 use serde_json::Value;
 
-use super::{Answer, App};
+use super::{App, Response};
 
 /// A request; nothing is sent before [`Request::send`].
 #[derive(Debug)]
@@ -37,14 +37,14 @@ impl Request {
         Self(self.0.header(name, value.as_ref()))
     }
 
-    /// As the holder of this access token.
+    /// With this access token.
     pub fn bearer(self, token: &str) -> Self {
         self.header("authorization", format!("Bearer {token}"))
     }
 
-    /// From another address.
-    pub fn from(self, source: &str) -> Self {
-        self.header("x-local-source-ip", source)
+    /// From this client IP.
+    pub fn from_ip(self, client_ip: &str) -> Self {
+        self.header("x-local-source-ip", client_ip)
     }
 
     /// With an `Idempotency-Key`.
@@ -56,7 +56,7 @@ impl Request {
         Self(self.0.body(body.into()))
     }
 
-    pub async fn send(self) -> Answer {
-        Answer::of(self.0.send().await.unwrap()).await
+    pub async fn send(self) -> Response {
+        Response::of(self.0.send().await.unwrap()).await
     }
 }

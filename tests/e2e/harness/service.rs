@@ -1,4 +1,4 @@
-//! Another backend: requests signed with AWS Signature Version 4.
+//! Another backend, which signs its requests with AWS Signature Version 4.
 
 use std::time::SystemTime;
 
@@ -11,11 +11,11 @@ use aws_smithy_runtime_api::client::identity::Identity;
 use serde_json::{Value, json};
 use tests::openapi::violations;
 
-use super::{Answer, App, Request, User};
+use super::{App, Request, Response, User};
 
 impl Request {
-    /// Signed as the local stack's IAM identity.
-    #[allow(clippy::disallowed_methods, reason = "a signature is of the real time")]
+    /// Signed by the IAM identity of the local stack.
+    #[allow(clippy::disallowed_methods, reason = "a signature needs the real time")]
     pub fn signed(self) -> Self {
         let (client, request) = self.0.build_split();
         let mut request = request.unwrap();
@@ -42,8 +42,8 @@ impl Request {
     }
 }
 
-impl Answer {
-    /// Itself, when it is as the OpenAPI document has it, with the headers of all answers.
+impl Response {
+    /// Checks the response against the OpenAPI document, and the headers that every response has.
     #[track_caller]
     pub fn documented(self, method: &str, path: &str) -> Self {
         let wrong = violations(&method.parse().unwrap(), path, self.status, &self.json);
@@ -59,7 +59,7 @@ impl Answer {
         self
     }
 
-    /// It carries the headers of all responses, and none that says what runs here.
+    /// Checks the headers of every response: the required ones, and none that names the software.
     #[track_caller]
     pub fn assert_headers(&self, what: &str) {
         assert_eq!(self.header("x-content-type-options"), Some("nosniff"), "{what}");
@@ -78,12 +78,12 @@ impl Answer {
     }
 }
 
-/// A movement of `user`'s money.
+/// A wallet entry of money.
 pub fn money(user: &User, direction: &str, amount: &str) -> Value {
     movement(user, direction, "amount", json!(amount))
 }
 
-/// A movement of `user`'s points.
+/// A wallet entry of points.
 pub fn points(user: &User, direction: &str, points: i64) -> Value {
     movement(user, direction, "points", json!(points))
 }
@@ -100,38 +100,38 @@ fn movement(user: &User, direction: &str, field: &str, quantity: Value) -> Value
 
 impl App {
     /// `POST /internal/wallet/entries` of a service.
-    pub async fn post_entry(&self, key: &str, body: &Value) -> Answer {
+    pub async fn post_entry(&self, key: &str, body: &Value) -> Response {
         let path = "/internal/wallet/entries";
-        let answer = self.post(path, body).key(key).signed().send().await;
-        answer.documented("POST", path)
+        let response = self.post(path, body).key(key).signed().send().await;
+        response.documented("POST", path)
     }
 
-    /// The same, sent again for as long as the answer is 503.
-    pub async fn post_entry_persistently(self, key: String, body: Value) -> Answer {
+    /// The same, repeated while the response is 503.
+    pub async fn post_entry_with_retry(self, key: String, body: Value) -> Response {
         loop {
-            let answer = self.post_entry(&key, &body).await;
-            if answer.status != 503 {
-                return answer;
+            let response = self.post_entry(&key, &body).await;
+            if response.status != 503 {
+                return response;
             }
-            answer.problem(503, "unavailable");
+            response.problem(503, "unavailable");
         }
     }
 
     /// `POST /internal/usage-events` of a service.
-    pub async fn usage_events(&self, events: &Value) -> Answer {
+    pub async fn usage_events(&self, events: &Value) -> Response {
         let path = "/internal/usage-events";
-        let answer = self.post(path, &json!({ "events": events })).signed().send().await;
-        answer.documented("POST", path)
+        let response = self.post(path, &json!({ "events": events })).signed().send().await;
+        response.documented("POST", path)
     }
 
     /// `GET /users/wallet`.
-    pub async fn wallet(&self, user: &User) -> Answer {
-        let answer = self.get("/users/wallet").bearer(&user.access_token).send().await;
-        answer.documented("GET", "/users/wallet")
+    pub async fn wallet(&self, user: &User) -> Response {
+        let response = self.get("/users/wallet").bearer(&user.access_token).send().await;
+        response.documented("GET", "/users/wallet")
     }
 
     /// `GET /users/analytics/usage-stats` with this query.
-    pub async fn usage_stats(&self, user: &User, query: &str) -> Answer {
+    pub async fn usage_stats(&self, user: &User, query: &str) -> Response {
         let path = "/users/analytics/usage-stats";
         let request = self.get(&format!("{path}{query}")).bearer(&user.access_token);
         request.send().await.documented("GET", path)

@@ -1,8 +1,8 @@
-//! A session, the phone that holds it, a thief, and a network that loses things.
+//! A session, the phone that holds it, a thief, and a network that loses messages.
 //!
-//! The holder's requests, and the answers to them, arrive in the order in which they were sent, or
-//! never: a duplicate that arrives when it is two steps old counts as theft, and is not modelled
-//! as anything else. The thief sees what it wants and its requests arrive when it wants.
+//! The holder's requests and their responses arrive in the order in which they were sent, or never.
+//! A duplicate that arrives two steps late would count as reuse and is not modelled. The thief may
+//! copy any token, and its requests arrive at any time.
 
 use std::collections::VecDeque;
 
@@ -12,16 +12,16 @@ use shared::{
     session::rotation::{ABSOLUTE, IDLE, SessionState, Verdict, judge},
 };
 
-/// The most requests, and the most answers, that are on their way at once.
+/// The maximum number of requests, and of responses, in transit.
 const IN_FLIGHT: usize = 3;
-/// How many tokens the thief remembers, the newest.
+/// The maximum number of tokens that the thief remembers, the newest ones.
 const REMEMBERED: usize = 6;
 
-/// What a rule of the model says that was just broken.
+/// The text of a broken rule.
 pub(crate) type Violation = &'static str;
 
-/// Which of the holder's requests carry an `Idempotency-Key`. A repeat of one always does as it
-/// did.
+/// Which of the holder's requests have an `Idempotency-Key`. A repeat always has the same key, or
+/// none, as the first request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(crate) enum HolderKeys {
     Always,
@@ -30,14 +30,14 @@ pub(crate) enum HolderKeys {
     Sometimes,
 }
 
-/// Who asks.
+/// The sender of a request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(crate) enum Party {
     Holder,
     Thief,
 }
 
-/// What may happen next.
+/// An event that may happen next.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Event {
     /// The holder sends its token, for the first time or again.
@@ -46,19 +46,19 @@ pub(crate) enum Event {
     RequestLost,
     /// The oldest of its requests reaches the server.
     RequestArrives,
-    /// The oldest answer to it is lost.
-    AnswerLost,
-    /// The oldest answer reaches it.
-    AnswerArrives,
-    /// The thief copies what the phone holds.
+    /// The oldest response to the holder is lost.
+    ResponseLost,
+    /// The oldest response reaches the holder.
+    ResponseArrives,
+    /// The thief copies the token of the phone.
     Steal,
-    /// The thief copies the oldest answer on its way.
-    Tap,
+    /// The thief copies the oldest response in transit.
+    Intercept,
     /// The thief presents a token that it knows, with a key of its own or without.
-    ThiefPresents { token: u64, keyed: bool, answer_lost: bool },
+    ThiefPresents { token: u64, keyed: bool, response_lost: bool },
 }
 
-/// A session and all who know of it.
+/// A session, its holder, a thief and the messages in transit.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(crate) struct World {
     /// The record; `None` after the session has ended.
@@ -67,7 +67,7 @@ pub(crate) struct World {
     pub(crate) holder: u64,
     keys: HolderKeys,
     requests: VecDeque<u64>,
-    answers: VecDeque<u64>,
+    responses: VecDeque<u64>,
     stolen: Vec<u64>,
     opened_at: Timestamp,
     stepped_at: Timestamp,
@@ -85,7 +85,7 @@ impl World {
             holder: 0,
             keys,
             requests: VecDeque::new(),
-            answers: VecDeque::new(),
+            responses: VecDeque::new(),
             stolen: Vec::new(),
             opened_at: now,
             stepped_at: now,
@@ -95,7 +95,7 @@ impl World {
         }
     }
 
-    /// Everything that may happen next, with a thief about or without.
+    /// The events that may happen next, with or without a thief.
     pub(crate) fn events(&self, thief: bool) -> Vec<Event> {
         let mut events = Vec::new();
         if self.requests.len() < IN_FLIGHT {
@@ -103,25 +103,25 @@ impl World {
         }
         if !self.requests.is_empty() {
             events.push(Event::RequestLost);
-            if self.answers.len() < IN_FLIGHT {
+            if self.responses.len() < IN_FLIGHT {
                 events.push(Event::RequestArrives);
             }
         }
-        if !self.answers.is_empty() {
-            events.extend([Event::AnswerLost, Event::AnswerArrives]);
+        if !self.responses.is_empty() {
+            events.extend([Event::ResponseLost, Event::ResponseArrives]);
         }
         if thief {
             if !self.stolen.contains(&self.holder) {
                 events.push(Event::Steal);
             }
-            if self.answers.front().is_some_and(|answer| !self.stolen.contains(answer)) {
-                events.push(Event::Tap);
+            if self.responses.front().is_some_and(|response| !self.stolen.contains(response)) {
+                events.push(Event::Intercept);
             }
             for &token in &self.stolen {
-                for (keyed, answer_lost) in
+                for (keyed, response_lost) in
                     [(false, false), (false, true), (true, false), (true, true)]
                 {
-                    events.push(Event::ThiefPresents { token, keyed, answer_lost });
+                    events.push(Event::ThiefPresents { token, keyed, response_lost });
                 }
             }
         }
@@ -138,29 +138,32 @@ impl World {
             Event::RequestArrives => {
                 if let Some(token) = self.requests.pop_front() {
                     let key = self.holder_key(token);
-                    let answer = self.serve(Party::Holder, token, key)?;
-                    self.answers.extend(answer);
+                    let response = self.serve(Party::Holder, token, key)?;
+                    self.responses.extend(response);
                 }
             }
-            Event::AnswerLost => {
-                self.answers.pop_front();
+            Event::ResponseLost => {
+                self.responses.pop_front();
             }
-            // The phone stores whatever it was told last.
-            Event::AnswerArrives => self.holder = self.answers.pop_front().unwrap_or(self.holder),
+            // The phone stores the token of the last response.
+            Event::ResponseArrives => {
+                self.holder = self.responses.pop_front().unwrap_or(self.holder)
+            }
             Event::Steal => self.remember(self.holder),
-            Event::Tap => self.answers.front().copied().into_iter().for_each(|t| self.remember(t)),
-            Event::ThiefPresents { token, keyed, answer_lost } => {
+            Event::Intercept => {
+                self.responses.front().copied().into_iter().for_each(|t| self.remember(t))
+            }
+            Event::ThiefPresents { token, keyed, response_lost } => {
                 self.thief_acted = true;
                 let key = keyed.then(|| key_of(Party::Thief, token));
-                let answer = self.serve(Party::Thief, token, key)?;
-                answer.filter(|_| !answer_lost).into_iter().for_each(|t| self.remember(t));
+                let response = self.serve(Party::Thief, token, key)?;
+                response.filter(|_| !response_lost).into_iter().for_each(|t| self.remember(t));
             }
         }
         Ok(())
     }
 
-    /// The server: one conditional write, and `judge` where it failed. Answers the token that it
-    /// hands out.
+    /// The server: one conditional write, and `judge` if it fails. Returns the token of the response.
     fn serve(
         &mut self,
         party: Party,
@@ -173,7 +176,7 @@ impl World {
             state.counter == presented && state.idle_end > now && state.absolute_end > now;
         let verdict = judge(&state, presented, key, now);
         if condition != matches!(verdict, Verdict::Step { .. }) {
-            return Err("the store's condition and judge differ");
+            return Err("the condition of the write and `judge` differ");
         }
         if condition {
             self.session = Some(state.stepped(key, now));
@@ -192,7 +195,7 @@ impl World {
         }
     }
 
-    /// Holds a verdict against the rules. `before` is the state that it was made from.
+    /// Checks a verdict against the rules. `before` is the state before it.
     fn check(
         &mut self,
         party: Party,
@@ -204,20 +207,20 @@ impl World {
             || self.now >= self.stepped_at.saturating_add(IDLE).unwrap_or(Timestamp::MAX);
         if over || verdict == Verdict::Expired {
             let right = over && verdict == Verdict::Expired;
-            return if right { Ok(()) } else { Err("a session ends at its limits and not before") };
+            return if right { Ok(()) } else { Err("a session must end exactly at its limits") };
         }
-        let answered = match verdict {
+        let issued = match verdict {
             Verdict::Step { next } => next,
             Verdict::Again => before.counter,
             Verdict::Theft if self.thief_acted => return Ok(()),
             Verdict::Theft | Verdict::Expired => return Err("false logout"),
-            Verdict::Invalid => return Err("a token was presented that was never handed out"),
+            Verdict::Invalid => return Err("a token was presented that was never issued"),
         };
         if presented + 2 <= before.counter {
-            return Err("a token two steps old passed");
+            return Err("a token two steps old was accepted");
         }
-        if answered != presented + 1 || self.live() != Some(answered) {
-            return Err("fork: another token than the one live successor was handed out");
+        if issued != presented + 1 || self.live() != Some(issued) {
+            return Err("fork: a token other than the one valid successor was issued");
         }
         let (own, other) = match party {
             Party::Holder => (&mut self.accepted_from_holder, self.accepted_from_thief),
@@ -225,7 +228,7 @@ impl World {
         };
         *own = (*own).max(Some(presented));
         if self.keys == HolderKeys::Always && other >= Some(presented) {
-            return Err("with keys, a token that the other had used passed");
+            return Err("with keys, a token that the other party had used was accepted");
         }
         Ok(())
     }
@@ -243,8 +246,8 @@ impl World {
         live.next().filter(|_| live.next().is_none())
     }
 
-    /// Whether the phone, by sending what it holds until an answer comes, stays signed in.
-    pub(crate) fn holder_can_go_on(&self) -> bool {
+    /// Whether the phone stays signed in if it sends its token until it gets a response.
+    pub(crate) fn holder_can_continue(&self) -> bool {
         self.session.is_some_and(|state| {
             let verdict = judge(&state, self.holder, self.holder_key(self.holder), self.now);
             matches!(verdict, Verdict::Step { .. } | Verdict::Again)
@@ -279,7 +282,7 @@ impl World {
     }
 }
 
-/// The key that a party uses with a token: derived from it and a secret of theirs.
+/// The idempotency key of a party for a token.
 fn key_of(party: Party, token: u64) -> Digest {
     let mut key = [party as u8; 32];
     key[24..].copy_from_slice(&token.to_be_bytes());

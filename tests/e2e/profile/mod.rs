@@ -1,0 +1,3 @@
+//! `/users/profile`.
+
+mod own_profile;
