@@ -88,9 +88,9 @@ mod tests {
         let now = jiff::Timestamp::UNIX_EPOCH;
         metrics.record(Metric::SmsUsedOfDay, 3, now);
         metrics.record(Metric::SmsUsedOfDay, 4, now);
-        metrics.count_in(Metric::SmsSent, "NP".parse().ok(), now);
-        metrics.count_for(Metric::OtpVerified, Purpose::Login, now);
-        metrics.count_for(Metric::OtpVerified, Purpose::Register, now);
+        metrics.count_by_country(Metric::SmsSent, "NP".parse().ok(), now);
+        metrics.count_by_purpose(Metric::OtpVerified, Purpose::Login, now);
+        metrics.count_by_purpose(Metric::OtpVerified, Purpose::Register, now);
         let figures = |sum, last| Figures { sum, last };
         let expected = [
             ("OtpVerified", figures(2, 1)),

@@ -8,11 +8,11 @@ use serde::Serialize;
 use shared::{
     audit::{
         Action, Entry,
-        search::{self, Wanted, Whose},
+        search::{self, Criteria, Party},
     },
     crypto::canonical::Canonical,
     http::{
-        Json, ListQuery, Source,
+        ClientIp, Json, ListQuery,
         cursor::{self, PageRequest, QueryBinding},
         fields::{self, Body, Fields, List},
         problem::Problem,
@@ -25,7 +25,7 @@ use crate::{App, list::span};
 
 /// The query of a search.
 pub(crate) struct Search {
-    wanted: Wanted,
+    criteria: Criteria,
     page: PageRequest,
 }
 
@@ -41,10 +41,10 @@ impl Body for Search {
         let action = fields.optional("action", action);
         let span = span(fields, "from", "to");
         let page = PageRequest::read(fields);
-        let whose = match (subject?, actor?) {
-            (Some(subject), None) => Whose::About(subject),
-            (None, Some(actor)) => Whose::By(actor),
-            (Some(subject), Some(actor)) => Whose::AboutAndBy(subject, actor),
+        let party = match (subject?, actor?) {
+            (Some(subject), None) => Party::Subject(subject),
+            (None, Some(actor)) => Party::Actor(actor),
+            (Some(subject), Some(actor)) => Party::SubjectAndActor(subject, actor),
             (None, None) => {
                 let detail = "Say whose account it is about, or who did it.";
                 let one = Invalid { code: "required", detail };
@@ -52,7 +52,7 @@ impl Body for Search {
                 return fields.refuse("actor_id", one);
             }
         };
-        Some(Self { wanted: Wanted { whose, action: action?, span: span? }, page: page? })
+        Some(Self { criteria: Criteria { party, action: action?, span: span? }, page: page? })
     }
 }
 
@@ -102,11 +102,11 @@ pub(crate) struct PageView {
 }
 
 /// What a cursor is bound to.
-fn filters(Wanted { whose, action, span }: &Wanted) -> Canonical {
-    let (subject, actor) = match whose {
-        Whose::About(subject) => (Some(subject), None),
-        Whose::By(actor) => (None, Some(actor)),
-        Whose::AboutAndBy(subject, actor) => (Some(subject), Some(actor)),
+fn filters(Criteria { party, action, span }: &Criteria) -> Canonical {
+    let (subject, actor) = match party {
+        Party::Subject(subject) => (Some(subject), None),
+        Party::Actor(actor) => (None, Some(actor)),
+        Party::SubjectAndActor(subject, actor) => (Some(subject), Some(actor)),
     };
     Canonical::new("GET /admin/audit")
         .with_word("user_id", subject)
@@ -120,16 +120,17 @@ fn filters(Wanted { whose, action, span }: &Wanted) -> Canonical {
 pub(crate) async fn search(
     State(app): State<App>,
     claims: Claims,
-    source: Source,
+    source: ClientIp,
     ListQuery(query): ListQuery<Search>,
 ) -> Result<impl IntoResponse, Problem> {
     let now = app.clock.now();
     let (_, key) = app.cursor_keys.current(now).await?;
-    let binding = QueryBinding::new(claims.user_id, &filters(&query.wanted));
+    let binding = QueryBinding::new(claims.user_id, &filters(&query.criteria));
     let before: Option<AuditId> =
         query.page.position(&key, &binding).map_err(Problem::invalid_cursor)?;
-    let page = search::page(&app.store, &query.wanted, before, query.page.limit());
-    let (_, (mut entries, next)) = app.gate.enter_staff_beside(&claims, source, page).await?;
+    let page = search::page(&app.store, &query.criteria, before, query.page.limit());
+    let (_, (mut entries, next)) =
+        app.authenticator.authenticate_staff_while(&claims, source, page).await?;
     // TTL only cleans.
     entries.retain(|entry| now < entry.expires_at);
     Ok(Json(PageView {
@@ -140,7 +141,7 @@ pub(crate) async fn search(
 
 #[cfg(test)]
 mod tests {
-    use shared::dynamodb::Span;
+    use shared::dynamodb::TimeRange;
 
     use super::*;
 
@@ -149,19 +150,19 @@ mod tests {
         let (one, other) =
             ("01998f6e-5c1b-7d34-9a44-0f4f2f1c8b11", "01998f6e-5c1b-7d34-9a44-0f4f2f1c8b12");
         let id = |text| UserId::parse(text).unwrap();
-        let span = Span { from: Some("2026-01-31T10:00:00Z".parse().unwrap()), to: None };
-        let wanted = |whose| Wanted { whose, action: Some(Action::SignedIn), span };
+        let span = TimeRange { from: Some("2026-01-31T10:00:00Z".parse().unwrap()), to: None };
+        let criteria = |party| Criteria { party, action: Some(Action::SignedIn), span };
         let base = Canonical::new("GET /admin/audit")
             .with("action", "signed_in")
             .with("from", "2026-01-31T10:00:00Z");
         let about = base.clone().with("user_id", one);
         let by = base.clone().with("actor_id", other);
-        for (whose, expected) in [
-            (Whose::About(id(one)), about.clone()),
-            (Whose::By(id(other)), by),
-            (Whose::AboutAndBy(id(one), id(other)), about.with("actor_id", other)),
+        for (party, expected) in [
+            (Party::Subject(id(one)), about.clone()),
+            (Party::Actor(id(other)), by),
+            (Party::SubjectAndActor(id(one), id(other)), about.with("actor_id", other)),
         ] {
-            assert!(filters(&wanted(whose)) == expected, "{whose:?}");
+            assert!(filters(&criteria(party)) == expected, "{party:?}");
         }
     }
 }

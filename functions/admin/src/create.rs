@@ -11,13 +11,13 @@ use shared::{
     crypto::secret,
     dynamodb::{Refusal, Transaction},
     http::{
-        Json, Source,
+        ClientIp, Json,
         fields::{Body, Fields},
         problem::Problem,
     },
     session::{access_token::Claims, authentication::Staff},
     usage,
-    user::opening::{self, Labels, Opened},
+    user::opening::{self, Labels, OpenedAccount},
     value::{
         Email, Identifier, Invalid, PhoneNumber, ReferralCode, UserId, WantedUsername,
         identifier::Kind,
@@ -76,15 +76,16 @@ enum Write {
 pub(crate) async fn create(
     State(app): State<App>,
     claims: Claims,
-    source: Source,
+    source: ClientIp,
     Json(body): Json<NewUser>,
 ) -> Result<(StatusCode, Response), Problem> {
     let now = app.clock.now();
     let reads = (
-        account::username_claim(body.username.name()),
-        account::identifier_claim(&body.identifier),
+        account::username_claim_key(body.username.name()),
+        account::identifier_claim_key(&body.identifier),
     );
-    let (staff, (username, identifier)) = app.gate.enter_staff(&claims, source, reads).await?;
+    let (staff, (username, identifier)) =
+        app.authenticator.authenticate_staff(&claims, source, reads).await?;
     body.must_be_free(username.is_some(), identifier.is_some())?;
     let person = make(&app, &staff, &body, now).await?;
     Ok((StatusCode::CREATED, person.answer(app.config.currency, now)))
@@ -96,11 +97,11 @@ async fn make(app: &App, staff: &Staff, body: &NewUser, now: Timestamp) -> Resul
     for _ in 0..ATTEMPTS {
         let account = body.account(now);
         let made = transaction(staff, body, &account, (now, day))?;
-        let (transaction, Opened { profile, balance }) = made;
+        let (transaction, OpenedAccount { profile, balance }) = made;
         let made = match app.store.commit(transaction).await {
             Ok(Ok(())) => true,
             Ok(Err(refusals)) => {
-                body.judge(&refusals)?;
+                body.classify_refusal(&refusals)?;
                 false
             }
             // Only its answers may have been lost.
@@ -125,7 +126,7 @@ fn transaction(
     body: &NewUser,
     account: &Account,
     (now, day): (Timestamp, Date),
-) -> Result<(Transaction<Write>, Opened), Problem> {
+) -> Result<(Transaction<Write>, OpenedAccount), Problem> {
     let mut all = Transaction::default();
     let labels = Labels {
         username: Write::Username,
@@ -163,7 +164,7 @@ impl NewUser {
             epoch: 0,
             sign_ins: 0,
             recent_sessions: Vec::new(),
-            untold: None,
+            pending_notice: None,
             is_staff: false,
             joined_at: shared::runtime::clock::whole_second(now),
             last_login_at: None,
@@ -173,11 +174,11 @@ impl NewUser {
     fn must_be_free(&self, username: bool, identifier: bool) -> Result<(), Problem> {
         let identifier = identifier.then(|| self.identifier.kind().field());
         let taken = [username.then_some("username"), identifier];
-        Problem::taken(taken.into_iter().flatten()).map_or(Ok(()), Err)
+        Problem::already_exists(taken.into_iter().flatten()).map_or(Ok(()), Err)
     }
 
     /// What stood against the transaction: a problem, or something to try again with.
-    fn judge(&self, refusals: &[Refusal<Write>]) -> Result<(), Problem> {
+    fn classify_refusal(&self, refusals: &[Refusal<Write>]) -> Result<(), Problem> {
         let refused = |label| refusals.iter().any(|refusal| refusal.label == label);
         if refused(Write::Actor) {
             return Err(no_longer_staff());

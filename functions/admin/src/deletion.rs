@@ -5,9 +5,9 @@ use jiff::Timestamp;
 use shared::{
     account,
     audit::{Action, Record},
-    deletion::{self, Forfeit, Order, work::Seen},
+    deletion::{self, DeletionRequest, ForfeitBalance, work::AccountSnapshot},
     http::{
-        Json, PathParameter, Query, Source,
+        ClientIp, Json, PathParameter, Query,
         problem::{Code, Problem},
     },
     session::{self, access_token::Claims},
@@ -21,17 +21,17 @@ use crate::App;
 pub(crate) async fn delete_user(
     State(app): State<App>,
     claims: Claims,
-    source: Source,
+    source: ClientIp,
     PathParameter(user_id): PathParameter,
-    Query(forfeit): Query<Forfeit>,
+    Query(forfeit): Query<ForfeitBalance>,
 ) -> Result<impl IntoResponse, Problem> {
     let now = app.clock.now();
     // What is no id names nobody; that is said to staff only.
     let subject = UserId::parse(&user_id).ok();
     let named = subject.unwrap_or(claims.user_id);
     let record = Record::by(claims.user_id, named, Action::AccountDeleted, source);
-    let order = Order { store: &app.store, documents: &app.documents, record, forfeit };
-    let deleted = deletion::delete(&order, || look(&app, &claims, source, subject, now), now);
+    let request = DeletionRequest { store: &app.store, documents: &app.documents, record, forfeit };
+    let deleted = deletion::delete(&request, || look(&app, &claims, source, subject, now), now);
     Ok(Json(deleted.await?))
 }
 
@@ -40,10 +40,10 @@ pub(crate) async fn delete_user(
 async fn look(
     app: &App,
     claims: &Claims,
-    source: Source,
+    source: ClientIp,
     subject: Option<UserId>,
     now: Timestamp,
-) -> Result<Option<Seen>, Problem> {
+) -> Result<Option<AccountSnapshot>, Problem> {
     let reads = subject.filter(|subject| *subject != claims.user_id).map(|subject| {
         (account::key(subject).consistent(), wallet::balance_key(subject).consistent())
     });
@@ -53,14 +53,15 @@ async fn look(
             None => Ok(Vec::new()),
         }
     };
-    let (entered, sessions) = tokio::join!(app.gate.enter_staff(claims, source, reads), sessions);
+    let (entered, sessions) =
+        tokio::join!(app.authenticator.authenticate_staff(claims, source, reads), sessions);
     let (staff, found) = entered?;
     if subject == Some(staff.user_id()) {
-        return Err(deletion::refuse_own(&app.store, staff.user_id(), source, now).await);
+        return Err(deletion::own_account_refused(&app.store, staff.user_id(), source, now).await);
     }
     match found {
         Some((Some(account), Some(balance))) => {
-            Ok(Some(Seen { account, balance, sessions: sessions? }))
+            Ok(Some(AccountSnapshot { account, balance, sessions: sessions? }))
         }
         Some((Some(_), None)) => Ok(None),
         Some((None, _)) | None => Err(Problem::new(Code::NotFound, "There is no such user.")),

@@ -8,7 +8,7 @@ use jiff::Timestamp;
 use serde::Serialize;
 use shared::{
     account::{self, Account},
-    http::{Json, PathParameter, Source, problem::Problem},
+    http::{ClientIp, Json, PathParameter, problem::Problem},
     kyc::{self, Submission},
     profile::{self, Profile},
     session::{
@@ -81,7 +81,7 @@ pub(crate) struct Detail<'a> {
 pub(crate) async fn show(
     State(app): State<App>,
     claims: Claims,
-    source: Source,
+    source: ClientIp,
     PathParameter(user_id): PathParameter,
 ) -> Result<Response, Problem> {
     let user_id = app.subject(&claims, source, &user_id).await?;
@@ -91,7 +91,7 @@ pub(crate) async fn show(
             found = read(&app, &claims, source, user_id, consistent).await?.1;
         }
     }
-    Ok(found.ok_or_else(nobody)?.answer(app.config.currency, app.clock.now()))
+    Ok(found.ok_or_else(user_not_found)?.answer(app.config.currency, app.clock.now()))
 }
 
 /// The member of staff who asks, and the user, in one round trip. `None` when there is no such
@@ -99,18 +99,18 @@ pub(crate) async fn show(
 pub(crate) async fn read(
     app: &App,
     claims: &Claims,
-    source: Source,
+    source: ClientIp,
     user_id: UserId,
     consistent: bool,
 ) -> Result<(Staff, Option<Person>), Problem> {
     let reads = (
-        account::key(user_id).read_consistently(consistent),
-        profile::key(user_id).read_consistently(consistent),
-        kyc::key(user_id).read_consistently(consistent),
-        wallet::balance_key(user_id).read_consistently(consistent),
+        account::key(user_id).consistent_if(consistent),
+        profile::key(user_id).consistent_if(consistent),
+        kyc::key(user_id).consistent_if(consistent),
+        wallet::balance_key(user_id).consistent_if(consistent),
     );
     let (entered, sessions, devices) = tokio::join!(
-        app.gate.enter_staff(claims, source, reads),
+        app.authenticator.authenticate_staff(claims, source, reads),
         session::list(&app.store, user_id, consistent),
         device::list(&app.store, user_id, consistent),
     );
@@ -139,7 +139,7 @@ impl Person {
     fn view(&self, currency: Currency, now: Timestamp) -> Detail<'_> {
         let Self { account, profile, submission, balance, .. } = self;
         let mut sessions: Vec<_> =
-            self.sessions.iter().filter(|session| session.is_alive(now)).collect();
+            self.sessions.iter().filter(|session| session.is_live(now)).collect();
         let mut devices: Vec<_> = self
             .devices
             .iter()

@@ -14,7 +14,7 @@ use shared::{
     crypto::canonical::Canonical,
     dynamodb::Transaction,
     http::{
-        Json, ListQuery, PathParameter, Source,
+        ClientIp, Json, ListQuery, PathParameter,
         cursor::{self, PageRequest, QueryBinding},
         etag::IfMatch,
         fields::{self, Body, Fields, List},
@@ -95,15 +95,16 @@ pub(crate) struct PageView {
 pub(crate) async fn list(
     State(app): State<App>,
     claims: Claims,
-    source: Source,
+    source: ClientIp,
     ListQuery(Listing { status, page }): ListQuery<Listing>,
 ) -> Result<impl IntoResponse, Problem> {
     let (_, key) = app.cursor_keys.current(app.clock.now()).await?;
     let filters = Canonical::new("GET /admin/kyc").with("status", status.as_str());
     let binding = QueryBinding::new(claims.user_id, &filters);
     let after: Option<Position> = page.position(&key, &binding).map_err(Problem::invalid_cursor)?;
-    let page = queue::queue(&app.store, status, after, page.limit());
-    let (_, (rows, next)) = app.gate.enter_staff_beside(&claims, source, page).await?;
+    let page = queue::page(&app.store, status, after, page.limit());
+    let (_, (rows, next)) =
+        app.authenticator.authenticate_staff_while(&claims, source, page).await?;
     Ok(Json(PageView {
         results: rows.into_iter().map(RowView::from).collect(),
         next_cursor: next.map(|position| cursor::seal(&key, &binding, &position)),
@@ -143,7 +144,7 @@ pub(crate) struct FileView {
 pub(crate) async fn documents(
     State(app): State<App>,
     claims: Claims,
-    source: Source,
+    source: ClientIp,
     PathParameter(user_id): PathParameter,
 ) -> Result<Response, Problem> {
     let (user_id, now) = (app.subject(&claims, source, &user_id).await?, app.clock.now());
@@ -152,7 +153,7 @@ pub(crate) async fn documents(
         let record = of_submission(staff.record(user_id, Action::DocumentsViewed), &submission);
         let mut audit = Transaction::default();
         audit::add(&mut audit, (), &record, now)?;
-        if review::view(&app.store, &submission, staff.user_id(), audit).await? {
+        if review::record_view(&app.store, &submission, staff.user_id(), audit).await? {
             let etag = [(header::ETAG, submission.etag().to_string())];
             return Ok((etag, Json(files(&app, submission, now).await?)).into_response());
         }
@@ -165,26 +166,27 @@ pub(crate) async fn documents(
 async fn look(
     app: &App,
     claims: &Claims,
-    source: Source,
+    source: ClientIp,
     user_id: UserId,
 ) -> Result<(Staff, Submission), Problem> {
     let reads = (kyc::key(user_id).consistent(), account::key(user_id).consistent());
-    let (staff, (submission, account)) = app.gate.enter_staff(claims, source, reads).await?;
+    let (staff, (submission, account)) =
+        app.authenticator.authenticate_staff(claims, source, reads).await?;
     let submission = submission.filter(|_| account.is_some());
     let submission = submission.filter(|found| found.status != KycStatus::NotSubmitted);
-    Ok((staff, submission.ok_or_else(nothing)?))
+    Ok((staff, submission.ok_or_else(submission_not_found)?))
 }
 
 async fn files(app: &App, submission: Submission, now: Timestamp) -> Result<FilesView, Problem> {
-    let is_handed_in = submission.status != KycStatus::AwaitingDocuments;
+    let is_submitted = submission.status != KycStatus::AwaitingDocuments;
     let mut documents = Vec::new();
-    for document in submission.documents.iter().filter(|_| is_handed_in) {
-        let Document { side, promise, .. } = document;
-        let view = app.documents.view(document, VIEW_SECONDS, now).await?;
+    for document in submission.documents.iter().filter(|_| is_submitted) {
+        let Document { side, expected, .. } = document;
+        let view = app.documents.presign_view(document, VIEW_SECONDS, now).await?;
         documents.push(FileView {
             side: *side,
-            content_type: promise.content_type,
-            size: promise.size,
+            content_type: expected.content_type,
+            size: expected.size,
             url: view.url,
             expires_at: view.expires_at,
         });
@@ -245,20 +247,27 @@ pub(crate) struct ReviewedView {
 pub(crate) async fn review(
     State(app): State<App>,
     claims: Claims,
-    source: Source,
+    source: ClientIp,
     PathParameter(user_id): PathParameter,
     if_match: IfMatch,
     Json(Judgement(decision)): Json<Judgement>,
 ) -> Result<impl IntoResponse, Problem> {
     let (user_id, now) = (app.subject(&claims, source, &user_id).await?, app.clock.now());
-    let (staff, ()) = app.gate.enter_staff(&claims, source, ()).await?;
-    app.gate.must_be_another(&staff, user_id).await?;
-    let by = (staff.user_id(), &decision);
-    let judged = review::review(&app.store, user_id, by, &if_match, now, |all, submission| {
-        let record = of_submission(staff.record(user_id, Action::KycReviewed), submission);
-        let record = record.with("decision", decision.as_str());
-        audit::add(all, (), &record, now).map(drop)
-    });
+    let (staff, ()) = app.authenticator.authenticate_staff(&claims, source, ()).await?;
+    app.authenticator.require_other_account(&staff, user_id).await?;
+    let judged = review::review(
+        &app.store,
+        user_id,
+        staff.user_id(),
+        &decision,
+        &if_match,
+        now,
+        |all, submission| {
+            let record = of_submission(staff.record(user_id, Action::KycReviewed), submission);
+            let record = record.with("decision", decision.as_str());
+            audit::add(all, (), &record, now).map(drop)
+        },
+    );
     let judged = judged.await?;
     if judged.status == KycStatus::Approved {
         tidy(&app, &judged).await;
@@ -276,22 +285,22 @@ pub(crate) async fn review(
 /// or that arrived late. Nothing can take their place any more. What stays goes with the account.
 async fn tidy(app: &App, approved: &Submission) {
     let kept: Vec<_> = approved.documents.iter().map(|document| &*document.key).collect();
-    if let Err(problem) = app.documents.delete_all_but(approved.user_id, &kept).await {
+    if let Err(problem) = app.documents.delete_all_except(approved.user_id, &kept).await {
         tracing::warn!(cause = problem.cause_chain(), "files that were replaced are still there");
     }
 }
 
 /// `DELETE /admin/kyc/{user_id}/document-number`: another account may have it then.
-pub(crate) async fn free_number(
+pub(crate) async fn release_number(
     State(app): State<App>,
     claims: Claims,
-    source: Source,
+    source: ClientIp,
     PathParameter(user_id): PathParameter,
 ) -> Result<impl IntoResponse, Problem> {
     let (user_id, now) = (app.subject(&claims, source, &user_id).await?, app.clock.now());
-    let (staff, ()) = app.gate.enter_staff(&claims, source, ()).await?;
-    app.gate.must_be_another(&staff, user_id).await?;
-    let freed = review::free_number(&app.store, user_id, staff.user_id(), |all, submission| {
+    let (staff, ()) = app.authenticator.authenticate_staff(&claims, source, ()).await?;
+    app.authenticator.require_other_account(&staff, user_id).await?;
+    let freed = review::release_number(&app.store, user_id, staff.user_id(), |all, submission| {
         let record = of_submission(staff.record(user_id, Action::DocumentNumberFreed), submission);
         audit::add(all, (), &record, now).map(drop)
     });
@@ -305,6 +314,6 @@ fn of_submission(record: Record, submission: &Submission) -> Record {
     record.with("revision", submission.revision.to_string())
 }
 
-fn nothing() -> Problem {
+fn submission_not_found() -> Problem {
     Problem::new(Code::NotFound, "There is no such submission.")
 }

@@ -28,7 +28,7 @@ use shared::{
     crypto::keyring::{MacKeys, MacUse},
     dynamodb::Store,
     http::{
-        self, Source,
+        self, ClientIp,
         problem::{Code, Problem},
     },
     kyc::bucket::Documents,
@@ -37,7 +37,7 @@ use shared::{
         config::Config,
         lambda::{Environment, StartError},
     },
-    session::{access_token::Claims, authentication::Gate},
+    session::{access_token::Claims, authentication::Authenticator},
     value::UserId,
 };
 
@@ -49,7 +49,7 @@ struct App {
     config: Arc<Config>,
     clock: Clock,
     store: Store,
-    gate: Gate,
+    authenticator: Authenticator,
     cursor_keys: MacKeys,
     documents: Documents,
 }
@@ -58,10 +58,10 @@ struct App {
 pub async fn router(environment: &Environment) -> Result<Router, StartError> {
     let Environment { config, sdk, clock, .. } = environment.clone();
     let store = Store::new(&sdk, &config);
-    let gate = Gate::open(environment, &store).await?;
+    let authenticator = Authenticator::load(environment, &store).await?;
     let cursor_keys = MacKeys::load(&store, MacUse::Cursor, clock.now()).await?;
     let documents = Documents::new(&sdk, &config);
-    let app = App { config, clock, store, gate, cursor_keys, documents };
+    let app = App { config, clock, store, authenticator, cursor_keys, documents };
     let user =
         get(detail::show).put(update::merge).patch(update::merge).delete(deletion::delete_user);
     let routes = Router::new()
@@ -72,10 +72,10 @@ pub async fn router(environment: &Environment) -> Result<Router, StartError> {
         .route("/admin/kyc", get(kyc::list))
         .route("/admin/kyc/{user_id}/documents", get(kyc::documents))
         .route("/admin/kyc/{user_id}/review", post(kyc::review))
-        .route("/admin/kyc/{user_id}/document-number", delete(kyc::free_number))
+        .route("/admin/kyc/{user_id}/document-number", delete(kyc::release_number))
         .route("/admin/audit", get(audit::search))
         .with_state(app.clone());
-    Ok(http::finish(app.gate.guard(routes), &environment.config))
+    Ok(http::with_common_layers(app.authenticator.guard(routes), &environment.config))
 }
 
 impl App {
@@ -83,14 +83,14 @@ impl App {
     async fn subject(
         &self,
         claims: &Claims,
-        source: Source,
+        source: ClientIp,
         text: &str,
     ) -> Result<UserId, Problem> {
         match UserId::parse(text) {
             Ok(user_id) => Ok(user_id),
             Err(_) => {
-                self.gate.enter_staff(claims, source, ()).await?;
-                Err(nobody())
+                self.authenticator.authenticate_staff(claims, source, ()).await?;
+                Err(user_not_found())
             }
         }
     }
@@ -102,6 +102,6 @@ fn no_longer_staff() -> Problem {
 }
 
 /// 404.
-fn nobody() -> Problem {
+fn user_not_found() -> Problem {
     Problem::new(Code::NotFound, "There is no such user.")
 }

@@ -6,12 +6,12 @@ use serde::Serialize;
 use shared::{
     account::{
         self, AccountStatus, Claim,
-        list::{self, Row, Wanted},
+        list::{self, AccountFilter, AccountRow},
     },
     crypto::canonical::Canonical,
-    dynamodb::{Key, Span},
+    dynamodb::{Key, TimeRange},
     http::{
-        Json, ListQuery, Source,
+        ClientIp, Json, ListQuery,
         cursor::{self, PageRequest, QueryBinding},
         fields::{self, Body, Fields, List},
         problem::Problem,
@@ -27,7 +27,7 @@ const MAX_PREFIX_CHARS: usize = 150;
 
 /// The query of a list of users.
 pub(crate) struct Listing {
-    wanted: Wanted,
+    wanted: AccountFilter,
     email: Option<Email>,
     phone_number: Option<PhoneNumber>,
     username: Option<Username>,
@@ -62,7 +62,7 @@ impl Body for Listing {
         let page = PageRequest::read(fields);
         let (status, kyc_status, username_prefix) = (status?, kyc_status?, username_prefix?);
         Some(Self {
-            wanted: Wanted { status, kyc_status, username_prefix, joined: joined? },
+            wanted: AccountFilter { status, kyc_status, username_prefix, joined: joined? },
             email: email?,
             phone_number: phone?,
             username: username?,
@@ -98,7 +98,7 @@ pub(crate) fn span(
     fields: &mut Fields,
     from_name: &'static str,
     to_name: &'static str,
-) -> Option<Span> {
+) -> Option<TimeRange> {
     let from = fields.optional(from_name, rfc3339::time);
     let to = fields.optional(to_name, rfc3339::time);
     match (from?, to?) {
@@ -106,7 +106,7 @@ pub(crate) fn span(
             let detail = "This must not be before the beginning.";
             fields.refuse(to_name, Invalid { code: "reversed", detail })
         }
-        (from, to) => Some(Span { from, to }),
+        (from, to) => Some(TimeRange { from, to }),
     }
 }
 
@@ -126,8 +126,8 @@ pub(crate) struct RowView {
     last_login: Option<Timestamp>,
 }
 
-impl From<Row> for RowView {
-    fn from(row: Row) -> Self {
+impl From<AccountRow> for RowView {
+    fn from(row: AccountRow) -> Self {
         Self {
             id: row.user_id,
             username: row.username,
@@ -156,7 +156,7 @@ pub(crate) struct PageView {
 pub(crate) async fn list(
     State(app): State<App>,
     claims: Claims,
-    source: Source,
+    source: ClientIp,
     ListQuery(query): ListQuery<Listing>,
 ) -> Result<impl IntoResponse, Problem> {
     let (_, key) = app.cursor_keys.current(app.clock.now()).await?;
@@ -166,9 +166,9 @@ pub(crate) async fn list(
     let claimed = query.claims();
     let (rows, next) = if claimed.is_empty() {
         let page = list::page(&app.store, &query.wanted, before, query.page.limit());
-        app.gate.enter_staff_beside(&claims, source, page).await?.1
+        app.authenticator.authenticate_staff_while(&claims, source, page).await?.1
     } else {
-        let (_, holders) = app.gate.enter_staff(&claims, source, claimed).await?;
+        let (_, holders) = app.authenticator.authenticate_staff(&claims, source, claimed).await?;
         (one(&app, &query.wanted, holders).await?, None)
     };
     Ok(Json(PageView {
@@ -178,14 +178,18 @@ pub(crate) async fn list(
 }
 
 /// The one account that holds all the claims, if it is wanted.
-async fn one(app: &App, wanted: &Wanted, holders: Vec<Option<Claim>>) -> Result<Vec<Row>, Problem> {
+async fn one(
+    app: &App,
+    wanted: &AccountFilter,
+    holders: Vec<Option<Claim>>,
+) -> Result<Vec<AccountRow>, Problem> {
     let mut ids = holders.into_iter().map(|claim| claim.map(|claim| claim.user_id));
     let Some(holder) = ids.next().flatten() else { return Ok(Vec::new()) };
     if ids.any(|other| other != Some(holder)) {
         return Ok(Vec::new());
     }
     let row = app.store.read(list::row_key(holder).consistent()).await?;
-    Ok(row.into_iter().filter(|row| wanted.has(row)).collect())
+    Ok(row.into_iter().filter(|row| wanted.matches(row)).collect())
 }
 
 impl Listing {
@@ -193,13 +197,13 @@ impl Listing {
     fn claims(&self) -> Vec<Key<Claim>> {
         let phone = self.phone_number.clone().map(Identifier::Phone);
         let identifiers = phone.into_iter().chain(self.email.clone().map(Identifier::Email));
-        let claims = identifiers.map(|identifier| account::identifier_claim(&identifier));
-        let username = self.username.as_ref().map(account::username_claim);
+        let claims = identifiers.map(|identifier| account::identifier_claim_key(&identifier));
+        let username = self.username.as_ref().map(account::username_claim_key);
         claims.chain(username).map(Key::consistent).collect()
     }
 
     fn binding(&self, claims: &Claims) -> QueryBinding {
-        let Wanted { status, kyc_status, username_prefix, joined } = &self.wanted;
+        let AccountFilter { status, kyc_status, username_prefix, joined } = &self.wanted;
         let filters = Canonical::new("GET /admin/users")
             .with_word("status", *status)
             .with_word("kyc_status", *kyc_status)

@@ -6,7 +6,7 @@ use shared::{
     account,
     audit::{self, Action},
     dynamodb::Transaction,
-    http::{Json, PathParameter, Source, problem::Problem},
+    http::{ClientIp, Json, PathParameter, problem::Problem},
     session::{self, access_token::Claims},
 };
 
@@ -25,20 +25,24 @@ enum Write {
 pub(crate) async fn end_all(
     State(app): State<App>,
     claims: Claims,
-    source: Source,
+    source: ClientIp,
     PathParameter(user_id): PathParameter,
 ) -> Result<impl IntoResponse, Problem> {
     let (user_id, now) = (app.subject(&claims, source, &user_id).await?, app.clock.now());
     for attempt in 0..ATTEMPTS {
         pause(attempt).await;
         let (entered, sessions) = tokio::join!(
-            app.gate.enter_staff(&claims, source, account::key(user_id).consistent()),
+            app.authenticator.authenticate_staff(
+                &claims,
+                source,
+                account::key(user_id).consistent()
+            ),
             session::list(&app.store, user_id, true),
         );
         let ((staff, account), sessions) = (entered?, sessions?);
-        let account = account.ok_or_else(nobody)?;
+        let account = account.ok_or_else(user_not_found)?;
         let mut all = Transaction::default();
-        account::set_epoch(&mut all, Write::Account, &account);
+        account::raise_epoch(&mut all, Write::Account, &account);
         session::remove_all(&mut all, Write::Account, &account, &sessions, None, now);
         let record = staff.record(user_id, Action::SessionsEnded);
         audit::add(&mut all, Write::Account, &record, now)?;

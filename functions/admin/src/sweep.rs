@@ -7,12 +7,12 @@ use jiff::Timestamp;
 use serde::Serialize;
 use serde_json::Value;
 use shared::{
-    deletion::{self, Swept},
+    deletion::{self, CleanupCounts},
     dynamodb::Store,
     http::problem::Problem,
     kyc::{
         bucket::Documents,
-        cleanup::{self, Due, Work},
+        cleanup::{self, CleanupTask, DueRow},
         queue, review,
     },
     runtime::{
@@ -83,12 +83,12 @@ impl Sweeper {
     async fn run(&self, now: Timestamp) -> Result<Done, Problem> {
         let is_over = || self.clock.now().as_second() - now.as_second() >= WORKING_SECONDS;
         let (deletions, submissions, waiting) = tokio::join!(
-            deletion::sweep(&self.store, &self.documents, now, is_over),
+            deletion::run_cleanup(&self.store, &self.documents, now, is_over),
             self.clear_up(now, is_over),
-            queue::waiting(&self.store),
+            queue::count_pending(&self.store),
         );
         self.metrics.record(Metric::KycPending, waiting? as u64, now);
-        let Swept { deletions, failed } = deletions?;
+        let CleanupCounts { deletions, failed } = deletions?;
         let (submissions, not_cleared) = submissions?;
         Ok(Done { deletions, submissions, failed: failed + not_cleared })
     }
@@ -127,31 +127,31 @@ impl Sweeper {
     }
 
     /// Whether there was something to do, and it was done.
-    async fn look_at(&self, due: &Due, now: Timestamp) -> Result<bool, Problem> {
+    async fn look_at(&self, due: &DueRow, now: Timestamp) -> Result<bool, Problem> {
         let (store, user_id) = (&self.store, due.user_id);
         let delete_but =
-            async |kept: &[&str]| self.documents.delete_old_but(user_id, kept, now).await;
+            async |kept: &[&str]| self.documents.delete_old_except(user_id, kept, now).await;
         let looking = async {
-            match cleanup::work(store, due, now).await? {
-                Work::GiveUp(submission) => {
+            match cleanup::load_task(store, due, now).await? {
+                CleanupTask::Abandon(submission) => {
                     review::abandon(store, &submission, now, async || delete_but(&[]).await).await
                 }
-                Work::Clear(kept) => {
+                CleanupTask::DeleteFilesExcept(kept) => {
                     delete_but(&kept.iter().map(String::as_str).collect::<Vec<_>>()).await?;
-                    cleanup::cleared(store, due).await?;
+                    cleanup::mark_cleared(store, due).await?;
                     Ok(true)
                 }
-                Work::Nothing => Ok(false),
+                CleanupTask::Nothing => Ok(false),
             }
         };
         let looked = tokio::time::timeout(EACH, looking).await;
         looked.unwrap_or_else(|_| Err(Problem::unavailable("it took too long")))
     }
 
-    async fn put_off(&self, due: &Due, problem: &Problem, now: Timestamp) {
+    async fn put_off(&self, due: &DueRow, problem: &Problem, now: Timestamp) {
         let (user_id, cause) = (due.user_id, problem.cause_chain());
         tracing::error!(%user_id, cause, "a submission's files were not cleared away");
-        if let Err(problem) = cleanup::put_off(&self.store, due, now).await {
+        if let Err(problem) = cleanup::postpone(&self.store, due, now).await {
             tracing::error!(%user_id, cause = problem.cause_chain(), "nor was it put off");
         }
     }

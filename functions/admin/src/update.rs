@@ -12,7 +12,7 @@ use shared::{
     audit::{self, Action},
     crypto::secret,
     dynamodb::{Refusal, Transaction},
-    http::{Json, PathParameter, Source, problem::Problem},
+    http::{ClientIp, Json, PathParameter, problem::Problem},
     profile,
     runtime::clock::whole_second,
     session::{self, access_token::Claims, authentication::Staff},
@@ -43,7 +43,7 @@ enum Write {
 pub(crate) async fn merge(
     State(app): State<App>,
     claims: Claims,
-    source: Source,
+    source: ClientIp,
     PathParameter(user_id): PathParameter,
     Json(edits): Json<Edits>,
 ) -> Result<Response, Problem> {
@@ -55,7 +55,7 @@ pub(crate) async fn merge(
 async fn update(
     app: &App,
     claims: &Claims,
-    source: Source,
+    source: ClientIp,
     user_id: UserId,
     edits: Edits,
 ) -> Result<Response, Problem> {
@@ -63,14 +63,14 @@ async fn update(
     for attempt in 0..ATTEMPTS {
         pause(attempt).await;
         let (staff, person) = detail::read(app, claims, source, user_id, true).await?;
-        let person = person.ok_or_else(nobody)?;
+        let person = person.ok_or_else(user_not_found)?;
         let after = edits.clone().apply(&person.account, &person.profile)?;
         let effects = Effects::of(&person.account, &person.profile, &after);
         if effects.is_none() {
             return Ok(person.answer(app.config.currency, now));
         }
         if effects.is_for_another {
-            app.gate.must_be_another(&staff, user_id).await?;
+            app.authenticator.require_other_account(&staff, user_id).await?;
         }
         if let Some(person) = write(app, &staff, person, after, &effects, now).await? {
             return Ok(person.answer(app.config.currency, now));
@@ -102,7 +102,7 @@ async fn write(
     let after = After { account, ..after };
     let (transaction, after) = transaction(staff, &before, after, effects, now)?;
     if let Err(refusals) = app.store.commit(transaction).await? {
-        return judge(&refusals).map(|()| None);
+        return classify_refusal(&refusals).map(|()| None);
     }
     let After { account, profile } = after;
     let mut person = Person { account, profile, ..before };
@@ -128,16 +128,16 @@ fn transaction(
     let is_complete = effects.profile.then(|| profile.is_complete());
     account::edit(&mut all, Write::Account, &before.account, &account, is_complete);
     if effects.renames {
-        let claim = account::username_claim(&account.username);
-        account::claim_for(&mut all, Write::Username, claim, user_id)?;
+        let claim = account::username_claim_key(&account.username);
+        account::claim_name(&mut all, Write::Username, claim, user_id)?;
         account::release_username(&mut all, Write::Account, &before.account);
     }
     for identifier in &effects.claims {
-        let claim = account::identifier_claim(identifier);
-        account::claim_for(&mut all, Write::Identifier(identifier.kind()), claim, user_id)?;
+        let claim = account::identifier_claim_key(identifier);
+        account::claim_name(&mut all, Write::Identifier(identifier.kind()), claim, user_id)?;
     }
     for identifier in &effects.releases {
-        account::release_claim(&mut all, Write::Account, identifier, user_id);
+        account::release_identifier(&mut all, Write::Account, identifier, user_id);
     }
     if effects.profile {
         profile.updated_at = whole_second(now);
@@ -154,7 +154,7 @@ fn transaction(
 }
 
 /// What stood against a change: a problem, or something to try again with.
-fn judge(refusals: &[Refusal<Write>]) -> Result<(), Problem> {
+fn classify_refusal(refusals: &[Refusal<Write>]) -> Result<(), Problem> {
     let refused = |label| refusals.iter().any(|refusal| refusal.label == label);
     if refused(Write::Actor) {
         return Err(no_longer_staff());
@@ -169,5 +169,5 @@ fn judge(refusals: &[Refusal<Write>]) -> Result<(), Problem> {
         (Write::Identifier(Kind::Email), "email_verified"),
     ];
     let taken = taken.into_iter().filter(|(label, _)| refused(*label)).map(|(_, field)| field);
-    Problem::taken(taken).map_or(Ok(()), Err)
+    Problem::already_exists(taken).map_or(Ok(()), Err)
 }

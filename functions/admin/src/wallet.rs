@@ -9,7 +9,7 @@ use shared::{
     account,
     audit::{self, Action},
     http::{
-        Json, PathParameter, RequiredIdempotencyKey, Source,
+        ClientIp, Json, PathParameter, RequiredIdempotencyKey,
         fields::{Body, Fields},
         problem::Problem,
     },
@@ -18,7 +18,7 @@ use shared::{
     user::view::EntryView,
     wallet::{
         ledger::{self, Movement},
-        posting::{self, Place, Posting},
+        posting::{self, EntryRequest, IdempotencyScope},
     },
 };
 
@@ -44,19 +44,20 @@ impl Body for Adjustment {
 pub(crate) async fn adjust(
     State(app): State<App>,
     claims: Claims,
-    source: Source,
+    source: ClientIp,
     PathParameter(user_id): PathParameter,
     RequiredIdempotencyKey(key): RequiredIdempotencyKey,
     Json(Adjustment { movement, reason }): Json<Adjustment>,
 ) -> Result<Response, Problem> {
     let (user_id, now) = (app.subject(&claims, source, &user_id).await?, app.clock.now());
-    let place = Place::new(user_id, OPERATION, &key);
-    let (staff, seen) = app.gate.enter_staff(&claims, source, place.clone()).await?;
-    app.gate.must_be_another(&staff, user_id).await?;
+    let scope = IdempotencyScope::new(user_id, OPERATION, &key);
+    let (staff, seen) =
+        app.authenticator.authenticate_staff(&claims, source, scope.clone()).await?;
+    app.authenticator.require_other_account(&staff, user_id).await?;
     let (reference, actor) = ("adjustment".to_owned(), staff.user_id().to_string());
-    let posting = Posting { user_id, movement, reference, reason, actor };
+    let request = EntryRequest { user_id, movement, reference, reason, actor };
     let at = (now, usage::day_of(now, &app.config.time_zone));
-    let posted = posting::post(&app.store, &posting, &place, Some(seen), at, |all, entry| {
+    let posted = posting::post(&app.store, &request, &scope, Some(seen), at, |all, entry| {
         let record = staff.record(user_id, Action::WalletAdjusted);
         let record = record
             .with("entry_id", entry.entry_id.to_string())

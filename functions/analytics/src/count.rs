@@ -8,7 +8,7 @@ use shared::{
     crypto::secret::Digest,
     dynamodb::{Refusal, Transaction},
     http::problem::Problem,
-    otp::after,
+    runtime::clock::after,
     usage::{self, Granularity, REMEMBER_SECONDS, Station, Totals},
     value::UserId,
 };
@@ -97,7 +97,7 @@ fn is_unknown(refusals: &[Refusal<Write>]) -> bool {
 }
 
 /// What stands of the events of a user, and of what they bear on.
-struct Seen {
+struct UsageSnapshot {
     known: Known,
     totals: Totals,
     stations: BTreeMap<String, Station>,
@@ -108,22 +108,22 @@ async fn look(
     user_id: UserId,
     events: &[Event],
     consistent: bool,
-) -> Result<Seen, Problem> {
+) -> Result<UsageSnapshot, Problem> {
     let ids: BTreeSet<_> = events.iter().map(|event| event.event_id.clone()).collect();
     let stations: BTreeSet<_> = events.iter().filter_map(station_of).collect();
     let has_rental = events.iter().any(|event| station_of(event).is_none());
     let reads = (
         ids.iter()
-            .map(|id| usage::event_key(user_id, id).read_consistently(consistent))
+            .map(|id| usage::event_key(user_id, id).consistent_if(consistent))
             .collect::<Vec<_>>(),
-        has_rental.then(|| usage::totals_key(user_id).read_consistently(consistent)),
+        has_rental.then(|| usage::totals_key(user_id).consistent_if(consistent)),
         stations.iter().map(|id| usage::station_key(user_id, id)).collect::<Vec<_>>(),
     );
     let (counted, totals, states) = app.store.read(reads).await?;
     let known = ids.into_iter().zip(counted);
     let known = known.filter_map(|(id, counted)| Some((id, counted?.content)));
     let said = stations.into_iter().zip(states);
-    Ok(Seen {
+    Ok(UsageSnapshot {
         known: known.collect(),
         totals: totals.flatten().unwrap_or_default(),
         stations: said.filter_map(|(id, state)| Some((id, state?))).collect(),
@@ -142,7 +142,7 @@ fn station_of(event: &Event) -> Option<String> {
 fn transaction(
     user_id: UserId,
     tally: &Tally,
-    seen: &Seen,
+    seen: &UsageSnapshot,
     now: Timestamp,
 ) -> Result<Transaction<Write>, Problem> {
     let mut all = Transaction::default();

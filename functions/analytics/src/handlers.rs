@@ -71,7 +71,7 @@ pub(crate) async fn usage_stats(
         usage::periods(&app.store, id, series.granularity, (first, last)).await
     };
     let reads = (usage::totals_key(id), account::key(id));
-    let (entered, counted) = tokio::join!(app.gate.enter(&claims, reads), counted);
+    let (entered, counted) = tokio::join!(app.authenticator.authenticate(&claims, reads), counted);
     let (_, (totals, account)) = entered?;
     let counted: BTreeMap<String, Period> = counted?.into_iter().collect();
     let currency = app.config.currency;

@@ -23,7 +23,7 @@ use shared::{
         config::Config,
         lambda::{Environment, StartError},
     },
-    session::authentication::Gate,
+    session::authentication::Authenticator,
 };
 
 /// What the handlers share.
@@ -32,18 +32,18 @@ struct App {
     config: Arc<Config>,
     clock: Clock,
     store: Store,
-    gate: Gate,
+    authenticator: Authenticator,
 }
 
 /// The function's routes.
 pub async fn router(environment: &Environment) -> Result<Router, StartError> {
     let Environment { config, sdk, clock, .. } = environment.clone();
     let store = Store::new(&sdk, &config);
-    let gate = Gate::open(environment, &store).await?;
-    let app = App { config, clock, store, gate };
+    let authenticator = Authenticator::load(environment, &store).await?;
+    let app = App { config, clock, store, authenticator };
     let routes = Router::new()
         .route("/users/analytics/usage-stats", get(handlers::usage_stats))
         .route("/internal/usage-events", post(handlers::usage_events))
         .with_state(app.clone());
-    Ok(http::finish(app.gate.guard(routes), &environment.config))
+    Ok(http::with_common_layers(app.authenticator.guard(routes), &environment.config))
 }

@@ -4,8 +4,8 @@ use jiff::Timestamp;
 use shared::{
     account,
     audit::{Action, Record},
-    deletion::{self, Deleted, Forfeit, Order, work::Seen},
-    http::{Source, problem::Problem},
+    deletion::{self, DeletedAccount, DeletionRequest, ForfeitBalance, work::AccountSnapshot},
+    http::{ClientIp, problem::Problem},
     session::{self, access_token::Claims, authentication},
     wallet,
 };
@@ -17,13 +17,13 @@ use crate::App;
 pub(crate) async fn delete(
     app: &App,
     claims: &Claims,
-    forfeit: Forfeit,
-    source: Source,
+    forfeit: ForfeitBalance,
+    source: ClientIp,
     now: Timestamp,
-) -> Result<Deleted, Problem> {
+) -> Result<DeletedAccount, Problem> {
     let record = Record::own(claims.user_id, Action::AccountDeleted, source);
-    let order = Order { store: &app.store, documents: &app.documents, record, forfeit };
-    deletion::delete(&order, || look(app, claims, source, now), now).await
+    let request = DeletionRequest { store: &app.store, documents: &app.documents, record, forfeit };
+    deletion::delete(&request, || look(app, claims, source, now), now).await
 }
 
 /// Session, account, wallet and the list of sessions, in one round trip. `None` when they were not
@@ -31,18 +31,18 @@ pub(crate) async fn delete(
 async fn look(
     app: &App,
     claims: &Claims,
-    source: Source,
+    source: ClientIp,
     now: Timestamp,
-) -> Result<Option<Seen>, Problem> {
+) -> Result<Option<AccountSnapshot>, Problem> {
     let id = claims.user_id;
     let reads = (account::key(id).consistent(), wallet::balance_key(id).consistent());
     let sessions = session::list(&app.store, id, true);
-    let (entered, sessions) = tokio::join!(app.gate.enter(claims, reads), sessions);
+    let (entered, sessions) = tokio::join!(app.authenticator.authenticate(claims, reads), sessions);
     let (principal, (account, balance)) = entered?;
-    authentication::require_fresh(claims, now)?;
+    authentication::require_recent_sign_in(claims, now)?;
     let (Some(account), Some(balance)) = (account, balance) else { return Ok(None) };
     if account.is_staff || principal.session().is_staff {
-        return Err(deletion::refuse_own(&app.store, id, source, now).await);
+        return Err(deletion::own_account_refused(&app.store, id, source, now).await);
     }
-    Ok(Some(Seen { account, balance, sessions: sessions? }))
+    Ok(Some(AccountSnapshot { account, balance, sessions: sessions? }))
 }

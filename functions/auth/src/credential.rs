@@ -7,12 +7,12 @@ use shared::{
     account::{self, Account, AccountStatus, PasswordHash},
     audit::{self, Action},
     crypto::{
-        lookup::Digests,
+        lookup::LookupDigests,
         secret::{self, Digest, base64url},
     },
     dynamodb::{Refusal, Transaction},
     http::{
-        Source,
+        ClientIp,
         problem::{Code, Problem},
     },
     otp,
@@ -45,10 +45,10 @@ pub(crate) async fn reauthenticate(
     app: &App,
     claims: &Claims,
     body: Reauthenticate,
-    source: Source,
+    source: ClientIp,
     now: Timestamp,
 ) -> Result<Session, Problem> {
-    let digests = app.index.open(now).await?;
+    let digests = app.lookup_keys.digests(now).await?;
     let throttle = digests.account(claims.user_id);
     let token = body.verification_token.iter().flatten().next();
     let reads = (
@@ -56,7 +56,7 @@ pub(crate) async fn reauthenticate(
         token.map(|token| otp::token_key(token).consistent()),
     );
     let counted = count(app, body.password.is_some(), &throttle, now);
-    let (entered, counted) = tokio::join!(app.gate.enter(claims, reads), counted);
+    let (entered, counted) = tokio::join!(app.authenticator.authenticate(claims, reads), counted);
     let entered = entered.and_then(|(principal, (account, verified))| {
         Ok((principal, account.ok_or_else(authentication::session_ended)?, verified))
     });
@@ -79,7 +79,7 @@ pub(crate) async fn reauthenticate(
         account::must_have_verified(&mut all, Write::Account, account.user_id, identifier);
     }
     let action = Action::Reauthenticated;
-    audit::append(&mut all, Write::Other, account.user_id, action, source, now)?;
+    audit::add_own(&mut all, Write::Other, account.user_id, action, source, now)?;
     let proven = body.password.is_some().then_some(throttle);
     let clear = clear(app, proven.as_slice());
     let (committed, ()) = tokio::join!(app.store.commit(all), clear);
@@ -95,7 +95,7 @@ pub(crate) async fn reauthenticate(
 /// The identifiers that the account has verified, each with its digest.
 fn identifiers<'a>(
     account: &'a Account,
-    digests: &'a Digests,
+    digests: &'a LookupDigests,
 ) -> impl Iterator<Item = (Identifier, Digest)> + 'a {
     let both = [Kind::Phone, Kind::Email].map(|kind| account.verified_of_kind(kind));
     both.into_iter().flatten().map(|identifier| {
@@ -117,7 +117,7 @@ async fn count(
     let nonce = base64url(&secret::random::<16>());
     let counted = attempts::count_attempt(&app.store, throttle, &nonce, now).await?;
     counted.map(Some).map_err(|seconds| {
-        Problem::limited(Code::TooManyRequests, seconds, "Too many attempts. Wait.")
+        Problem::rate_limited(Code::TooManyRequests, seconds, "Too many attempts. Wait.")
     })
 }
 
@@ -159,10 +159,10 @@ pub(crate) async fn change_password(
     app: &App,
     claims: &Claims,
     body: ChangePassword,
-    source: Source,
+    source: ClientIp,
     now: Timestamp,
 ) -> Result<(), Problem> {
-    let throttle = app.index.open(now).await?.account(claims.user_id);
+    let throttle = app.lookup_keys.digests(now).await?.account(claims.user_id);
     let (seen, counted) = tokio::join!(own(app, claims), count(app, true, &throttle, now));
     let ((account, sessions), counted) = compared(app, seen, counted).await?;
     let matched = login::compare(Some(body.old_password), account.password_hash.clone()).await?;
@@ -185,7 +185,7 @@ pub(crate) async fn change_password(
 
 /// The caller's account, and all their sessions beside it.
 async fn own(app: &App, claims: &Claims) -> Result<(Account, Vec<Session>), Problem> {
-    let account = app.gate.enter(claims, account::key(claims.user_id).consistent());
+    let account = app.authenticator.authenticate(claims, account::key(claims.user_id).consistent());
     let sessions = session::list(&app.store, claims.user_id, true);
     let (entered, sessions) = tokio::join!(account, sessions);
     let (_, account) = entered?;
@@ -199,7 +199,7 @@ async fn set_own(
     claims: &Claims,
     seen: (Account, Vec<Session>),
     hash: &PasswordHash,
-    source: Source,
+    source: ClientIp,
     now: Timestamp,
 ) -> Result<(), Problem> {
     let (epoch, (mut account, mut sessions)) = (seen.0.epoch, seen);
@@ -218,7 +218,7 @@ async fn set_own(
         let kept = Some(claims.session_id);
         session::remove_all(&mut all, Write::Other, &account, &sessions, kept, now);
         let action = Action::PasswordChanged;
-        audit::append(&mut all, Write::Other, account.user_id, action, source, now)?;
+        audit::add_own(&mut all, Write::Other, account.user_id, action, source, now)?;
         if commit(app, all, account.user_id, hash).await?.is_ok() {
             session::release_devices(&app.store, &sessions).await;
             return Ok(());
@@ -283,15 +283,15 @@ pub(crate) async fn hash_again(password: Password) -> Result<PasswordHash, Probl
 pub(crate) async fn reset_password(
     app: &App,
     body: ResetPassword,
-    source: Source,
+    source: ClientIp,
     now: Timestamp,
 ) -> Result<(), Problem> {
     let token = body.verification_token.as_ref().ok_or_else(invalid_token)?;
-    let digests = app.index.open(now).await?;
+    let digests = app.lookup_keys.digests(now).await?;
     let identifier = digests.identifier(&body.identifier);
     let reads = (
         otp::token_key(token).consistent(),
-        account::identifier_claim(&body.identifier).consistent(),
+        account::identifier_claim_key(&body.identifier).consistent(),
     );
     let (verified, claim) = app.store.read(reads).await?;
     let purpose = Purpose::ResetPassword;
@@ -319,7 +319,7 @@ pub(crate) async fn reset_password(
         account::set_password(&mut all, Write::Account, &account, hash, presented);
         session::remove_all(&mut all, Write::Other, &account, &sessions, None, now);
         let action = Action::PasswordReset;
-        audit::append(&mut all, Write::Other, account.user_id, action, source, now)?;
+        audit::add_own(&mut all, Write::Other, account.user_id, action, source, now)?;
         // The attempts on the old password say nothing of the new one. They are forgotten beside the
         // transaction, which saves a round trip; the identifier is proven either way.
         let throttles = throttles(&digests, &account, source);
@@ -340,7 +340,7 @@ pub(crate) async fn reset_password(
 
 /// What wrong passwords of an account are counted by: each verified identifier, alone and together
 /// with this source, and the account itself.
-fn throttles(digests: &Digests, account: &Account, source: Source) -> Vec<Digest> {
+fn throttles(digests: &LookupDigests, account: &Account, source: ClientIp) -> Vec<Digest> {
     let source = digests.source(source);
     let by_identifier = identifiers(account, digests)
         .flat_map(|(_, identifier)| [identifier, digests.pair(&identifier, &source)]);

@@ -13,7 +13,7 @@ use shared::{
         self, Session,
         access_token::Claims,
         authentication,
-        device::{self, Device, DeviceType, Seen},
+        device::{self, Device, DeviceSnapshot, DeviceType},
     },
     value::{DeviceId, Invalid, SessionId},
 };
@@ -135,16 +135,16 @@ async fn look(
     claims: &Claims,
     body: &DeviceBody,
     consistent: bool,
-) -> Result<Seen, Problem> {
+) -> Result<DeviceSnapshot, Problem> {
     let token = device::token_digest(&body.fcm_token);
-    let claim = device::claim_key(&token).read_consistently(consistent);
+    let claim = device::claim_key(&token).consistent_if(consistent);
     let devices = device::list(&app.store, claims.user_id, consistent);
-    let (entered, devices) = tokio::join!(app.gate.enter(claims, claim), devices);
+    let (entered, devices) = tokio::join!(app.authenticator.authenticate(claims, claim), devices);
     let (principal, claim) = entered?;
-    Ok(Seen { session: principal.session().clone(), devices: devices?, claim })
+    Ok(DeviceSnapshot { session: principal.session().clone(), devices: devices?, claim })
 }
 
-fn device(body: &DeviceBody, seen: &Seen, now: Timestamp) -> Device {
+fn device(body: &DeviceBody, seen: &DeviceSnapshot, now: Timestamp) -> Device {
     let before = seen.devices.iter().find(|device| device.device_id == body.device_id);
     Device {
         user_id: seen.session.user_id,
@@ -169,7 +169,7 @@ pub(crate) async fn sessions(
     now: Timestamp,
 ) -> Result<Vec<Session>, Problem> {
     let mut sessions = session::list(&app.store, claims.user_id, true).await?;
-    sessions.retain(|session| session.is_alive(now));
+    sessions.retain(|session| session.is_live(now));
     if !sessions.iter().any(|session| session.session_id == claims.session_id) {
         return Err(authentication::session_ended());
     }
@@ -197,11 +197,11 @@ pub(crate) async fn unregister(app: &App, claims: &Claims, device_id: &str) -> R
     let name = text::<MAX_DEVICE_ID_CHARS>(device_id);
     let device_id = name.as_deref().unwrap_or(device_id);
     let key = device::key(claims.user_id, device_id).consistent();
-    let (_, device) = app.gate.enter(claims, key).await?;
+    let (_, device) = app.authenticator.authenticate(claims, key).await?;
     let device = device.ok_or_else(not_found)?;
     let token = device::token_digest(&device.fcm_token);
     let Device { user_id, session_id, device_id, .. } = &device;
-    device::release(&app.store, (*user_id, *session_id), (device_id, &token)).await
+    device::release(&app.store, *user_id, *session_id, device_id, &token).await
 }
 
 /// Ends one of the caller's sessions.
@@ -212,9 +212,9 @@ pub(crate) async fn end_session(
     now: Timestamp,
 ) -> Result<(), Problem> {
     if session_id != claims.session_id {
-        app.gate.enter(claims, ()).await?;
+        app.authenticator.authenticate(claims, ()).await?;
     }
-    match session::end_alive(&app.store, claims.user_id, session_id, now).await? {
+    match session::end_if_live(&app.store, claims.user_id, session_id, now).await? {
         true => Ok(()),
         false if session_id == claims.session_id => Err(authentication::session_ended()),
         false => Err(not_found()),

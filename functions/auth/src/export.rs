@@ -10,7 +10,7 @@ use serde::Serialize;
 use shared::{
     account::{self, Account, AccountStatus},
     audit::{self, Action, Record},
-    http::{Source, problem::Problem},
+    http::{ClientIp, problem::Problem},
     kyc::{
         self, KycStatus, Submission,
         document::{ContentType, DocumentType, Side},
@@ -38,7 +38,7 @@ const MAX_AUDIT_ROWS: usize = 1_000;
 const VIEW_SECONDS: i64 = 60;
 
 /// What was read.
-pub(crate) struct Found {
+pub(crate) struct ExportData {
     at: Timestamp,
     account: Account,
     profile: Option<Profile>,
@@ -58,22 +58,23 @@ pub(crate) struct Found {
 pub(crate) async fn read(
     app: &App,
     claims: &Claims,
-    source: Source,
+    source: ClientIp,
     now: Timestamp,
-) -> Result<Found, Problem> {
+) -> Result<ExportData, Problem> {
     let id = claims.user_id;
     let reads = (
         (account::key(id).consistent(), profile::key(id).consistent()),
         kyc::key(id).consistent(),
         (wallet::balance_key(id).consistent(), usage::totals_key(id).consistent()),
     );
-    let (_, ((account, profile), kyc, (balance, totals))) = app.gate.enter(claims, reads).await?;
-    authentication::require_fresh(claims, now)?;
+    let (_, ((account, profile), kyc, (balance, totals))) =
+        app.authenticator.authenticate(claims, reads).await?;
+    authentication::require_recent_sign_in(claims, now)?;
     let account = account.ok_or_else(authentication::session_ended)?;
     let balance = balance.ok_or_else(authentication::session_ended)?;
     let record = Record::own(id, Action::AccountExported, source);
     let (recorded, sessions, devices, entries, history, audit) = tokio::join!(
-        audit::put(&app.store, &record, now),
+        audit::write(&app.store, &record, now),
         session::list(&app.store, id, true),
         device::list(&app.store, id, true),
         wallet::newest_entries(&app.store, id, MAX_ROWS),
@@ -87,7 +88,7 @@ pub(crate) async fn read(
         audit.0.truncate(MAX_AUDIT_ROWS);
         audit.1 = false;
     }
-    Ok(Found {
+    Ok(ExportData {
         at: now,
         account,
         profile,
@@ -110,13 +111,13 @@ async fn files(
     now: Timestamp,
 ) -> Result<Vec<FileHeld>, Problem> {
     let mut files = Vec::new();
-    let handed_in = kyc.filter(|submission| submission.submitted_at.is_some());
-    for document in handed_in.iter().flat_map(|submission| &submission.documents) {
-        let view = app.documents.view(document, VIEW_SECONDS, now).await?;
+    let submitted = kyc.filter(|submission| submission.submitted_at.is_some());
+    for document in submitted.iter().flat_map(|submission| &submission.documents) {
+        let view = app.documents.presign_view(document, VIEW_SECONDS, now).await?;
         files.push(FileHeld {
             side: document.side,
-            content_type: document.promise.content_type,
-            size: document.promise.size,
+            content_type: document.expected.content_type,
+            size: document.expected.size,
             url: view.url,
             expires_at: view.expires_at,
         });
@@ -283,7 +284,7 @@ struct AuditHeld {
     at: Timestamp,
 }
 
-impl Found {
+impl ExportData {
     /// What is answered, in a deployment of that currency.
     pub(crate) fn view(&self, currency: Currency) -> Export<'_> {
         let entry = |entry: &Entry| EntryView::of(entry.clone(), currency);
@@ -315,7 +316,7 @@ impl<'a> From<&'a Account> for AccountHeld<'a> {
             email_verified: account.email_verified,
             phone_number: account.phone_number.as_ref(),
             phone_verified: account.phone_verified,
-            replaced_identifier: account.untold.as_ref().map(|untold| untold.as_str()),
+            replaced_identifier: account.pending_notice.as_ref().map(|untold| untold.as_str()),
             referral_code: account.referral_code.as_str(),
             status: account.status,
             is_staff: account.is_staff,

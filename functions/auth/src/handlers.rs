@@ -10,9 +10,9 @@ use serde::Serialize;
 use serde_json::json;
 use shared::{
     crypto::secret::base64url,
-    deletion::Forfeit,
+    deletion::ForfeitBalance,
     dynamodb,
-    http::{Json, MaybeIdempotencyKey, PathParameter, Query, Source, problem::Problem},
+    http::{ClientIp, Json, OptionalIdempotencyKey, PathParameter, Query, problem::Problem},
     kyc, profile,
     runtime::metrics::Metric,
     session::{Session, access_token::Claims},
@@ -42,7 +42,7 @@ pub(crate) struct SignedIn {
 /// `POST /auth/register`.
 pub(crate) async fn register(
     State(app): State<App>,
-    source: Source,
+    source: ClientIp,
     Json(body): Json<body::Register>,
 ) -> Result<Response, Problem> {
     let now = app.clock.now();
@@ -56,7 +56,7 @@ pub(crate) async fn register(
 /// `POST /auth/login`.
 pub(crate) async fn login(
     State(app): State<App>,
-    source: Source,
+    source: ClientIp,
     Json(body): Json<body::Login>,
 ) -> Result<impl IntoResponse, Problem> {
     let now = app.clock.now();
@@ -100,8 +100,8 @@ pub(crate) struct Refreshed {
 /// `POST /auth/refresh`.
 pub(crate) async fn refresh(
     State(app): State<App>,
-    source: Source,
-    MaybeIdempotencyKey(key): MaybeIdempotencyKey,
+    source: ClientIp,
+    OptionalIdempotencyKey(key): OptionalIdempotencyKey,
     Json(body): Json<body::Refresh>,
 ) -> Result<impl IntoResponse, Problem> {
     let now = app.clock.now();
@@ -118,12 +118,12 @@ pub(crate) async fn me(State(app): State<App>, claims: Claims) -> Result<Respons
     let id = claims.user_id;
     for consistent in [false, true] {
         let reads = (
-            shared::account::key(id).read_consistently(consistent),
-            profile::key(id).read_consistently(consistent),
-            kyc::key(id).read_consistently(consistent),
-            wallet::balance_key(id).read_consistently(consistent),
+            shared::account::key(id).consistent_if(consistent),
+            profile::key(id).consistent_if(consistent),
+            kyc::key(id).consistent_if(consistent),
+            wallet::balance_key(id).consistent_if(consistent),
         );
-        let (_, found) = app.gate.enter(&claims, reads).await?;
+        let (_, found) = app.authenticator.authenticate(&claims, reads).await?;
         if let (Some(account), Some(profile), submission, Some(balance)) = found {
             let currency = app.config.currency;
             let user = view::user(&account, &profile, submission.as_ref(), &balance, currency);
@@ -146,7 +146,7 @@ pub(crate) struct Renewed {
 pub(crate) async fn reauthenticate(
     State(app): State<App>,
     claims: Claims,
-    source: Source,
+    source: ClientIp,
     Json(body): Json<body::Reauthenticate>,
 ) -> Result<impl IntoResponse, Problem> {
     let now = app.clock.now();
@@ -160,7 +160,7 @@ pub(crate) async fn reauthenticate(
 pub(crate) async fn change_password(
     State(app): State<App>,
     claims: Claims,
-    source: Source,
+    source: ClientIp,
     Json(body): Json<body::ChangePassword>,
 ) -> Result<impl IntoResponse, Problem> {
     credential::change_password(&app, &claims, body, source, app.clock.now()).await?;
@@ -170,7 +170,7 @@ pub(crate) async fn change_password(
 /// `POST /auth/password/reset`.
 pub(crate) async fn reset_password(
     State(app): State<App>,
-    source: Source,
+    source: ClientIp,
     Json(body): Json<body::ResetPassword>,
 ) -> Result<impl IntoResponse, Problem> {
     credential::reset_password(&app, body, source, app.clock.now()).await?;
@@ -181,7 +181,7 @@ pub(crate) async fn reset_password(
 pub(crate) async fn change_identifier(
     State(app): State<App>,
     claims: Claims,
-    source: Source,
+    source: ClientIp,
     Json(body): Json<body::ChangeIdentifier>,
 ) -> Result<impl IntoResponse, Problem> {
     identifier::change(&app, &claims, body, source, app.clock.now()).await?;
@@ -270,7 +270,7 @@ pub(crate) async fn end_session(
 ) -> Result<impl IntoResponse, Problem> {
     // What is no id names no session.
     let session_id = SessionId::parse(&session_id);
-    let session_id = session_id.map_err(|_| device::not_found().before_the_gate())?;
+    let session_id = session_id.map_err(|_| device::not_found().report_after_authentication())?;
     device::end_session(&app, &claims, session_id, app.clock.now()).await?;
     Ok(Json(json!({ "message": "The session has ended." })))
 }
@@ -279,8 +279,8 @@ pub(crate) async fn end_session(
 pub(crate) async fn delete_account(
     State(app): State<App>,
     claims: Claims,
-    source: Source,
-    Query(forfeit): Query<Forfeit>,
+    source: ClientIp,
+    Query(forfeit): Query<ForfeitBalance>,
 ) -> Result<impl IntoResponse, Problem> {
     let deleted = account::delete(&app, &claims, forfeit, source, app.clock.now()).await?;
     Ok(Json(deleted))
@@ -290,7 +290,7 @@ pub(crate) async fn delete_account(
 pub(crate) async fn export_account(
     State(app): State<App>,
     claims: Claims,
-    source: Source,
+    source: ClientIp,
 ) -> Result<impl IntoResponse, Problem> {
     let found = export::read(&app, &claims, source, app.clock.now()).await?;
     Ok(Json(found.view(app.config.currency)).into_response())

@@ -6,7 +6,7 @@ use shared::{
     audit::{self, Action},
     dynamodb::{Refusal, Transaction},
     http::{
-        Source,
+        ClientIp,
         problem::{Code, Problem},
     },
     message::notify::{Message, Outcome, Share},
@@ -32,45 +32,45 @@ pub(crate) async fn change(
     app: &App,
     claims: &Claims,
     body: ChangeIdentifier,
-    source: Source,
+    source: ClientIp,
     now: Timestamp,
 ) -> Result<(), Problem> {
     let ChangeIdentifier { identifier, verification_token: token } = body;
     let reads = (
         account::key(claims.user_id).consistent(),
-        account::identifier_claim(&identifier).consistent(),
+        account::identifier_claim_key(&identifier).consistent(),
         token.as_ref().map(|token| otp::token_key(token).consistent()),
     );
-    let (_, (account, claim, verified)) = app.gate.enter(claims, reads).await?;
-    authentication::require_fresh(claims, now)?;
+    let (_, (account, claim, verified)) = app.authenticator.authenticate(claims, reads).await?;
+    authentication::require_recent_sign_in(claims, now)?;
     let account = account.ok_or_else(authentication::session_ended)?;
-    if let Some(untold) = &account.untold {
+    if let Some(untold) = &account.pending_notice {
         make_up(app, account.user_id, untold, now).await?;
     }
     if claim.as_ref().is_some_and(|claim| claim.user_id == claims.user_id) {
         return Ok(());
     }
-    let digest = app.index.open(now).await?.identifier(&identifier);
+    let digest = app.lookup_keys.digests(now).await?.identifier(&identifier);
     let purpose = Purpose::ChangeIdentifier;
     let proven = verified.flatten().is_some_and(|verified| verified.proves(&digest, purpose, now));
     let token = token.filter(|_| proven).ok_or_else(invalid_token)?;
     if claim.is_some() {
-        return Err(taken());
+        return Err(already_exists());
     }
     let old = account.verified_of_kind(identifier.kind());
     let mut all = Transaction::default();
     otp::consume(&mut all, Write::Token, &token, &digest, purpose, now);
-    let claim = account::identifier_claim(&identifier);
-    account::claim_for(&mut all, Write::Claim, claim, account.user_id)?;
+    let claim = account::identifier_claim_key(&identifier);
+    account::claim_name(&mut all, Write::Claim, claim, account.user_id)?;
     if let Some(old) = &old {
-        account::release_claim(&mut all, Write::Other, old, account.user_id);
+        account::release_identifier(&mut all, Write::Other, old, account.user_id);
     }
     account::set_identifier(&mut all, Write::Account, &account, &identifier);
     let action = Action::IdentifierChanged;
-    audit::append(&mut all, Write::Other, account.user_id, action, source, now)?;
+    audit::add_own(&mut all, Write::Other, account.user_id, action, source, now)?;
     match app.store.commit(all).await {
         Ok(Ok(())) => {}
-        Ok(Err(refusals)) => return Err(judge(&refusals)),
+        Ok(Err(refusals)) => return Err(classify_refusal(&refusals)),
         Err(problem) => {
             if !is_own(app, account.user_id, &identifier).await {
                 return Err(problem);
@@ -95,28 +95,28 @@ async fn make_up(
     untold: &Identifier,
     now: Timestamp,
 ) -> Result<(), Problem> {
-    if account::take_telling(&app.store, user_id, untold).await? {
+    if account::take_notice_attempt(&app.store, user_id, untold).await? {
         return tell(app, user_id, untold, now).await;
     }
     tracing::warn!(%user_id, "a changed identifier is given up telling");
-    account::set_told(&app.store, user_id, untold).await
+    account::remove_pending_notice(&app.store, user_id, untold).await
 }
 
 /// What stood against a change.
-fn judge(refusals: &[Refusal<Write>]) -> Problem {
+fn classify_refusal(refusals: &[Refusal<Write>]) -> Problem {
     let refused = |label| refusals.iter().any(|refusal| refusal.label == label);
     let is_gone = |refusal: &Refusal<_>| refusal.label == Write::Account && refusal.item.is_none();
     match () {
         () if refusals.iter().any(is_gone) => authentication::session_ended(),
         () if refused(Write::Token) => invalid_token(),
-        () if refused(Write::Claim) => taken(),
+        () if refused(Write::Claim) => already_exists(),
         () => Problem::unavailable("the account changed with its identifier"),
     }
 }
 
 /// Whether the identifier is the account's own, for when the answer to a change was lost.
 async fn is_own(app: &App, user_id: UserId, identifier: &Identifier) -> bool {
-    let claim = app.store.read(account::identifier_claim(identifier).consistent()).await;
+    let claim = app.store.read(account::identifier_claim_key(identifier).consistent()).await;
     claim.ok().flatten().is_some_and(|claim| claim.user_id == user_id)
 }
 
@@ -133,7 +133,7 @@ async fn tell(app: &App, user_id: UserId, old: &Identifier, now: Timestamp) -> R
             tracing::warn!(%user_id, "a changed identifier was not notified");
         }
     }
-    account::set_told(&app.store, user_id, old).await
+    account::remove_pending_notice(&app.store, user_id, old).await
 }
 
 fn invalid_token() -> Problem {
@@ -141,6 +141,6 @@ fn invalid_token() -> Problem {
     Problem::field(Code::InvalidVerificationToken, "verification_token", detail)
 }
 
-fn taken() -> Problem {
+fn already_exists() -> Problem {
     Problem::field(Code::AlreadyExists, "identifier", "Another account has this.")
 }

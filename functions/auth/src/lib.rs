@@ -27,18 +27,18 @@ use axum::{
     routing::{delete, get, post},
 };
 use shared::{
-    crypto::{keyring::PublicKeys, lookup::Index},
+    crypto::{keyring::PublicKeys, lookup::LookupKeys},
     dynamodb::Store,
     http,
     kyc::bucket::Documents,
-    message::{email::Mail, notify::Notifier, sms::Sms},
+    message::{email::EmailSender, notify::Notifier, sms::SmsSender},
     runtime::{
         clock::Clock,
         config::Config,
         lambda::{Environment, StartError},
         metrics::Metrics,
     },
-    session::authentication::Gate,
+    session::authentication::Authenticator,
 };
 
 use crate::tokens::Mint;
@@ -49,10 +49,10 @@ struct App {
     config: Arc<Config>,
     clock: Clock,
     store: Store,
-    index: Index,
+    lookup_keys: LookupKeys,
     mint: Mint,
     public_keys: PublicKeys,
-    gate: Gate,
+    authenticator: Authenticator,
     notifier: Notifier,
     metrics: Metrics,
     documents: Documents,
@@ -65,13 +65,23 @@ pub async fn router(environment: &Environment) -> Result<Router, StartError> {
     // Makes the first signing key, so it comes before the public keys are read.
     let mint = Mint::load(&store, Arc::clone(&config), now).await?;
     let public_keys = PublicKeys::load(&store, now).await?;
-    let gate = Gate::with_keys(environment, &store, public_keys.clone());
-    let index = Index::load(&store, now).await?;
-    let mail = config.otp.email_sender.as_deref().map(|sender| Mail::new(&sdk, sender));
-    let (sms, documents) = (Sms::new(&sdk), Documents::new(&sdk, &config));
+    let authenticator = Authenticator::with_keys(environment, &store, public_keys.clone());
+    let lookup_keys = LookupKeys::load(&store, now).await?;
+    let mail = config.otp.email_sender.as_deref().map(|sender| EmailSender::new(&sdk, sender));
+    let (sms, documents) = (SmsSender::new(&sdk), Documents::new(&sdk, &config));
     let notifier = Notifier::new(Arc::clone(&config), store.clone(), metrics.clone(), sms, mail);
-    let app =
-        App { config, clock, store, index, mint, public_keys, gate, notifier, metrics, documents };
+    let app = App {
+        config,
+        clock,
+        store,
+        lookup_keys,
+        mint,
+        public_keys,
+        authenticator,
+        notifier,
+        metrics,
+        documents,
+    };
     let routes = Router::new()
         .route("/auth/register", post(handlers::register))
         .route("/auth/login", post(handlers::login))
@@ -92,5 +102,5 @@ pub async fn router(environment: &Environment) -> Result<Router, StartError> {
         .route("/.well-known/jwks.json", get(handlers::jwks))
         .route("/health", get(handlers::health))
         .with_state(app.clone());
-    Ok(http::finish(app.gate.guard(routes), &environment.config))
+    Ok(http::with_common_layers(app.authenticator.guard(routes), &environment.config))
 }

@@ -14,7 +14,7 @@ use shared::{
     account::{self, Account, AccountStatus, PasswordHash},
     crypto::secret::{self, Digest, Token, base64url},
     http::{
-        Source,
+        ClientIp,
         problem::{Code, Problem},
     },
     otp,
@@ -48,7 +48,7 @@ pub(crate) struct Attempt {
 }
 
 /// What the first round trip found.
-struct Found {
+struct LoginState {
     user_id: Option<UserId>,
     source_is_known: bool,
     token_is_right: bool,
@@ -70,10 +70,10 @@ impl Attempt {
 pub(crate) async fn login(
     app: &App,
     body: Login,
-    source: Source,
+    source: ClientIp,
     now: Timestamp,
 ) -> Result<Session, Problem> {
-    let digests = app.index.open(now).await?;
+    let digests = app.lookup_keys.digests(now).await?;
     let (identifier, source_digest) =
         (digests.identifier(&body.identifier), digests.source(source));
     let attempt = Attempt {
@@ -151,10 +151,10 @@ async fn wrong_without_compare(
 async fn read(
     app: &App,
     attempt: &Attempt,
-    found: &Found,
+    found: &LoginState,
     now: Timestamp,
 ) -> Result<(Option<Counted>, Option<Account>, Vec<Session>), Problem> {
-    let claim = || account::identifier_claim(&attempt.presented).consistent();
+    let claim = || account::identifier_claim_key(&attempt.presented).consistent();
     let reads = (
         found.user_id.map(|user_id| account::key(user_id).consistent()),
         found.user_id.is_none().then(claim),
@@ -190,8 +190,8 @@ async fn read(
 
 /// Counts a password against its source, and looks for who it is about, in one round trip. A
 /// source that is refused counts against nobody.
-async fn look(app: &App, attempt: &Attempt, now: Timestamp) -> Result<Found, Problem> {
-    let claim = account::identifier_claim(&attempt.presented);
+async fn look(app: &App, attempt: &Attempt, now: Timestamp) -> Result<LoginState, Problem> {
+    let claim = account::identifier_claim_key(&attempt.presented);
     let known = attempt.is_password_alone().then(|| attempts::known_source_key(&attempt.pair));
     let token = attempt.readable_token().map(|token| otp::token_key(token).consistent());
     let reads = app.store.read((claim, known, token));
@@ -209,7 +209,7 @@ async fn look(app: &App, attempt: &Attempt, now: Timestamp) -> Result<Found, Pro
     let token_is_right = verified
         .flatten()
         .is_some_and(|verified| verified.proves(&attempt.identifier, Purpose::Login, now));
-    Ok(Found {
+    Ok(LoginState {
         user_id: claim.map(|claim| claim.user_id),
         source_is_known: known.flatten().is_some_and(|known| now < known.expires_at),
         token_is_right,
@@ -221,7 +221,7 @@ async fn look(app: &App, attempt: &Attempt, now: Timestamp) -> Result<Found, Pro
 async fn count(
     app: &App,
     attempt: &Attempt,
-    found: &Found,
+    found: &LoginState,
     now: Timestamp,
 ) -> Result<Option<Counted>, Problem> {
     let Some(_) = attempt.password else { return Ok(None) };
@@ -254,7 +254,7 @@ async fn give_back(app: &App, attempt: &Attempt, counted: Option<&Counted>) {
 
 fn too_many(seconds: i64) -> Problem {
     let detail = "Too many attempts. Wait, or sign in with a code.";
-    Problem::limited(Code::TooManyRequests, seconds, detail)
+    Problem::rate_limited(Code::TooManyRequests, seconds, detail)
 }
 
 /// Compares a password in a slot of the process. Without one nothing matches.
@@ -298,7 +298,7 @@ pub(crate) fn not_active() -> Problem {
 async fn settle(
     app: &App,
     attempt: &Attempt,
-    found: &Found,
+    found: &LoginState,
     counted: Option<&Counted>,
     now: Timestamp,
 ) {

@@ -4,7 +4,7 @@
 use jiff::Timestamp;
 use shared::{
     audit::{self, Action, Record},
-    http::{Source, problem::Problem},
+    http::{ClientIp, problem::Problem},
     value::UserId,
 };
 
@@ -15,12 +15,12 @@ pub(crate) async fn audited(
     app: &App,
     user_id: UserId,
     refusal: Problem,
-    source: Source,
+    source: ClientIp,
     now: Timestamp,
 ) -> Problem {
     let record = Record::own(user_id, Action::SignInRefused, source);
     let record = record.with("reason", refusal.code().as_str());
-    match audit::put(&app.store, &record, now).await {
+    match audit::write(&app.store, &record, now).await {
         Ok(_) => refusal,
         Err(problem) => problem,
     }

@@ -10,7 +10,7 @@ use shared::{
     crypto::secret::{self, Digest, Token},
     dynamodb::{Refusal, Transaction},
     http::{
-        Source,
+        ClientIp,
         problem::{Code, Problem},
     },
     otp,
@@ -54,7 +54,7 @@ struct Applicant {
 pub(crate) async fn register(
     app: &App,
     body: Register,
-    source: Source,
+    source: ClientIp,
     now: Timestamp,
 ) -> Result<Session, Problem> {
     let applicant = admit(app, body, source, now).await?;
@@ -72,11 +72,11 @@ pub(crate) async fn register(
         let inviter = inviter(app, &applicant).await?;
         let account = account(&applicant, hash.clone(), now);
         let session_id = SessionId::new(now, secret::random());
-        let session = Session::begin(account.user_id, session_id, slot, false, now);
+        let session = Session::new(account.user_id, session_id, slot, false, now);
         let transaction = transaction(&applicant, &account, &session, inviter, source, at)?;
         match app.store.commit(transaction).await {
             Ok(Ok(())) => return Ok(session),
-            Ok(Err(refusals)) => judge(&applicant, &refusals)?,
+            Ok(Err(refusals)) => classify_refusal(&applicant, &refusals)?,
             // Only its answers may have been lost.
             Err(problem) => {
                 match app.store.read(account::key(account.user_id).consistent()).await {
@@ -93,27 +93,27 @@ pub(crate) async fn register(
 async fn admit(
     app: &App,
     body: Register,
-    source: Source,
+    source: ClientIp,
     now: Timestamp,
 ) -> Result<Applicant, Problem> {
     let token = body.verification_token.clone().ok_or_else(invalid_token)?;
     let codes = body.referral_code.as_deref().map(ReferralCode::readings).transpose();
     let codes = codes.map_err(|_| invalid_referral_code())?.unwrap_or_default();
     let claim_of = |identifier: Option<Identifier>| {
-        identifier.map(|identifier| account::identifier_claim(&identifier))
+        identifier.map(|identifier| account::identifier_claim_key(&identifier))
     };
     let reads = (
         otp::token_key(&token).consistent(),
         (
-            account::username_claim(body.username.name()),
-            codes.iter().map(account::referral_claim).collect::<Vec<_>>(),
+            account::username_claim_key(body.username.name()),
+            codes.iter().map(account::referral_claim_key).collect::<Vec<_>>(),
         ),
         claim_of(body.phone_number.clone().map(Identifier::Phone)),
         claim_of(body.email.clone().map(Identifier::Email)),
     );
     let (verified, (username, referrals), phone, email) = app.store.read(reads).await?;
     let verified = verified.ok_or_else(invalid_token)?;
-    let digests = app.index.open(now).await?;
+    let digests = app.lookup_keys.digests(now).await?;
     let proven = body.identifiers().find_map(|identifier| {
         let digest = digests.identifier(&identifier);
         verified.proves(&digest, Purpose::Register, now).then_some((identifier, digest))
@@ -127,7 +127,7 @@ async fn admit(
     let claims = confirm(app, claims, body.username.name(), &identifier, &codes).await?;
     let Claims { username, holder, referral } = claims;
     let taken = [username.map(|_| "username"), holder.map(|_| identifier.kind().field())];
-    if let Some(problem) = Problem::taken(taken.into_iter().flatten()) {
+    if let Some(problem) = Problem::already_exists(taken.into_iter().flatten()) {
         return Err(problem);
     }
     let own = body.username.check(Some([identifier.clone()]));
@@ -165,12 +165,12 @@ async fn confirm(
         return Ok(Claims { username: name, holder, referral });
     }
     let reads = (
-        name.is_some().then(|| account::username_claim(username).consistent()),
-        holder.is_some().then(|| account::identifier_claim(identifier).consistent()),
+        name.is_some().then(|| account::username_claim_key(username).consistent()),
+        holder.is_some().then(|| account::identifier_claim_key(identifier).consistent()),
         codes
             .iter()
             .filter(|_| referral.is_none())
-            .map(|code| account::referral_claim(code).consistent())
+            .map(|code| account::referral_claim_key(code).consistent())
             .collect::<Vec<_>>(),
     );
     let (name, holder, referrals) = app.store.read(reads).await?;
@@ -196,7 +196,7 @@ fn account(applicant: &Applicant, hash: PasswordHash, now: Timestamp) -> Account
         epoch: 0,
         sign_ins: 0,
         recent_sessions: Vec::new(),
-        untold: None,
+        pending_notice: None,
         is_staff: false,
         joined_at: now,
         last_login_at: Some(now),
@@ -215,7 +215,7 @@ fn transaction(
     account: &Account,
     session: &Session,
     inviter: Option<Balance>,
-    source: Source,
+    source: ClientIp,
     (now, day): (Timestamp, Date),
 ) -> Result<Transaction<Write>, Problem> {
     let Applicant { token, digest, identifier, .. } = applicant;
@@ -231,7 +231,7 @@ fn transaction(
     opening::open(&mut all, labels, account, identifier, is_paid, now, day)?;
     session::create(&mut all, Write::Other, session)?;
     attempts::remember_source_with(&mut all, Write::Other, &applicant.pair, now);
-    audit::append(&mut all, Write::Other, id, Action::Registered, source, now)?;
+    audit::add_own(&mut all, Write::Other, id, Action::Registered, source, now)?;
     match inviter {
         Some(wallet) if is_paid => pay_inviter(&mut all, wallet, (now, day))?,
         Some(inviter) => {
@@ -263,7 +263,7 @@ fn pay_inviter(
 }
 
 /// What stood against the transaction: a problem, or something to try again with.
-fn judge(applicant: &Applicant, refusals: &[Refusal<Write>]) -> Result<(), Problem> {
+fn classify_refusal(applicant: &Applicant, refusals: &[Refusal<Write>]) -> Result<(), Problem> {
     let refused = |label| refusals.iter().any(|refusal| refusal.label == label);
     if refused(Write::Token) {
         return Err(invalid_token());
@@ -272,7 +272,7 @@ fn judge(applicant: &Applicant, refusals: &[Refusal<Write>]) -> Result<(), Probl
         refused(Write::Username).then_some("username"),
         refused(Write::Identifier).then(|| applicant.identifier.kind().field()),
     ];
-    if let Some(problem) = Problem::taken(taken.into_iter().flatten()) {
+    if let Some(problem) = Problem::already_exists(taken.into_iter().flatten()) {
         return Err(problem);
     }
     match refused(Write::ReferralCode) || refused(Write::Inviter) {

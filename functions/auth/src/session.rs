@@ -6,11 +6,11 @@ use shared::{
     crypto::secret::Digest,
     dynamodb::Transaction,
     http::{
-        IdempotencyKey, Source,
+        ClientIp, IdempotencyKey,
         problem::{Code, Problem},
     },
     runtime::metrics::Metric,
-    session::{self, RefreshToken, Refreshed, Session, access_token::Claims, authentication},
+    session::{self, RefreshOutcome, RefreshToken, Session, access_token::Claims, authentication},
 };
 
 use crate::App;
@@ -20,7 +20,7 @@ pub(crate) async fn refresh(
     app: &App,
     text: &str,
     key: Option<IdempotencyKey>,
-    source: Source,
+    source: ClientIp,
     now: Timestamp,
 ) -> Result<Session, Problem> {
     let token = read(app, text, now).await?.ok_or_else(invalid)?;
@@ -28,9 +28,9 @@ pub(crate) async fn refresh(
     let RefreshToken { user_id, session_id, counter, .. } = token;
     let refreshed = session::refresh(&app.store, user_id, session_id, counter, key, now).await?;
     match refreshed {
-        Refreshed::To(session) => Ok(*session),
-        Refreshed::Ended => Err(invalid()),
-        Refreshed::Theft(session) => {
+        RefreshOutcome::Refreshed(session) => Ok(*session),
+        RefreshOutcome::Ended => Err(invalid()),
+        RefreshOutcome::Theft(session) => {
             app.metrics.count(Metric::RefreshTheft, now);
             end_stolen(app, &session, source, now).await?;
             let detail =
@@ -55,13 +55,13 @@ fn invalid() -> Problem {
 async fn end_stolen(
     app: &App,
     session: &Session,
-    source: Source,
+    source: ClientIp,
     now: Timestamp,
 ) -> Result<(), Problem> {
     let mut transaction = Transaction::default();
     session::remove(&mut transaction, (), session);
     let action = Action::RefreshTokenReused;
-    audit::append(&mut transaction, (), session.user_id, action, source, now)?;
+    audit::add_own(&mut transaction, (), session.user_id, action, source, now)?;
     // The only condition is that the audit entry is new, and its id is.
     app.store.commit(transaction).await.map(drop)?;
     if let Err(problem) = session::release_device(&app.store, session).await {
@@ -80,18 +80,18 @@ pub(crate) async fn end(
 ) -> Result<(), Problem> {
     let token = read(app, text, now).await?.filter(|token| token.user_id == claims.user_id);
     let Some(token) = token else {
-        app.gate.enter(claims, ()).await?;
+        app.authenticator.authenticate(claims, ()).await?;
         let detail = "It is not a refresh token of yours.";
         return Err(Problem::field(Code::InvalidRefreshToken, "refresh_token", detail)
             .with_status(http::StatusCode::BAD_REQUEST));
     };
     if token.session_id != claims.session_id {
-        app.gate.enter(claims, ()).await?;
+        app.authenticator.authenticate(claims, ()).await?;
         // One that is over already is what was asked for.
-        session::end_alive(&app.store, token.user_id, token.session_id, now).await?;
+        session::end_if_live(&app.store, token.user_id, token.session_id, now).await?;
         return Ok(());
     }
-    match session::end_alive(&app.store, token.user_id, token.session_id, now).await? {
+    match session::end_if_live(&app.store, token.user_id, token.session_id, now).await? {
         true => Ok(()),
         false => Err(authentication::session_ended()),
     }
@@ -102,7 +102,7 @@ pub(crate) async fn end_all(app: &App, claims: &Claims) -> Result<(), Problem> {
     let mut sessions = session::list(&app.store, claims.user_id, true).await?;
     let own = sessions.iter().position(|session| session.session_id == claims.session_id);
     let own = own.map(|at| sessions.remove(at));
-    app.gate.admit(own.clone())?;
+    app.authenticator.require_live(own.clone())?;
     sessions.extend(own);
     session::end_all(&app.store, &sessions).await
 }

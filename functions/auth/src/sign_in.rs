@@ -8,7 +8,7 @@ use shared::{
     audit::{self, Action},
     crypto::secret,
     dynamodb::Transaction,
-    http::{Source, problem::Problem},
+    http::{ClientIp, problem::Problem},
     otp,
     session::{self, Session},
     value::{Purpose, SessionId},
@@ -37,7 +37,7 @@ pub(crate) struct Admitted<'a> {
     pub(crate) attempt: &'a Attempt,
     /// In place of a hash whose parameters are out of date.
     pub(crate) upgraded: Option<PasswordHash>,
-    pub(crate) source: Source,
+    pub(crate) source: ClientIp,
     pub(crate) now: Timestamp,
 }
 
@@ -106,7 +106,7 @@ async fn try_once(
     let Admitted { now, .. } = *admitted;
     let slot = app.mint.slot(now).await?;
     let session_id = SessionId::new(now, secret::random());
-    let session = Session::begin(account.user_id, session_id, slot, account.is_staff, now);
+    let session = Session::new(account.user_id, session_id, slot, account.is_staff, now);
     let mut displaced = displaced(sessions, account.recent_sessions(now), now);
     loop {
         let transaction = transaction(admitted, account, &session, &displaced)?;
@@ -139,13 +139,13 @@ fn transaction(
     let ended: Vec<_> = displaced.iter().map(|session| session.session_id).collect();
     let begun = (session.session_id, ended.as_slice());
     let upgraded = upgraded.as_ref();
-    account::sign_in(&mut all, Write::Account, account, presented, begun, upgraded, now);
+    account::record_sign_in(&mut all, Write::Account, account, presented, begun, upgraded, now);
     session::create(&mut all, Write::Other, session)?;
     session::remove_with_devices(&mut all, Write::Other, Write::Device, displaced);
     if let Some(Some(token)) = &attempt.token {
         otp::consume(&mut all, Write::Token, token, &attempt.identifier, Purpose::Login, now);
     }
-    audit::append(&mut all, Write::Other, account.user_id, Action::SignedIn, *source, now)?;
+    audit::add_own(&mut all, Write::Other, account.user_id, Action::SignedIn, *source, now)?;
     Ok(all)
 }
 
@@ -158,7 +158,7 @@ fn displaced(
 ) -> Vec<Session> {
     let is_listed = |id: &SessionId| sessions.iter().any(|session| session.session_id == *id);
     let unlisted = recent.filter(|id| !is_listed(id)).count();
-    sessions.sort_by_key(|session| (session.is_alive(now), session.session_id));
+    sessions.sort_by_key(|session| (session.is_live(now), session.session_id));
     let too_many = (sessions.len() + unlisted + 1).saturating_sub(session::MAX_PER_USER);
     // A transaction has an end; more than that never are there.
     sessions.truncate(too_many.min(session::MAX_PER_USER));
@@ -178,7 +178,7 @@ mod tests {
     /// A session that began then.
     fn session(seconds: i64) -> Session {
         let user_id = UserId::new(at(0), [1; 10]);
-        Session::begin(user_id, SessionId::new(at(seconds), [2; 10]), 1, false, at(seconds))
+        Session::new(user_id, SessionId::new(at(seconds), [2; 10]), 1, false, at(seconds))
     }
 
     #[test]

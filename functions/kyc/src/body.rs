@@ -1,10 +1,10 @@
 //! What the operations are asked for.
 
 use shared::{
-    crypto::{canonical::Canonical, lookup::DocumentDigests, secret::Digest},
+    crypto::{canonical::Canonical, lookup::DocumentLookupDigests, secret::Digest},
     http::fields::{Body, Edit, Fields},
     kyc::document::{
-        ContentType, DocumentNumber, DocumentType, FileDigest, MAX_FILE_BYTES, Promise,
+        ContentType, DocumentNumber, DocumentType, ExpectedFile, FileDigest, MAX_FILE_BYTES,
     },
     value::Invalid,
 };
@@ -14,8 +14,8 @@ use shared::{
 pub(crate) struct NewSubmission {
     pub(crate) document_type: DocumentType,
     pub(crate) document_number: DocumentNumber,
-    pub(crate) front: Promise,
-    pub(crate) back: Option<Promise>,
+    pub(crate) front: ExpectedFile,
+    pub(crate) back: Option<ExpectedFile>,
 }
 
 impl Body for NewSubmission {
@@ -23,8 +23,8 @@ impl Body for NewSubmission {
         let document_type = fields.optional("document_type", DocumentType::parse);
         let document_number = fields.required("document_number", DocumentNumber::parse);
         let documents = fields.required_object("documents", |documents| {
-            let front = documents.required_object("front", promise);
-            let back = documents.optional_object("back", promise);
+            let front = documents.required_object("front", expected_file);
+            let back = documents.optional_object("back", expected_file);
             front.zip(back)
         });
         let (front, back) = documents?;
@@ -39,7 +39,7 @@ impl Body for NewSubmission {
 
 impl NewSubmission {
     /// Equal for requests that ask for the same.
-    pub(crate) fn fingerprint(&self, digests: &DocumentDigests) -> Digest {
+    pub(crate) fn fingerprint(&self, digests: &DocumentLookupDigests) -> Digest {
         digests.fingerprint(&self.canonical())
     }
 
@@ -63,8 +63,8 @@ impl NewSubmission {
 pub(crate) struct Edits {
     pub(crate) document_type: Option<DocumentType>,
     pub(crate) document_number: Option<DocumentNumber>,
-    pub(crate) front: Option<Promise>,
-    pub(crate) back: Edit<Promise>,
+    pub(crate) front: Option<ExpectedFile>,
+    pub(crate) back: Edit<ExpectedFile>,
 }
 
 impl Body for Edits {
@@ -72,8 +72,8 @@ impl Body for Edits {
         let document_type = fields.optional("document_type", DocumentType::parse);
         let document_number = fields.optional("document_number", DocumentNumber::parse);
         let documents = fields.optional_object("documents", |documents| {
-            let front = documents.optional_object("front", promise);
-            let back = documents.edit_object("back", promise);
+            let front = documents.optional_object("front", expected_file);
+            let back = documents.edit_object("back", expected_file);
             front.zip(back)
         });
         let (front, back) = documents?.unwrap_or((None, Edit::Keep));
@@ -82,7 +82,7 @@ impl Body for Edits {
 }
 
 /// A file that is to be uploaded.
-fn promise(fields: &mut Fields) -> Option<Promise> {
+fn expected_file(fields: &mut Fields) -> Option<ExpectedFile> {
     let content_type = fields.required("content_type", ContentType::parse);
     let size = fields.required_integer("size", |size| match u64::try_from(size) {
         Ok(size @ 1..=MAX_FILE_BYTES) => Ok(size),
@@ -92,7 +92,7 @@ fn promise(fields: &mut Fields) -> Option<Promise> {
         Ok(_) => Err(Invalid { code: "too_large", detail: "A file may be 10 MiB long." }),
     });
     let sha256 = fields.required("sha256", FileDigest::parse);
-    Some(Promise { content_type: content_type?, size: size?, sha256: sha256? })
+    Some(ExpectedFile { content_type: content_type?, size: size?, sha256: sha256? })
 }
 
 #[cfg(test)]
@@ -101,7 +101,7 @@ mod tests {
 
     #[test]
     fn what_is_kept_under_an_idempotency_key_is_pinned() {
-        let promise = |content_type, size| Promise {
+        let expected_file = |content_type, size| ExpectedFile {
             content_type,
             size,
             sha256: FileDigest::from_bytes([0xab; 32]),
@@ -109,7 +109,7 @@ mod tests {
         let alone = NewSubmission {
             document_type: DocumentType::Passport,
             document_number: DocumentNumber::parse(" PA-1234 ").unwrap(),
-            front: promise(ContentType::Jpeg, 7),
+            front: expected_file(ContentType::Jpeg, 7),
             back: None,
         };
         let digest = "ab".repeat(32);
@@ -120,7 +120,7 @@ mod tests {
             .with("front.size", "7")
             .with("front.sha256", &*digest);
         assert!(alone.canonical() == expected);
-        let both = NewSubmission { back: Some(promise(ContentType::Pdf, 8)), ..alone };
+        let both = NewSubmission { back: Some(expected_file(ContentType::Pdf, 8)), ..alone };
         let expected = expected
             .with("back.content_type", "application/pdf")
             .with("back.size", "8")

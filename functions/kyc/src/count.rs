@@ -4,7 +4,7 @@ use jiff::{Timestamp, civil::Date, tz::TimeZone};
 use shared::{
     http::problem::{Code, Problem},
     kyc::{KycStatus, Submission},
-    otp::after,
+    runtime::clock::after,
 };
 
 /// Submissions and changes of their files or numbers in a UTC day, with those whose number is
@@ -49,7 +49,7 @@ pub(crate) fn attempt(before: Option<&Submission>, now: Timestamp) -> Result<Cou
 /// Until the day ends.
 fn limited(now: Timestamp, detail: &'static str) -> Problem {
     let left_of_day = DAY_SECONDS - now.as_second().rem_euclid(DAY_SECONDS);
-    Problem::limited(Code::TooManyRequests, left_of_day, detail)
+    Problem::rate_limited(Code::TooManyRequests, left_of_day, detail)
 }
 
 /// The record after the number of `asked` was refused: as it was, with one attempt more. Where there
@@ -69,7 +69,7 @@ pub(crate) fn refused(
             Submission { status, documents, expires_at, revision: 0, ..asked.clone() }
         }
     };
-    Ok(counted.within(record).revised())
+    Ok(counted.within(record).with_next_revision())
 }
 
 /// Refuses to read files through that were not what was promised too often.
@@ -84,7 +84,7 @@ pub(crate) fn may_be_checked(before: &Submission, now: Timestamp) -> Result<(), 
 pub(crate) fn checked_in_vain(before: Submission, now: Timestamp) -> Submission {
     let counted = Counted::of(Some(&before), now);
     let counted = Counted { failed_checks: counted.failed_checks + 1, ..counted };
-    counted.within(before).revised()
+    counted.within(before).with_next_revision()
 }
 
 #[cfg(test)]

@@ -9,7 +9,7 @@ use shared::{
     http::problem::{Code, FieldError, Problem},
     kyc::{
         KycStatus, Submission,
-        bucket::{Arrived, Documents, Presigned},
+        bucket::{Documents, Presigned, UploadedFile},
         document::{ContentType, Document, Side},
     },
 };
@@ -45,7 +45,7 @@ pub(crate) async fn uploads(
     }
     for document in submission.documents.iter().filter(|document| !document.is_checked) {
         let Presigned { method, url, headers, expires_at } =
-            documents.upload(document, now).await?;
+            documents.presign_upload(document, now).await?;
         let headers = headers.into_iter().collect();
         uploads.push(Upload { side: document.side, method, url, headers, expires_at });
     }
@@ -85,7 +85,7 @@ pub(crate) async fn check(
 }
 
 /// What is wrong with a file, if anything.
-fn fault(document: &Document, arrived: Option<&Arrived>) -> Option<FieldError> {
+fn fault(document: &Document, arrived: Option<&UploadedFile>) -> Option<FieldError> {
     let (code, detail) = match arrived {
         None => (Code::DocumentMissing.as_str(), "This has not arrived."),
         Some(arrived) => problem_of(document, arrived)?,
@@ -93,15 +93,15 @@ fn fault(document: &Document, arrived: Option<&Arrived>) -> Option<FieldError> {
     Some(FieldError { field: document.side.field().into(), code, detail: detail.into() })
 }
 
-fn problem_of(document: &Document, arrived: &Arrived) -> Option<(&'static str, &'static str)> {
+fn problem_of(document: &Document, arrived: &UploadedFile) -> Option<(&'static str, &'static str)> {
     let invalid = |detail| Some((Code::DocumentInvalid.as_str(), detail));
-    if !arrived.keeps(document) {
+    if !arrived.matches(document) {
         return invalid("This is not what was promised.");
     }
     if arrived.has_other_headers {
         return invalid("This was sent with headers other than those of the upload.");
     }
-    match document.promise.content_type {
+    match document.expected.content_type {
         ContentType::Pdf => problem_of_pdf(&arrived.bytes),
         content_type => {
             let found = infer::get(&arrived.bytes);

@@ -8,7 +8,7 @@ use http::StatusCode;
 use jiff::Timestamp;
 use serde::Serialize;
 use shared::{
-    http::{Json, MaybeIdempotencyKey, problem::Problem},
+    http::{Json, OptionalIdempotencyKey, problem::Problem},
     kyc::{self, KycStatus, Submission, document::DocumentType},
     session::access_token::Claims,
     user::view::KycView,
@@ -62,7 +62,7 @@ impl SubmissionView {
 pub(crate) async fn create(
     State(app): State<App>,
     claims: Claims,
-    MaybeIdempotencyKey(key): MaybeIdempotencyKey,
+    OptionalIdempotencyKey(key): OptionalIdempotencyKey,
     Json(body): Json<NewSubmission>,
 ) -> Result<Response, Problem> {
     let now = app.clock.now();
@@ -87,12 +87,12 @@ pub(crate) async fn change(
 }
 
 /// `POST /users/kyc/submit`.
-pub(crate) async fn hand_in(
+pub(crate) async fn submit(
     State(app): State<App>,
     claims: Claims,
 ) -> Result<impl IntoResponse, Problem> {
     let now = app.clock.now();
-    let submission = submission::hand_in(&app, &claims, now).await?;
+    let submission = submission::submit(&app, &claims, now).await?;
     Ok(Json(SubmissionView::of(&app, submission, now).await?))
 }
 
@@ -101,6 +101,6 @@ pub(crate) async fn status(
     State(app): State<App>,
     claims: Claims,
 ) -> Result<impl IntoResponse, Problem> {
-    let (_, submission) = app.gate.enter(&claims, kyc::key(claims.user_id)).await?;
+    let (_, submission) = app.authenticator.authenticate(&claims, kyc::key(claims.user_id)).await?;
     Ok(Json(KycView::from(submission.as_ref())).into_response())
 }

@@ -18,7 +18,7 @@ use axum::{
     routing::{get, post},
 };
 use shared::{
-    crypto::lookup::DocumentIndex,
+    crypto::lookup::DocumentLookupKeys,
     dynamodb::Store,
     http,
     kyc::bucket::Documents,
@@ -27,7 +27,7 @@ use shared::{
         config::Config,
         lambda::{Environment, StartError},
     },
-    session::authentication::Gate,
+    session::authentication::Authenticator,
 };
 
 /// What the handlers share.
@@ -36,23 +36,23 @@ struct App {
     config: Arc<Config>,
     clock: Clock,
     store: Store,
-    gate: Gate,
+    authenticator: Authenticator,
     documents: Documents,
-    numbers: DocumentIndex,
+    number_keys: DocumentLookupKeys,
 }
 
 /// The function's routes.
 pub async fn router(environment: &Environment) -> Result<Router, StartError> {
     let Environment { config, sdk, clock, .. } = environment.clone();
     let store = Store::new(&sdk, &config);
-    let gate = Gate::open(environment, &store).await?;
+    let authenticator = Authenticator::load(environment, &store).await?;
     let documents = Documents::new(&sdk, &config);
-    let numbers = DocumentIndex::load(&store, clock.now()).await?;
-    let app = App { config, clock, store, gate, documents, numbers };
+    let number_keys = DocumentLookupKeys::load(&store, clock.now()).await?;
+    let app = App { config, clock, store, authenticator, documents, number_keys };
     let routes = Router::new()
         .route("/users/kyc", post(handlers::create).patch(handlers::change))
-        .route("/users/kyc/submit", post(handlers::hand_in))
+        .route("/users/kyc/submit", post(handlers::submit))
         .route("/users/kyc/status", get(handlers::status))
         .with_state(app.clone());
-    Ok(http::finish(app.gate.guard(routes), &environment.config))
+    Ok(http::with_common_layers(app.authenticator.guard(routes), &environment.config))
 }

@@ -77,7 +77,7 @@ struct DocumentFile {
 
 /// The operations of this function.
 pub fn operations() -> Vec<OperationDoc> {
-    vec![create(), change(), hand_in(), status()]
+    vec![create(), change(), submit(), status()]
 }
 
 fn create() -> OperationDoc {
@@ -105,7 +105,7 @@ fn change() -> OperationDoc {
         .problems(&[Code::NoSubmission, Code::TooManyRequests])
 }
 
-fn hand_in() -> OperationDoc {
+fn submit() -> OperationDoc {
     let path = "/users/kyc/submit";
     OperationDoc::new(Method::POST, path, "submitKyc", "Hand the submission in for review")
         .description("Looks at every file. The same again while it waits for its review.")

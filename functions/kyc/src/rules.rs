@@ -2,18 +2,18 @@
 
 use jiff::Timestamp;
 use shared::{
-    crypto::{lookup::DocumentDigests, secret::Digest},
+    crypto::{lookup::DocumentLookupDigests, secret::Digest},
     http::{
         fields::Edit,
         problem::{Code, Problem},
     },
     kyc::{
         KycStatus, Submission,
-        document::{Document, Promise, SETTLED_SECONDS, Side},
+        document::{Document, ExpectedFile, SETTLED_SECONDS, Side},
         number_claim::PROVISIONAL_SECONDS,
-        submit::Saving,
+        submit::SubmissionWrite,
     },
-    otp::after,
+    runtime::clock::after,
     runtime::clock::whole_second,
     value::{SubmissionId, UploadId, UserId},
 };
@@ -35,8 +35,8 @@ pub(crate) struct Next {
 
 impl Next {
     /// What is to be saved of it.
-    pub(crate) fn saving(&self) -> Saving<'_> {
-        Saving { submission: &self.submission, released: self.released, request: None }
+    pub(crate) fn saving(&self) -> SubmissionWrite<'_> {
+        SubmissionWrite { submission: &self.submission, released: self.released, request: None }
     }
 }
 
@@ -45,7 +45,7 @@ pub(crate) fn create(
     user_id: UserId,
     before: Option<&Submission>,
     asked: &NewSubmission,
-    digests: &DocumentDigests,
+    digests: &DocumentLookupDigests,
     (submission_id, upload_id): (SubmissionId, UploadId),
     now: Timestamp,
 ) -> Result<Next, Problem> {
@@ -53,8 +53,10 @@ pub(crate) fn create(
     let NewSubmission { document_type, document_number, front, back } = asked;
     let number_digest = digests.number(*document_type, document_number);
     let numbers = Numbers::after(before, number_digest)?;
-    let promised = |side, promise: &Promise| Document::promised(user_id, upload_id, side, *promise);
-    let back = back.as_ref().map(|promise| promised(Side::Back, promise));
+    let promised = |side, expected: &ExpectedFile| {
+        Document::awaiting_upload(user_id, upload_id, side, *expected)
+    };
+    let back = back.as_ref().map(|expected| promised(Side::Back, expected));
     let replaced: Vec<_> =
         before.iter().flat_map(|old| old.file_keys()).map(str::to_owned).collect();
     let submission = Submission {
@@ -82,7 +84,7 @@ pub(crate) fn create(
         created_at: whole_second(now),
         updated_at: whole_second(now),
     };
-    Ok(Next { submission: submission.revised(), released: numbers.released })
+    Ok(Next { submission: submission.with_next_revision(), released: numbers.released })
 }
 
 /// The submission after a change; nothing where the change changes nothing, and it need not be
@@ -90,7 +92,7 @@ pub(crate) fn create(
 pub(crate) fn change(
     before: &Submission,
     edits: &Edits,
-    digests: &DocumentDigests,
+    digests: &DocumentLookupDigests,
     upload_id: UploadId,
     now: Timestamp,
 ) -> Result<Option<Next>, Problem> {
@@ -127,7 +129,7 @@ pub(crate) fn change(
         updated_at: whole_second(now),
         ..counted.within(before.clone())
     };
-    Ok(Some(Next { submission: submission.revised(), released: numbers.released }))
+    Ok(Some(Next { submission: submission.with_next_revision(), released: numbers.released }))
 }
 
 /// The submission, to be awaited for another day, where it is given up within the hour: nobody is
@@ -137,7 +139,7 @@ pub(crate) fn renewed(before: &Submission, now: Timestamp) -> Option<Next> {
     let is_awaited = before.status == KycStatus::AwaitingDocuments;
     (is_awaited && age >= PROVISIONAL_SECONDS - SETTLED_SECONDS).then(|| {
         let submission = Submission { updated_at: whole_second(now), ..before.clone() };
-        Next { submission: submission.revised(), released: None }
+        Next { submission: submission.with_next_revision(), released: None }
     })
 }
 
@@ -149,16 +151,16 @@ fn until(replaced: &[String], now: Timestamp) -> Option<Timestamp> {
 /// The files after a change. One that is promised again just as it was is the same file.
 fn documents_after(before: &Submission, edits: &Edits, upload_id: UploadId) -> Vec<Document> {
     let of = |side| before.documents.iter().find(|document| document.side == side);
-    let put = |side, promise: &Promise| match of(side) {
-        Some(known) if known.promise == *promise => known.clone(),
-        _ => Document::promised(before.user_id, upload_id, side, *promise),
+    let put = |side, expected: &ExpectedFile| match of(side) {
+        Some(known) if known.expected == *expected => known.clone(),
+        _ => Document::awaiting_upload(before.user_id, upload_id, side, *expected),
     };
     let front = match &edits.front {
-        Some(promise) => Some(put(Side::Front, promise)),
+        Some(expected) => Some(put(Side::Front, expected)),
         None => of(Side::Front).cloned(),
     };
     let back = match &edits.back {
-        Edit::Set(promise) => Some(put(Side::Back, promise)),
+        Edit::Set(expected) => Some(put(Side::Back, expected)),
         Edit::Keep => of(Side::Back).cloned(),
         Edit::Clear => None,
     };
@@ -166,7 +168,7 @@ fn documents_after(before: &Submission, edits: &Edits, upload_id: UploadId) -> V
 }
 
 /// The submission handed in for review: its files are there, and what they should be.
-pub(crate) fn hand_in(before: Submission, now: Timestamp) -> Submission {
+pub(crate) fn submit(before: Submission, now: Timestamp) -> Submission {
     let documents = before.documents.iter().cloned();
     let documents = documents.map(|document| Document { is_checked: true, ..document }).collect();
     let after = Submission {
@@ -177,7 +179,7 @@ pub(crate) fn hand_in(before: Submission, now: Timestamp) -> Submission {
         updated_at: whole_second(now),
         ..before
     };
-    after.revised()
+    after.with_next_revision()
 }
 
 /// The numbers that are claimed for a submission.
@@ -229,9 +231,9 @@ pub(crate) mod tests {
         Digest::from_bytes([name; 32])
     }
 
-    fn promise(name: u8) -> Promise {
+    fn expected_file(name: u8) -> ExpectedFile {
         let sha256 = FileDigest::from_bytes([name; 32]);
-        Promise { content_type: ContentType::Jpeg, size: 7, sha256 }
+        ExpectedFile { content_type: ContentType::Jpeg, size: 7, sha256 }
     }
 
     fn upload(name: u8) -> UploadId {
@@ -251,7 +253,12 @@ pub(crate) mod tests {
             is_number_firm: false,
             earlier_numbers: Vec::new(),
             status: KycStatus::AwaitingDocuments,
-            documents: vec![Document::promised(user_id, upload(1), Side::Front, promise(1))],
+            documents: vec![Document::awaiting_upload(
+                user_id,
+                upload(1),
+                Side::Front,
+                expected_file(1),
+            )],
             replaced: Vec::new(),
             replaced_until: None,
             submitted_at: None,
@@ -277,15 +284,15 @@ pub(crate) mod tests {
         let other = Numbers::after(Some(&typed), number(2)).unwrap();
         assert_eq!((other.is_firm, other.earlier.len()), (false, 0));
         assert_eq!(other.released, Some(number(1)));
-        let handed_in = hand_in(typed, at("2026-01-31T11:00:00Z"));
-        let other = Numbers::after(Some(&handed_in), number(2)).unwrap();
+        let submitted = submit(typed, at("2026-01-31T11:00:00Z"));
+        let other = Numbers::after(Some(&submitted), number(2)).unwrap();
         assert_eq!((other.is_firm, other.released), (false, None));
         assert_eq!(other.earlier, [number(1)]);
         let next = Submission {
             number_digest: number(2),
             is_number_firm: other.is_firm,
             earlier_numbers: other.earlier,
-            ..handed_in
+            ..submitted
         };
         let back = Numbers::after(Some(&next), number(1)).unwrap();
         assert_eq!((back.is_firm, back.earlier.len()), (true, 0));
@@ -320,7 +327,7 @@ pub(crate) mod tests {
         let Next { submission: after, released } = renewed(&before, late).unwrap();
         assert_eq!((after.updated_at, released), (at("2026-02-01T09:00:00Z"), None));
         assert_eq!((after.revision, after.attempts), (before.revision + 1, before.attempts));
-        assert!(renewed(&hand_in(before, at("2026-01-31T11:00:00Z")), late).is_none());
+        assert!(renewed(&submit(before, at("2026-01-31T11:00:00Z")), late).is_none());
     }
 
     #[test]
@@ -329,11 +336,11 @@ pub(crate) mod tests {
         let edits = |front, back| Edits { document_type: None, document_number: None, front, back };
         let after = |edits: &Edits| documents_after(&before, edits, upload(9));
         assert_eq!(after(&edits(None, Edit::Keep)), before.documents);
-        assert_eq!(after(&edits(Some(promise(1)), Edit::Clear)), before.documents);
-        let with_back = after(&edits(None, Edit::Set(promise(2))));
+        assert_eq!(after(&edits(Some(expected_file(1)), Edit::Clear)), before.documents);
+        let with_back = after(&edits(None, Edit::Set(expected_file(2))));
         assert_eq!(with_back[0], before.documents[0]);
         assert_eq!((with_back.len(), with_back[1].side), (2, Side::Back));
-        let replaced = after(&edits(Some(promise(3)), Edit::Keep));
+        let replaced = after(&edits(Some(expected_file(3)), Edit::Keep));
         assert_ne!(replaced[0].key, before.documents[0].key);
         assert!(!replaced[0].is_checked);
     }

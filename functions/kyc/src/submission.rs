@@ -9,7 +9,7 @@ use shared::{
     },
     kyc::{
         self, KycStatus, Submission,
-        submit::{self, Request, Saved, Saving},
+        submit::{self, RequestRecord, SaveOutcome, SubmissionWrite},
     },
     session::{access_token::Claims, authentication},
     value::{SubmissionId, UploadId},
@@ -35,13 +35,13 @@ pub(crate) async fn create(
     asked: &NewSubmission,
     now: Timestamp,
 ) -> Result<(Submission, bool), Problem> {
-    let digests = app.numbers.open(now).await?;
+    let digests = app.number_keys.digests(now).await?;
     let request = key.map(|key| digests.request(claims.user_id, key));
     let fingerprint = asked.fingerprint(&digests);
     for _ in 0..ATTEMPTS {
         let record = request.as_ref().map(|request| submit::request_key(request).consistent());
         let reads = (kyc::key(claims.user_id).consistent(), record);
-        let (_, (before, record)) = app.gate.enter(claims, reads).await?;
+        let (_, (before, record)) = app.authenticator.authenticate(claims, reads).await?;
         if let Some(record) = record.flatten().filter(|record| now < record.expires_at) {
             if record.fingerprint != fingerprint {
                 let detail = "Use a new Idempotency-Key for a new request.";
@@ -62,14 +62,14 @@ pub(crate) async fn create(
         };
         let ids = (SubmissionId::new(now, secret::random()), UploadId::new(now, secret::random()));
         let next = rules::create(claims.user_id, before.as_ref(), asked, &digests, ids, now)?;
-        let record = Request::new(fingerprint, next.submission.submission_id, now);
+        let record = RequestRecord::new(fingerprint, next.submission.submission_id, now);
         let request = request.map(|request| (request, record));
-        let saving = Saving { request, ..next.saving() };
+        let saving = SubmissionWrite { request, ..next.saving() };
         if save(app, before.as_ref(), &saving, now).await? {
             return Ok((next.submission, false));
         }
     }
-    Err(busy())
+    Err(conflict_exhausted())
 }
 
 /// Changes the submission. What changes nothing is answered with it as it is.
@@ -79,7 +79,7 @@ pub(crate) async fn change(
     edits: &Edits,
     now: Timestamp,
 ) -> Result<Submission, Problem> {
-    let digests = app.numbers.open(now).await?;
+    let digests = app.number_keys.digests(now).await?;
     for _ in 0..ATTEMPTS {
         let before = cleaned(app, present(read(app, claims).await?)?, now).await;
         let upload_id = UploadId::new(now, secret::random());
@@ -90,13 +90,13 @@ pub(crate) async fn change(
             return Ok(next.submission);
         }
     }
-    Err(busy())
+    Err(conflict_exhausted())
 }
 
 /// Hands the submission in for review, if its files are there. One that is handed in already is
 /// answered the same: the first answer may have been lost. Files are read once, whatever comes
 /// between, and not at all when that was in vain too often.
-pub(crate) async fn hand_in(
+pub(crate) async fn submit(
     app: &App,
     claims: &Claims,
     now: Timestamp,
@@ -123,18 +123,18 @@ pub(crate) async fn hand_in(
             };
         }
         kept.clone_from(&before.documents);
-        let submission = rules::hand_in(before.clone(), now);
-        let saving = Saving { submission: &submission, released: None, request: None };
+        let submission = rules::submit(before.clone(), now);
+        let saving = SubmissionWrite { submission: &submission, released: None, request: None };
         match submit::save(&app.store, &saving, now).await? {
-            Saved::Done => return Ok(submission),
-            Saved::Overtaken => {}
-            Saved::NoAccount => return Err(authentication::session_ended()),
-            Saved::InUse => {
+            SaveOutcome::Done => return Ok(submission),
+            SaveOutcome::Conflict => {}
+            SaveOutcome::AccountDeleted => return Err(authentication::session_ended()),
+            SaveOutcome::NumberInUse => {
                 return read_in_vain(app, claims, before, now).await.and(Err(in_use()));
             }
         }
     }
-    Err(busy())
+    Err(conflict_exhausted())
 }
 
 /// Counts that files were read in vain, in whatever the submission is by now.
@@ -146,21 +146,22 @@ async fn read_in_vain(
 ) -> Result<(), Problem> {
     for _ in 0..ATTEMPTS {
         let counted = count::checked_in_vain(before, now);
-        match submit::count(&app.store, &counted).await? {
-            Saved::Done => return Ok(()),
-            Saved::NoAccount => return Err(authentication::session_ended()),
-            Saved::Overtaken | Saved::InUse => {}
+        match submit::save_counts(&app.store, &counted).await? {
+            SaveOutcome::Done => return Ok(()),
+            SaveOutcome::AccountDeleted => return Err(authentication::session_ended()),
+            SaveOutcome::Conflict | SaveOutcome::NumberInUse => {}
         }
         let found = read(app, claims).await?;
         let awaited = found.filter(|found| found.status == KycStatus::AwaitingDocuments);
         let Some(found) = awaited else { return Ok(()) };
         before = found;
     }
-    Err(busy())
+    Err(conflict_exhausted())
 }
 
 async fn read(app: &App, claims: &Claims) -> Result<Option<Submission>, Problem> {
-    let (_, submission) = app.gate.enter(claims, kyc::key(claims.user_id).consistent()).await?;
+    let (_, submission) =
+        app.authenticator.authenticate(claims, kyc::key(claims.user_id).consistent()).await?;
     Ok(submission)
 }
 
@@ -169,23 +170,23 @@ async fn read(app: &App, claims: &Claims) -> Result<Option<Submission>, Problem>
 async fn save(
     app: &App,
     before: Option<&Submission>,
-    saving: &Saving<'_>,
+    saving: &SubmissionWrite<'_>,
     now: Timestamp,
 ) -> Result<bool, Problem> {
     let saved = match submit::save(&app.store, saving, now).await? {
-        Saved::InUse => {
+        SaveOutcome::NumberInUse => {
             let counted = count::refused(before, saving.submission, now)?;
-            match submit::count(&app.store, &counted).await? {
-                Saved::Done => return Err(in_use()),
+            match submit::save_counts(&app.store, &counted).await? {
+                SaveOutcome::Done => return Err(in_use()),
                 uncounted => uncounted,
             }
         }
         saved => saved,
     };
     match saved {
-        Saved::Done => Ok(true),
-        Saved::Overtaken | Saved::InUse => Ok(false),
-        Saved::NoAccount => Err(authentication::session_ended()),
+        SaveOutcome::Done => Ok(true),
+        SaveOutcome::Conflict | SaveOutcome::NumberInUse => Ok(false),
+        SaveOutcome::AccountDeleted => Err(authentication::session_ended()),
     }
 }
 
@@ -198,7 +199,7 @@ async fn cleaned(app: &App, submission: Submission, now: Timestamp) -> Submissio
     }
     match app.documents.delete(&keys).await {
         Ok(()) if submission.replaced_until.is_none_or(|until| until <= now) => {
-            submission.settled()
+            submission.without_replaced_files()
         }
         Ok(()) => submission,
         Err(problem) => {
@@ -233,6 +234,6 @@ fn no_submission() -> Problem {
     Problem::new(Code::NoSubmission, "Submit a document first: POST /users/kyc.")
 }
 
-fn busy() -> Problem {
+fn conflict_exhausted() -> Problem {
     Problem::unavailable("a submission changed too often")
 }

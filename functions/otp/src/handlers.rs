@@ -10,7 +10,7 @@ use serde::Serialize;
 use shared::{
     crypto::secret::Code,
     http::{
-        Json, MaybeIdempotencyKey, Source,
+        ClientIp, Json, OptionalIdempotencyKey,
         fields::{Body, Fields},
         problem::Problem,
     },
@@ -52,8 +52,8 @@ pub(crate) struct Requested {
 /// does not tell whether something was sent.
 pub(crate) async fn request(
     State(app): State<App>,
-    source: Source,
-    key: Result<MaybeIdempotencyKey, Problem>,
+    source: ClientIp,
+    key: Result<OptionalIdempotencyKey, Problem>,
     body: Result<Json<RequestBody>, Problem>,
 ) -> Response {
     let started = Instant::now();
@@ -65,11 +65,11 @@ pub(crate) async fn request(
 
 async fn answer_request(
     app: &App,
-    source: Source,
-    key: Result<MaybeIdempotencyKey, Problem>,
+    source: ClientIp,
+    key: Result<OptionalIdempotencyKey, Problem>,
     body: Result<Json<RequestBody>, Problem>,
 ) -> Result<Response, Problem> {
-    let (MaybeIdempotencyKey(key), Json(body)) = (key?, body?);
+    let (OptionalIdempotencyKey(key), Json(body)) = (key?, body?);
     let outcome = request::request(app, source, key, &body).await?;
     let requested = |age_seconds: i64| {
         let left = |seconds: i64| (seconds - age_seconds).max(0);

@@ -14,11 +14,11 @@ use axum::{Router, extract::FromRef, routing::post};
 use shared::{
     crypto::{
         keyring::{MacKeys, MacUse},
-        lookup::Index,
+        lookup::LookupKeys,
     },
     dynamodb::Store,
     http,
-    message::{email::Mail, notify::Notifier, sms::Sms},
+    message::{email::EmailSender, notify::Notifier, sms::SmsSender},
     runtime::{
         clock::Clock,
         config::Config,
@@ -33,7 +33,7 @@ struct App {
     config: Arc<Config>,
     clock: Clock,
     store: Store,
-    index: Index,
+    lookup_keys: LookupKeys,
     code_keys: MacKeys,
     notifier: Notifier,
     metrics: Metrics,
@@ -43,11 +43,16 @@ struct App {
 pub async fn router(environment: &Environment) -> Result<Router, StartError> {
     let Environment { config, sdk, clock, metrics } = environment.clone();
     let store = Store::new(&sdk, &config);
-    let mail = config.otp.email_sender.as_deref().map(|sender| Mail::new(&sdk, sender));
-    let notifier =
-        Notifier::new(Arc::clone(&config), store.clone(), metrics.clone(), Sms::new(&sdk), mail);
+    let mail = config.otp.email_sender.as_deref().map(|sender| EmailSender::new(&sdk, sender));
+    let notifier = Notifier::new(
+        Arc::clone(&config),
+        store.clone(),
+        metrics.clone(),
+        SmsSender::new(&sdk),
+        mail,
+    );
     let app = App {
-        index: Index::load(&store, clock.now()).await?,
+        lookup_keys: LookupKeys::load(&store, clock.now()).await?,
         code_keys: MacKeys::load(&store, MacUse::Otp, clock.now()).await?,
         notifier,
         config,
@@ -59,5 +64,5 @@ pub async fn router(environment: &Environment) -> Result<Router, StartError> {
         .route("/auth/otp/request", post(handlers::request))
         .route("/auth/otp/verify", post(handlers::verify))
         .with_state(app);
-    Ok(http::finish(routes, &environment.config))
+    Ok(http::with_common_layers(routes, &environment.config))
 }

@@ -10,7 +10,7 @@ use shared::{
     crypto::secret::{self, Code, Digest, base64url},
     dynamodb::{Refusal, Transaction},
     http::{
-        IdempotencyKey, Source,
+        ClientIp, IdempotencyKey,
         problem::{Code as ProblemCode, Problem},
     },
     message::notify::{self, Message, Share},
@@ -51,19 +51,19 @@ struct Send<'a> {
 
 pub(crate) async fn request(
     app: &App,
-    source: Source,
+    source: ClientIp,
     key: Option<IdempotencyKey>,
     body: &RequestBody,
 ) -> Result<Outcome, Problem> {
     let now = app.clock.now();
     app.notifier.supports(&body.identifier, now).map_err(unsupported)?;
     let send = prepare(app, source, key, body, now).await?;
-    let claim = account::identifier_claim(&body.identifier).consistent();
+    let claim = account::identifier_claim_key(&body.identifier).consistent();
     let (counted, claim) = tokio::join!(count(app, &send), app.store.read(claim));
     if let Outcome::Replayed(sent_at) = counted? {
         return Ok(Outcome::Replayed(sent_at));
     }
-    app.metrics.count_for(Metric::OtpRequested, send.purpose, now);
+    app.metrics.count_by_purpose(Metric::OtpRequested, send.purpose, now);
     match dispatch(app, &send, claim).await {
         Ok(()) => Ok(Outcome::Carried),
         Err(problem) => {
@@ -93,7 +93,7 @@ async fn dispatch(
         notify::Outcome::Sent | notify::Outcome::NotSent => return Ok(()),
         notify::Outcome::CapReached { seconds } => {
             let detail = "The SMS that may be sent now are used up.";
-            return Err(Problem::limited(ProblemCode::SmsLimitReached, seconds, detail));
+            return Err(Problem::rate_limited(ProblemCode::SmsLimitReached, seconds, detail));
         }
         notify::Outcome::Unsupported(code) => return Err(unsupported(code)),
         notify::Outcome::Refused(reason) => format!("a code was not delivered: {reason}"),
@@ -106,7 +106,7 @@ async fn dispatch(
     }
     let detail = "The code could not be sent. Try again in a moment.";
     let problem = Problem::new(ProblemCode::DeliveryFailed, detail);
-    Err(problem.retry_after(5).because(reason))
+    Err(problem.retry_after(5).with_cause(reason))
 }
 
 /// 400: codes are not sent to such an identifier at all.
@@ -121,13 +121,13 @@ fn unsupported(code: ProblemCode) -> Problem {
 
 async fn prepare<'a>(
     app: &App,
-    source: Source,
+    source: ClientIp,
     key: Option<IdempotencyKey>,
     body: &'a RequestBody,
     now: Timestamp,
 ) -> Result<Send<'a>, Problem> {
     let RequestBody { identifier, purpose } = body;
-    let digests = app.index.open(now).await?;
+    let digests = app.lookup_keys.digests(now).await?;
     let digest = digests.identifier(identifier);
     let (slot, mac_key) = app.code_keys.current(now).await?;
     let code = Code::new(secret::random());
@@ -149,13 +149,13 @@ async fn count(app: &App, send: &Send<'_>) -> Result<Outcome, Problem> {
     let Err(refusals) = commit(app, send, transaction(app, send, None)?).await? else {
         return Ok(Outcome::Carried);
     };
-    let full = match judge(app, send, &refusals)? {
+    let full = match classify_refusal(app, send, &refusals)? {
         Stands::Replay(sent_at) => return Ok(Outcome::Replayed(sent_at)),
         Stands::FullSource(full) => full,
     };
     match commit(app, send, transaction(app, send, Some(&full))?).await? {
         Ok(()) => Ok(Outcome::Carried),
-        Err(refusals) => match judge(app, send, &refusals)? {
+        Err(refusals) => match classify_refusal(app, send, &refusals)? {
             Stands::Replay(sent_at) => Ok(Outcome::Replayed(sent_at)),
             Stands::FullSource(_) => Err(Problem::unavailable("sends of one source collided")),
         },
@@ -183,15 +183,15 @@ fn transaction(
     let config = &app.config.otp;
     let Send { digest, purpose, challenge, key, .. } = send;
     let mut transaction = Transaction::default();
-    table::challenge(&mut transaction, Write::Challenge, digest, *purpose, challenge, config)?;
+    table::put_challenge(&mut transaction, Write::Challenge, digest, *purpose, challenge, config)?;
     match full {
         None => limits::count_source(&mut transaction, Write::Source, challenge, config),
         Some(full) => {
-            limits::count_source_cleared(&mut transaction, Write::Source, challenge, full);
+            limits::count_source_without_expired(&mut transaction, Write::Source, challenge, full);
         }
     }
     if let Some(key) = key {
-        table::remember(&mut transaction, Write::Key, key, *purpose, challenge)?;
+        table::remember_request(&mut transaction, Write::Key, key, *purpose, challenge)?;
     }
     Ok(transaction)
 }
@@ -205,7 +205,11 @@ enum Stands {
 }
 
 /// What refused the transaction.
-fn judge(app: &App, send: &Send<'_>, refusals: &[Refusal<Write>]) -> Result<Stands, Problem> {
+fn classify_refusal(
+    app: &App,
+    send: &Send<'_>,
+    refusals: &[Refusal<Write>],
+) -> Result<Stands, Problem> {
     let find = |label| refusals.iter().find(|refusal| refusal.label == label);
     let now = send.challenge.sent_at;
     if let Some(refusal) = find(Write::Key) {
@@ -223,16 +227,16 @@ fn judge(app: &App, send: &Send<'_>, refusals: &[Refusal<Write>]) -> Result<Stan
             SendRefusal::Locked(seconds) => locked(seconds),
             SendRefusal::TooMany(seconds) => {
                 let detail = "A code was sent to this identifier. Wait before you ask again.";
-                Problem::limited(ProblemCode::TooManyRequests, seconds, detail)
+                Problem::rate_limited(ProblemCode::TooManyRequests, seconds, detail)
             }
         });
     }
     let sends = SourceSends::of(find(Write::Source).and_then(|refusal| refusal.item.as_ref()));
-    match sends.full_for(&app.config.otp, now) {
+    match sends.seconds_until_free(&app.config.otp, now) {
         None => Ok(Stands::FullSource(sends)),
         Some(seconds) => {
             let detail = "Too many codes were asked for from here and not verified.";
-            Err(Problem::limited(ProblemCode::TooManyRequests, seconds, detail))
+            Err(Problem::rate_limited(ProblemCode::TooManyRequests, seconds, detail))
         }
     }
 }
@@ -240,7 +244,7 @@ fn judge(app: &App, send: &Send<'_>, refusals: &[Refusal<Write>]) -> Result<Stan
 /// 429: an identifier's codes are locked.
 pub(crate) fn locked(seconds: i64) -> Problem {
     let detail = "Too many wrong codes. Codes are locked for this identifier.";
-    Problem::limited(ProblemCode::OtpLocked, seconds, detail)
+    Problem::rate_limited(ProblemCode::OtpLocked, seconds, detail)
 }
 
 /// Takes a send back that was not made: challenge, limits of the identifier, idempotency key. With
@@ -250,7 +254,7 @@ async fn undo(app: &App, send: &Send<'_>, source: bool) {
     let Send { digest, purpose, challenge, key, .. } = send;
     let config = &app.config.otp;
     let (withdrawn, released, forgotten) = tokio::join!(
-        table::withdraw(&app.store, digest, *purpose, challenge, config),
+        table::revoke(&app.store, digest, *purpose, challenge, config),
         async {
             match source {
                 true => limits::release_source(&app.store, challenge).await,
@@ -259,7 +263,7 @@ async fn undo(app: &App, send: &Send<'_>, source: bool) {
         },
         async {
             match key {
-                Some(key) => table::forget(&app.store, key, challenge).await,
+                Some(key) => table::forget_request(&app.store, key, challenge).await,
                 None => Ok(()),
             }
         },
@@ -271,7 +275,7 @@ async fn undo(app: &App, send: &Send<'_>, source: bool) {
 /// challenge stands; no code meets it.
 async fn hush(app: &App, send: &Send<'_>) {
     let Send { digest, purpose, challenge, .. } = send;
-    log_failures([table::blind(&app.store, digest, *purpose, challenge).await]);
+    log_failures([table::make_unmatchable(&app.store, digest, *purpose, challenge).await]);
 }
 
 fn log_failures<const N: usize>(outcomes: [Result<(), Problem>; N]) {

@@ -13,7 +13,7 @@ use crate::{App, handlers::VerifyBody, request::locked};
 /// come at once gets one.
 pub(crate) async fn verify(app: &App, body: &VerifyBody) -> Result<Token, Problem> {
     let now = app.clock.now();
-    let identifier = app.index.open(now).await?.identifier(&body.identifier);
+    let identifier = app.lookup_keys.digests(now).await?.identifier(&body.identifier);
     let nonce = base64url(&secret::random::<16>());
     let tried = table::count_try(&app.store, &identifier, body.purpose, &nonce, now).await?;
     let challenge = match tried {
@@ -22,11 +22,11 @@ pub(crate) async fn verify(app: &App, body: &VerifyBody) -> Result<Token, Proble
         Try::Locked(until) => return Err(locked(until.as_second() - now.as_second())),
     };
     let key = app.code_keys.at(challenge.key_slot, now).await?.ok_or_else(invalid_otp)?;
-    if !challenge.is_met_by(&key, &identifier, body.purpose, &body.otp) {
+    if !challenge.matches_code(&key, &identifier, body.purpose, &body.otp) {
         return Err(invalid_otp());
     }
     let token = Token::new(secret::random());
-    let expires_at = otp::after(now, otp::TOKEN_SECONDS);
+    let expires_at = shared::runtime::clock::after(now, otp::TOKEN_SECONDS);
     let verified = Verified { identifier, purpose: body.purpose, expires_at };
     let (exchanged, released) = tokio::join!(
         table::exchange(&app.store, &challenge, &token, &verified),
@@ -44,7 +44,7 @@ pub(crate) async fn verify(app: &App, body: &VerifyBody) -> Result<Token, Proble
             _ => return Err(problem),
         },
     }
-    app.metrics.count_for(Metric::OtpVerified, body.purpose, now);
+    app.metrics.count_by_purpose(Metric::OtpVerified, body.purpose, now);
     Ok(token)
 }
 

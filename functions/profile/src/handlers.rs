@@ -11,7 +11,7 @@ use shared::{
         etag::{ETag, IfMatch},
         problem::{Code, Problem},
     },
-    profile::{self, Edits, Profile, Saved},
+    profile::{self, Edits, Profile, SaveOutcome},
     runtime::clock::whole_second,
     session::access_token::Claims,
     user::view::ProfileView,
@@ -72,16 +72,16 @@ async fn change(
         }
         let after = Profile { updated_at: whole_second(app.clock.now()), ..after };
         match profile::save(&app.store, &before, after).await? {
-            Saved::As(profile) => return Ok(answer(&profile)),
-            Saved::Overtaken => {}
+            SaveOutcome::Saved(profile) => return Ok(answer(&profile)),
+            SaveOutcome::Conflict => {}
         }
     }
     Err(Problem::unavailable("a profile changed too often"))
 }
 
 async fn read(app: &App, claims: &Claims, consistent: bool) -> Result<Option<Profile>, Problem> {
-    let key = profile::key(claims.user_id).read_consistently(consistent);
-    let (_, profile) = app.gate.enter(claims, key).await?;
+    let key = profile::key(claims.user_id).consistent_if(consistent);
+    let (_, profile) = app.authenticator.authenticate(claims, key).await?;
     Ok(profile)
 }
 

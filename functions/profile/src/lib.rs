@@ -15,7 +15,7 @@ use shared::{
         config::Config,
         lambda::{Environment, StartError},
     },
-    session::authentication::Gate,
+    session::authentication::Authenticator,
 };
 
 /// What the handlers share.
@@ -24,16 +24,16 @@ struct App {
     config: Arc<Config>,
     clock: Clock,
     store: Store,
-    gate: Gate,
+    authenticator: Authenticator,
 }
 
 /// The function's routes.
 pub async fn router(environment: &Environment) -> Result<Router, StartError> {
     let Environment { config, sdk, clock, .. } = environment.clone();
     let store = Store::new(&sdk, &config);
-    let gate = Gate::open(environment, &store).await?;
-    let app = App { config, clock, store, gate };
+    let authenticator = Authenticator::load(environment, &store).await?;
+    let app = App { config, clock, store, authenticator };
     let profile = get(handlers::show).put(handlers::merge).patch(handlers::merge);
     let routes = Router::new().route("/users/profile", profile).with_state(app.clone());
-    Ok(http::finish(app.gate.guard(routes), &environment.config))
+    Ok(http::with_common_layers(app.authenticator.guard(routes), &environment.config))
 }

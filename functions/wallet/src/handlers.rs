@@ -22,7 +22,7 @@ use shared::{
     wallet::{
         self, Asset, Balance,
         ledger::{self, Movement},
-        posting::{self, Place, Posting},
+        posting::{self, EntryRequest, IdempotencyScope},
     },
 };
 
@@ -54,8 +54,8 @@ pub(crate) async fn balance(
 /// Reads once more, consistently, what is not there yet: right after a registration.
 async fn read_balance(app: &App, claims: &Claims) -> Result<Balance, Problem> {
     for consistent in [false, true] {
-        let key = wallet::balance_key(claims.user_id).read_consistently(consistent);
-        if let (_, Some(balance)) = app.gate.enter(claims, key).await? {
+        let key = wallet::balance_key(claims.user_id).consistent_if(consistent);
+        if let (_, Some(balance)) = app.authenticator.authenticate(claims, key).await? {
             return Ok(balance);
         }
     }
@@ -104,7 +104,7 @@ pub(crate) async fn transactions(
         query.page.position(&key, &binding).map_err(Problem::invalid_cursor)?;
     let limit = query.page.limit();
     let reading = wallet::entries(&app.store, claims.user_id, query.asset, after, limit);
-    let (_, (entries, next)) = app.gate.enter_beside(&claims, reading).await?;
+    let (_, (entries, next)) = app.authenticator.authenticate_while(&claims, reading).await?;
     let currency = app.config.currency;
     Ok(Json(PageView {
         results: entries.into_iter().map(|entry| EntryView::of(entry, currency)).collect(),
@@ -144,11 +144,11 @@ pub(crate) async fn post_entry(
 ) -> Result<Response, Problem> {
     let EntryRequest { user_id, movement, reference, reason } = body;
     let actor = service.arn().to_owned();
-    let posting = Posting { user_id, movement, reference, reason, actor };
-    let place = Place::new(user_id, "POST /internal/wallet/entries", &key);
+    let request = EntryRequest { user_id, movement, reference, reason, actor };
+    let scope = IdempotencyScope::new(user_id, "POST /internal/wallet/entries", &key);
     let now = app.clock.now();
     let at = (now, usage::day_of(now, &app.config.time_zone));
-    let posted = posting::post(&app.store, &posting, &place, None, at, |_, _| Ok(())).await?;
+    let posted = posting::post(&app.store, &request, &scope, None, at, |_, _| Ok(())).await?;
     let entry = Json(EntryView::of(posted.entry, app.config.currency));
     Ok(match posted.is_replayed {
         true => (StatusCode::CREATED, [("idempotent-replayed", "true")], entry).into_response(),

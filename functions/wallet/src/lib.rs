@@ -20,7 +20,7 @@ use shared::{
         config::Config,
         lambda::{Environment, StartError},
     },
-    session::authentication::Gate,
+    session::authentication::Authenticator,
 };
 
 /// What the handlers share.
@@ -29,7 +29,7 @@ struct App {
     config: Arc<Config>,
     clock: Clock,
     store: Store,
-    gate: Gate,
+    authenticator: Authenticator,
     cursor_keys: MacKeys,
 }
 
@@ -37,13 +37,13 @@ struct App {
 pub async fn router(environment: &Environment) -> Result<Router, StartError> {
     let Environment { config, sdk, clock, .. } = environment.clone();
     let store = Store::new(&sdk, &config);
-    let gate = Gate::open(environment, &store).await?;
+    let authenticator = Authenticator::load(environment, &store).await?;
     let cursor_keys = MacKeys::load(&store, MacUse::Cursor, clock.now()).await?;
-    let app = App { config, clock, store, gate, cursor_keys };
+    let app = App { config, clock, store, authenticator, cursor_keys };
     let routes = Router::new()
         .route("/users/wallet", get(handlers::balance))
         .route("/users/wallet/transactions", get(handlers::transactions))
         .route("/internal/wallet/entries", post(handlers::post_entry))
         .with_state(app.clone());
-    Ok(http::finish(app.gate.guard(routes), &environment.config))
+    Ok(http::with_common_layers(app.authenticator.guard(routes), &environment.config))
 }

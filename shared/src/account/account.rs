@@ -78,7 +78,7 @@ pub struct Account {
     pub joined_at: Timestamp,
     /// A replaced identifier that has not been notified of the replacement yet.
     #[serde(rename = "untold", skip_serializing_if = "Option::is_none", default)]
-    pub untold: Option<Identifier>,
+    pub pending_notice: Option<Identifier>,
     /// When the user last signed in.
     #[serde(with = "seconds::optional", skip_serializing_if = "Option::is_none", default)]
     pub last_login_at: Option<Timestamp>,

@@ -8,7 +8,7 @@ use aws_sdk_dynamodb::types::AttributeValue;
 
 use crate::{
     account::{Account, PasswordHash, items::has_verified_condition, key},
-    dynamodb::{Change, Item, Outcome, Store, Transaction, n, s},
+    dynamodb::{Change, Item, Store, Transaction, WriteOutcome, n, s},
     http::problem::Problem,
     value::{Identifier, UserId, identifier::Kind},
 };
@@ -77,7 +77,7 @@ pub fn set_identifier<L>(
 const MAX_NOTICE_ATTEMPTS: u8 = 4;
 
 /// Counts one more attempt to send a pending notice. Returns whether the notice may be sent.
-pub async fn take_telling(
+pub async fn take_notice_attempt(
     store: &Store,
     user_id: UserId,
     identifier: &Identifier,
@@ -87,11 +87,11 @@ pub async fn take_telling(
         .with(":untold", s(identifier.as_str()))
         .with(":one", n(1))
         .with(":max", n(MAX_NOTICE_ATTEMPTS));
-    Ok(matches!(store.update(change).await?, Outcome::Done(_)))
+    Ok(matches!(store.update(change).await?, WriteOutcome::Applied(_)))
 }
 
 /// Removes the pending notice of an identifier.
-pub async fn set_told(
+pub async fn remove_pending_notice(
     store: &Store,
     user_id: UserId,
     identifier: &Identifier,

@@ -3,7 +3,7 @@
 use aws_sdk_dynamodb::types::AttributeValue;
 
 use crate::{
-    account::{Account, key, username_claim},
+    account::{Account, key, username_claim_key},
     dynamodb::{Change, Item, Transaction, n, s},
 };
 
@@ -75,7 +75,7 @@ pub fn edit<L>(
 /// Raises the epoch of an account, so that a sign-in that runs at the same time fails.
 ///
 /// Conditions: since the account was read there was no sign-in and its sessions were not ended.
-pub fn set_epoch<L>(transaction: &mut Transaction<L>, label: L, before: &Account) {
+pub fn raise_epoch<L>(transaction: &mut Transaction<L>, label: L, before: &Account) {
     let change = Change::new(key(before.user_id), "SET epoch = :next")
         .only_if("epoch = :epoch AND sign_ins = :sign_ins")
         .with(":epoch", n(before.epoch))
@@ -87,6 +87,6 @@ pub fn set_epoch<L>(transaction: &mut Transaction<L>, label: L, before: &Account
 /// Releases the claim of the account's username.
 pub fn release_username<L>(transaction: &mut Transaction<L>, label: L, account: &Account) {
     let values = Item::from([(":user".to_owned(), s(account.user_id.to_string()))]);
-    let key = username_claim(&account.username);
+    let key = username_claim_key(&account.username);
     transaction.delete(label, key, Some("user_id = :user"), values);
 }

@@ -50,7 +50,7 @@ pub fn key(user_id: UserId) -> Key<Account> {
 }
 
 /// The key of the claim of a verified identifier.
-pub fn identifier_claim(identifier: &Identifier) -> Key<Claim> {
+pub fn identifier_claim_key(identifier: &Identifier) -> Key<Claim> {
     claim(&match identifier {
         Identifier::Phone(phone) => format!("PHONE#{}", phone.as_str()),
         Identifier::Email(email) => format!("EMAIL#{}", email.as_str()),
@@ -58,12 +58,12 @@ pub fn identifier_claim(identifier: &Identifier) -> Key<Claim> {
 }
 
 /// The key of the claim of a username.
-pub fn username_claim(username: &Username) -> Key<Claim> {
+pub fn username_claim_key(username: &Username) -> Key<Claim> {
     claim(&format!("USERNAME#{}", username.key()))
 }
 
 /// The key of the claim of a referral code.
-pub fn referral_claim(code: &ReferralCode) -> Key<Claim> {
+pub fn referral_claim_key(code: &ReferralCode) -> Key<Claim> {
     claim(&format!("REFERRAL#{}", code.as_str()))
 }
 
@@ -89,7 +89,7 @@ pub fn create<L>(
 }
 
 /// Claims a name for an account.
-pub fn claim_for<L>(
+pub fn claim_name<L>(
     transaction: &mut Transaction<L>,
     label: L,
     claim: Key<Claim>,
@@ -102,14 +102,14 @@ pub fn claim_for<L>(
 }
 
 /// Releases the claim of an identifier of the account.
-pub fn release_claim<L>(
+pub fn release_identifier<L>(
     transaction: &mut Transaction<L>,
     label: L,
     identifier: &Identifier,
     user_id: UserId,
 ) {
     let values = Item::from([(":user".to_owned(), s(user_id.to_string()))]);
-    let key = identifier_claim(identifier);
+    let key = identifier_claim_key(identifier);
     transaction.delete(label, key, Some("user_id = :user"), values);
 }
 
@@ -127,7 +127,7 @@ pub(super) fn has_verified_condition(presented: &Identifier) -> &'static str {
 /// Conditions: the account is active, the presented identifier is still its own, and since the
 /// account was read there was no other sign-in and its sessions were not ended. `upgraded` replaces
 /// a password hash with outdated parameters.
-pub fn sign_in<L>(
+pub fn record_sign_in<L>(
     transaction: &mut Transaction<L>,
     label: L,
     account: &Account,
@@ -185,8 +185,8 @@ pub fn delete<L: Copy>(
     let condition = conditions.join(" AND ");
     transaction.delete(label, key(account.user_id), Some(&condition), values);
     let verified = [Kind::Phone, Kind::Email].map(|kind| account.verified_of_kind(kind));
-    let verified = verified.iter().flatten().map(identifier_claim);
-    let names = [username_claim(&account.username), referral_claim(&account.referral_code)];
+    let verified = verified.iter().flatten().map(identifier_claim_key);
+    let names = [username_claim_key(&account.username), referral_claim_key(&account.referral_code)];
     for claim in verified.chain(names) {
         let values = Item::from([(":user".to_owned(), s(account.user_id.to_string()))]);
         let is_own = "attribute_not_exists(pk) OR user_id = :user";

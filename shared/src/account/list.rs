@@ -6,7 +6,7 @@ use serde::Deserialize;
 use crate::{
     account::{AccountStatus, LIST_SHARDS},
     dynamodb::{
-        Key, Span, Store, Table, from_item,
+        Key, Store, Table, TimeRange, from_item,
         merged_query::{Filter, Source},
         s, seconds,
     },
@@ -17,7 +17,7 @@ use crate::{
 
 /// An account as the list shows it.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
-pub struct Row {
+pub struct AccountRow {
     /// Its id.
     pub user_id: UserId,
     /// The username as it was typed.
@@ -44,7 +44,7 @@ pub struct Row {
 
 /// The conditions that listed accounts meet, all of them.
 #[derive(Debug, Clone, Default)]
-pub struct Wanted {
+pub struct AccountFilter {
     /// The status.
     pub status: Option<AccountStatus>,
     /// The status of the identity check.
@@ -52,18 +52,18 @@ pub struct Wanted {
     /// The prefix of the username, in lower case.
     pub username_prefix: Option<String>,
     /// When the account was created.
-    pub joined: Span,
+    pub joined: TimeRange,
 }
 
-impl Wanted {
+impl AccountFilter {
     /// Whether an account meets the conditions.
-    pub fn has(&self, row: &Row) -> bool {
+    pub fn matches(&self, row: &AccountRow) -> bool {
         let Self { status, kyc_status, username_prefix, joined } = self;
         let prefix = username_prefix.as_deref().unwrap_or_default();
         status.is_none_or(|status| status == row.status)
             && kyc_status.is_none_or(|status| status == row.kyc_status)
             && row.username.key().starts_with(prefix)
-            && joined.holds(row.joined_at)
+            && joined.contains(row.joined_at)
     }
 
     fn filter(&self) -> Filter {
@@ -82,7 +82,7 @@ impl Wanted {
 }
 
 /// The key of the row of one account.
-pub fn row_key(user_id: UserId) -> Key<Row> {
+pub fn row_key(user_id: UserId) -> Key<AccountRow> {
     Key::new(Table::Users, &[("pk", &format!("USER#{user_id}"))])
 }
 
@@ -90,10 +90,10 @@ pub fn row_key(user_id: UserId) -> Key<Row> {
 /// returns the id to continue before if there may be more.
 pub async fn page(
     store: &Store,
-    wanted: &Wanted,
+    wanted: &AccountFilter,
     before: Option<UserId>,
     limit: usize,
-) -> Result<(Vec<Row>, Option<UserId>), Problem> {
+) -> Result<(Vec<AccountRow>, Option<UserId>), Problem> {
     let filter = wanted.filter();
     let shards = (0..LIST_SHARDS).map(|shard| Source {
         table: Table::Users,
@@ -104,7 +104,8 @@ pub async fn page(
     });
     let shards: Vec<_> = shards.collect();
     let before = before.map(|id| id.to_string());
-    let (items, next) = store.newest(&shards, wanted.joined, before.as_deref(), limit).await?;
+    let (items, next) =
+        store.query_merged(&shards, wanted.joined, before.as_deref(), limit).await?;
     let rows = items.into_iter().map(from_item).collect::<Result<_, _>>()?;
     Ok((rows, next.and_then(|id| UserId::parse(&id).ok())))
 }

@@ -8,6 +8,8 @@ mod items;
 pub mod list;
 
 pub use account::{Account, AccountStatus, PasswordHash};
-pub use credential::{must_have_verified, set_identifier, set_password, set_told, take_telling};
-pub use edit::{edit, release_username, set_epoch};
+pub use credential::{
+    must_have_verified, remove_pending_notice, set_identifier, set_password, take_notice_attempt,
+};
+pub use edit::{edit, raise_epoch, release_username};
 pub use items::*;

@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use crate::{
     crypto::secret,
     dynamodb::{Store, Table, Transaction, from_item, item, seconds},
-    http::{Source, problem::Problem},
+    http::{ClientIp, problem::Problem},
     runtime::clock::after,
     value::{AuditId, UserId},
 };
@@ -69,19 +69,19 @@ pub struct Record {
     subject: UserId,
     actor: Option<UserId>,
     action: Action,
-    source: Source,
+    source: ClientIp,
     details: BTreeMap<&'static str, String>,
 }
 
 impl Record {
     /// A record of what a user did to their own account. It has no actor, so it is not in the index
     /// by actor.
-    pub fn own(subject: UserId, action: Action, source: Source) -> Self {
+    pub fn own(subject: UserId, action: Action, source: ClientIp) -> Self {
         Self { subject, actor: None, action, source, details: BTreeMap::new() }
     }
 
     /// A record of what `actor` did to the account of `subject`.
-    pub fn by(actor: UserId, subject: UserId, action: Action, source: Source) -> Self {
+    pub fn by(actor: UserId, subject: UserId, action: Action, source: ClientIp) -> Self {
         let actor = Some(actor).filter(|actor| *actor != subject);
         Self { actor, ..Self::own(subject, action, source) }
     }
@@ -146,7 +146,7 @@ pub fn add<L>(
 }
 
 /// Writes an entry on its own, for an action that changed nothing else. Returns its id.
-pub async fn put(store: &Store, record: &Record, now: Timestamp) -> Result<AuditId, Problem> {
+pub async fn write(store: &Store, record: &Record, now: Timestamp) -> Result<AuditId, Problem> {
     let mut transaction = Transaction::default();
     let entry_id = add(&mut transaction, (), record, now)?;
     // Its only condition is that the id is new, which is true.
@@ -154,12 +154,12 @@ pub async fn put(store: &Store, record: &Record, now: Timestamp) -> Result<Audit
 }
 
 /// Adds an entry about what a user did to their own account to a transaction.
-pub fn append<L>(
+pub fn add_own<L>(
     transaction: &mut Transaction<L>,
     label: L,
     subject: UserId,
     action: Action,
-    source: Source,
+    source: ClientIp,
     now: Timestamp,
 ) -> Result<(), Problem> {
     add(transaction, label, &Record::own(subject, action, source), now).map(drop)
@@ -174,7 +174,7 @@ pub async fn newest(
     let subject = subject.to_string();
     let partition = ("subject", subject.as_str());
     let (items, is_complete) =
-        store.newest_rows(Table::Audit, partition, ("entry_id", ""), limit).await?;
+        store.query_newest(Table::Audit, partition, ("entry_id", ""), limit).await?;
     let entries = items.into_iter().map(from_item).collect::<Result<_, _>>()?;
     Ok((entries, is_complete))
 }

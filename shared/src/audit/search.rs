@@ -3,7 +3,7 @@
 use crate::{
     audit::{Action, Entry},
     dynamodb::{
-        Span, Store, Table, from_item,
+        Store, Table, TimeRange, from_item,
         merged_query::{Filter, Source},
         s,
     },
@@ -13,33 +13,33 @@ use crate::{
 
 /// The accounts whose entries are searched.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Whose {
+pub enum Party {
     /// The entries about an account.
-    About(UserId),
+    Subject(UserId),
     /// The entries of a user's actions, on their own account or on others.
-    By(UserId),
+    Actor(UserId),
     /// The entries about an account (first) of a user's actions (second).
-    AboutAndBy(UserId, UserId),
+    SubjectAndActor(UserId, UserId),
 }
 
 /// The criteria of a search. An entry must meet all of them.
 #[derive(Debug, Clone, Copy)]
-pub struct Wanted {
+pub struct Criteria {
     /// The accounts.
-    pub whose: Whose,
+    pub party: Party,
     /// The action; `None` for all.
     pub action: Option<Action>,
     /// The time span.
-    pub span: Span,
+    pub span: TimeRange,
 }
 
-impl Wanted {
+impl Criteria {
     /// The queries of the search. An entry about the actor's own account has no `actor`, so it is
     /// not in the index by actor: it is found by its subject.
     fn sources(&self) -> Result<Vec<Source>, Problem> {
-        Ok(match self.whose {
-            Whose::About(subject) => vec![self.about(subject, |_| {})?],
-            Whose::AboutAndBy(subject, actor) => {
+        Ok(match self.party {
+            Party::Subject(subject) => vec![self.about(subject, |_| {})?],
+            Party::SubjectAndActor(subject, actor) => {
                 vec![self.about(subject, |filter| {
                     if subject == actor {
                         filter.absent("actor");
@@ -48,7 +48,7 @@ impl Wanted {
                     }
                 })?]
             }
-            Whose::By(actor) => vec![
+            Party::Actor(actor) => vec![
                 self.about(actor, |filter| filter.absent("actor"))?,
                 Source {
                     index: Some("by_actor"),
@@ -85,12 +85,13 @@ impl Wanted {
 /// first. Also the id for the next page, if there may be more.
 pub async fn page(
     store: &Store,
-    wanted: &Wanted,
+    criteria: &Criteria,
     before: Option<AuditId>,
     limit: usize,
 ) -> Result<(Vec<Entry>, Option<AuditId>), Problem> {
-    let (sources, before) = (wanted.sources()?, before.map(|id| id.to_string()));
-    let (items, next) = store.newest(&sources, wanted.span, before.as_deref(), limit).await?;
+    let (sources, before) = (criteria.sources()?, before.map(|id| id.to_string()));
+    let (items, next) =
+        store.query_merged(&sources, criteria.span, before.as_deref(), limit).await?;
     let entries = items.into_iter().map(from_item).collect::<Result<_, _>>()?;
     Ok((entries, next.and_then(|id| AuditId::parse(&id).ok())))
 }

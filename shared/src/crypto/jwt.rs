@@ -21,7 +21,7 @@ static PROVIDER: CryptoProvider = CryptoProvider {
 };
 
 /// Installs the provider for the whole process. Must be called before signing or verifying.
-pub(crate) fn install() {
+pub(crate) fn install_provider() {
     static ONCE: Once = Once::new();
     // This fails only if another provider is installed, and the program installs no other.
     ONCE.call_once(|| {

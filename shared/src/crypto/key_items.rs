@@ -58,7 +58,7 @@ fn key_item(row: Row, slot: Slot, key: &KeyBytes, now: Timestamp) -> Result<Item
 
 /// All keys of a row, read consistently.
 pub(crate) async fn list(store: &Store, row: Row) -> Result<Vec<(Slot, KeyBytes)>, Problem> {
-    let items = store.query(Table::Keys, ("pk", &row.pk()), true).await?;
+    let items = store.query_all(Table::Keys, ("pk", &row.pk()), true).await?;
     let keys = items.into_iter().map(|item| {
         let item: KeyItem = from_item(item)?;
         let bytes = Zeroizing::new(from_base64url(&item.key).unwrap_or_default());

@@ -8,7 +8,7 @@ use crate::{
         secret::{Digest, MacKey},
     },
     dynamodb::Store,
-    http::{IdempotencyKey, Source, problem::Problem},
+    http::{ClientIp, IdempotencyKey, problem::Problem},
     kyc::document::{DocumentNumber, DocumentType},
     runtime::lambda::StartError,
     value::{Identifier, UserId},
@@ -18,25 +18,25 @@ use jiff::Timestamp;
 /// Makes digests that are the same for the same value for as long as the deployment lives, and
 /// tell nothing without its key.
 #[derive(Clone)]
-pub struct Index(MacKeys);
+pub struct LookupKeys(MacKeys);
 
-impl Index {
+impl LookupKeys {
     /// Reads the key, or makes it.
     pub async fn load(store: &Store, now: Timestamp) -> Result<Self, StartError> {
         MacKeys::load(store, MacUse::Index, now).await.map(Self)
     }
 
     /// The key's digests, at `now`.
-    pub async fn open(&self, now: Timestamp) -> Result<Digests, Problem> {
-        Ok(Digests(self.0.current(now).await?.1))
+    pub async fn digests(&self, now: Timestamp) -> Result<LookupDigests, Problem> {
+        Ok(LookupDigests(self.0.current(now).await?.1))
     }
 }
 
 /// The digests of one key.
 #[derive(Debug)]
-pub struct Digests(MacKey);
+pub struct LookupDigests(MacKey);
 
-impl Digests {
+impl LookupDigests {
     /// What stands for an identifier.
     pub fn identifier(&self, identifier: &Identifier) -> Digest {
         self.0.digest("identifier", &[identifier.as_str().as_bytes()])
@@ -48,7 +48,7 @@ impl Digests {
     }
 
     /// What stands for a source address, an IPv6 /64 being one.
-    pub fn source(&self, source: Source) -> Digest {
+    pub fn source(&self, source: ClientIp) -> Digest {
         self.0.digest("source", &[&source.limit_key()])
     }
 
@@ -64,28 +64,28 @@ impl Digests {
     }
 }
 
-/// As [`Index`], of numbers of identity documents, with a key of their own: only the function that
+/// As [`LookupKeys`], of numbers of identity documents, with a key of their own: only the function that
 /// keeps the numbers has it.
 #[derive(Clone)]
-pub struct DocumentIndex(MacKeys);
+pub struct DocumentLookupKeys(MacKeys);
 
-impl DocumentIndex {
+impl DocumentLookupKeys {
     /// Reads the key, or makes it.
     pub async fn load(store: &Store, now: Timestamp) -> Result<Self, StartError> {
         MacKeys::load(store, MacUse::Document, now).await.map(Self)
     }
 
     /// The key's digests, at `now`.
-    pub async fn open(&self, now: Timestamp) -> Result<DocumentDigests, Problem> {
-        Ok(DocumentDigests(self.0.current(now).await?.1))
+    pub async fn digests(&self, now: Timestamp) -> Result<DocumentLookupDigests, Problem> {
+        Ok(DocumentLookupDigests(self.0.current(now).await?.1))
     }
 }
 
 /// The digests of one key.
 #[derive(Debug)]
-pub struct DocumentDigests(MacKey);
+pub struct DocumentLookupDigests(MacKey);
 
-impl DocumentDigests {
+impl DocumentLookupDigests {
     /// What stands for a document: one for all ways to type its number.
     pub fn number(&self, document_type: DocumentType, number: &DocumentNumber) -> Digest {
         let number = number.normalised();

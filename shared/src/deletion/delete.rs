@@ -15,10 +15,10 @@ use serde::Serialize;
 use crate::{
     audit::{self, Action, Record},
     crypto::secret,
-    deletion::work::{self, Deletion, Seen},
+    deletion::work::{self, AccountSnapshot, Deletion},
     dynamodb::Store,
     http::{
-        Source,
+        ClientIp,
         fields::{Body, Fields},
         problem::{Code, Problem},
     },
@@ -42,12 +42,12 @@ const JOB_TIME_LIMIT: Duration = Duration::from_secs(20);
 
 /// The query parameters of a deletion.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Forfeit(
+pub struct ForfeitBalance(
     /// Whether the user gives up the money in the wallet.
     pub bool,
 );
 
-impl Body for Forfeit {
+impl Body for ForfeitBalance {
     fn read(fields: &mut Fields) -> Option<Self> {
         let given = fields.optional("forfeit_balance", |text| match text {
             "true" => Ok(true),
@@ -61,7 +61,7 @@ impl Body for Forfeit {
 /// The response to the deletion of an account.
 #[derive(Debug, Serialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema), schema(as = DeletedAccount))]
-pub struct Deleted {
+pub struct DeletedAccount {
     /// A sentence for people.
     message: &'static str,
     /// The audit entry of the deletion.
@@ -70,7 +70,7 @@ pub struct Deleted {
 
 /// A requested deletion.
 #[derive(Debug)]
-pub struct Order<'a> {
+pub struct DeletionRequest<'a> {
     /// The database.
     pub store: &'a Store,
     /// The bucket of identity documents.
@@ -78,7 +78,7 @@ pub struct Order<'a> {
     /// The audit record, which names the requester.
     pub record: Record,
     /// Whether the user gives up the money in the wallet.
-    pub forfeit: Forfeit,
+    pub forfeit: ForfeitBalance,
 }
 
 /// Deletes the account that `load` reads, and cleans up. `load` also checks that the caller may
@@ -87,28 +87,29 @@ pub struct Order<'a> {
 /// # Errors
 /// Those of `load`, `wallet_not_empty`, 503.
 pub async fn delete<F>(
-    order: &Order<'_>,
+    request: &DeletionRequest<'_>,
     load: impl Fn() -> F,
     now: Timestamp,
-) -> Result<Deleted, Problem>
+) -> Result<DeletedAccount, Problem>
 where
-    F: Future<Output = Result<Option<Seen>, Problem>>,
+    F: Future<Output = Result<Option<AccountSnapshot>, Problem>>,
 {
     for attempt in 0..MAX_ATTEMPTS {
         if attempt > 0 {
             let [jitter] = secret::random::<1>();
             tokio::time::sleep(Duration::from_millis(u64::from(jitter) / 8)).await;
         }
-        let Some(seen) = load().await? else { continue };
-        if seen.balance.balance_minor > 0 && !order.forfeit.0 {
+        let Some(snapshot) = load().await? else { continue };
+        if snapshot.balance.balance_minor > 0 && !request.forfeit.0 {
             let detail = "Spend the money, or give it up with forfeit_balance=true.";
             return Err(Problem::new(Code::WalletNotEmpty, detail));
         }
-        if let Some(deletion) = work::delete_account(order.store, &seen, &order.record, now).await?
+        if let Some(deletion) =
+            work::delete_account(request.store, &snapshot, &request.record, now).await?
         {
-            clean_up_in_request(order, &deletion, now).await;
+            clean_up_in_request(request, &deletion, now).await;
             let message = "The account was deleted.";
-            return Ok(Deleted { message, receipt_id: deletion.receipt_id });
+            return Ok(DeletedAccount { message, receipt_id: deletion.receipt_id });
         }
     }
     Err(Problem::unavailable("the deletion of an account met too many conflicts"))
@@ -116,8 +117,8 @@ where
 
 /// Cleans up. A failure does not fail the request, because the account is deleted already: the
 /// cleanup job completes the rest.
-async fn clean_up_in_request(order: &Order<'_>, deletion: &Deletion, now: Timestamp) {
-    let cleanup = clean_up(order.store, order.documents, deletion, now);
+async fn clean_up_in_request(request: &DeletionRequest<'_>, deletion: &Deletion, now: Timestamp) {
+    let cleanup = clean_up(request.store, request.documents, deletion, now);
     let cause = match tokio::time::timeout(REQUEST_TIME_LIMIT, cleanup).await {
         Ok(Ok(())) => return,
         Ok(Err(problem)) => problem.cause_chain(),
@@ -150,7 +151,7 @@ async fn clean_up(
 
 /// The result of a run of the cleanup job.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
-pub struct Swept {
+pub struct CleanupCounts {
     /// Deletions that were cleaned up.
     pub deletions: usize,
     /// Deletions whose cleanup failed and is tried again later.
@@ -163,13 +164,13 @@ pub struct Swept {
 ///
 /// # Errors
 /// 503 when the due deletions cannot be read.
-pub async fn sweep(
+pub async fn run_cleanup(
     store: &Store,
     documents: &Documents,
     now: Timestamp,
     is_over: impl Fn() -> bool,
-) -> Result<Swept, Problem> {
-    let (mut counts, mut start) = (Swept::default(), None);
+) -> Result<CleanupCounts, Problem> {
+    let (mut counts, mut start) = (CleanupCounts::default(), None);
     for _ in 0..MAX_PAGES {
         let (due, next) = work::due(store, now, start, PAGE_SIZE).await?;
         for chunk in due.chunks(CONCURRENCY) {
@@ -216,9 +217,14 @@ async fn postpone(store: &Store, deletion: &Deletion, problem: &Problem, now: Ti
 }
 
 /// Audits that a staff member tried to delete their own account, and returns the 403.
-pub async fn refuse_own(store: &Store, staff: UserId, source: Source, now: Timestamp) -> Problem {
+pub async fn own_account_refused(
+    store: &Store,
+    staff: UserId,
+    source: ClientIp,
+    now: Timestamp,
+) -> Problem {
     let record = Record::own(staff, Action::OwnAccountRefused, source);
-    match audit::put(store, &record.with("operation", "delete"), now).await {
+    match audit::write(store, &record.with("operation", "delete"), now).await {
         Ok(_) => Problem::new(Code::OwnAccount, "Ask another member of staff."),
         Err(problem) => problem,
     }

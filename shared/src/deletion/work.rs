@@ -13,7 +13,8 @@ use crate::{
     audit::{self, Record},
     crypto::secret,
     dynamodb::{
-        Change, Item, Key, Outcome, Store, Table, Transaction, from_item, item, n, s, seconds, time,
+        Change, Item, Key, Store, Table, Transaction, WriteOutcome, from_item, item, n, s, seconds,
+        time,
     },
     http::problem::{Code, Problem},
     profile,
@@ -52,7 +53,7 @@ pub struct Deletion {
 
 /// The state of an account that was read before its deletion.
 #[derive(Debug)]
-pub struct Seen {
+pub struct AccountSnapshot {
     /// The account.
     pub account: Account,
     /// Its wallet.
@@ -61,7 +62,7 @@ pub struct Seen {
     pub sessions: Vec<Session>,
 }
 
-impl Seen {
+impl AccountSnapshot {
     /// All sessions. A session that was created after the list was read is in the account's recent
     /// ones.
     fn sessions(&self) -> Vec<SessionId> {
@@ -89,31 +90,31 @@ enum Write {
     Actor,
 }
 
-/// Deletes an account in one transaction, if it has not changed since `seen` was read. The
+/// Deletes an account in one transaction, if it has not changed since `snapshot` was read. The
 /// transaction deletes the account, its claims, its sessions, its profile and its usage totals. It
 /// closes the wallet, whose money is forfeited, and adds the audit entry. An actor of `record` must
 /// still be staff.
 ///
-/// Returns `None` if something has changed since `seen` was read.
+/// Returns `None` if something has changed since `snapshot` was read.
 ///
 /// # Errors
 /// `forbidden` for an actor who is no longer staff, 503.
 pub async fn delete_account(
     store: &Store,
-    seen: &Seen,
+    snapshot: &AccountSnapshot,
     record: &Record,
     now: Timestamp,
 ) -> Result<Option<Deletion>, Problem> {
-    let user_id = seen.account.user_id;
+    let user_id = snapshot.account.user_id;
     let mut all = Transaction::default();
-    account::delete(&mut all, Write::Snapshot, &seen.account)?;
-    for session_id in seen.sessions() {
+    account::delete(&mut all, Write::Snapshot, &snapshot.account)?;
+    for session_id in snapshot.sessions() {
         session::remove_by_id(&mut all, Write::Snapshot, user_id, session_id);
     }
     all.delete(Write::Snapshot, profile::key(user_id), None, Item::new());
     all.delete(Write::Snapshot, usage::totals_key(user_id), None, Item::new());
-    let forfeit = forfeit(&seen.balance, record, now);
-    wallet::close(&mut all, Write::Snapshot, &seen.balance, forfeit.as_ref(), now)?;
+    let forfeit = forfeit(&snapshot.balance, record, now);
+    wallet::close(&mut all, Write::Snapshot, &snapshot.balance, forfeit.as_ref(), now)?;
     if let Some(actor) = record.actor() {
         account::must_be_staff(&mut all, Write::Actor, actor);
     }
@@ -159,7 +160,7 @@ pub async fn due(
     limit: i32,
 ) -> Result<(Vec<Deletion>, Option<Item>), Problem> {
     let (partition, until) = (("deletion", PENDING), ("due_at", now));
-    let page = store.until(Table::Users, BY_DELETION, partition, until, start, limit);
+    let page = store.query_until(Table::Users, BY_DELETION, partition, until, start, limit);
     let (items, next) = page.await?;
     let due: Result<_, _> = items.into_iter().map(from_item).collect();
     Ok((due?, next))
@@ -188,6 +189,6 @@ async fn set_due(store: &Store, deletion: &Deletion, due_at: Timestamp) -> Resul
         .with(":seen", time(deletion.due_at))
         .with(":next", n(due_at.as_second()));
     match store.update(change).await? {
-        Outcome::Done(_) | Outcome::Refused(_) => Ok(()),
+        WriteOutcome::Applied(_) | WriteOutcome::ConditionFailed(_) => Ok(()),
     }
 }

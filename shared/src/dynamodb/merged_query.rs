@@ -18,16 +18,16 @@ const MAX_ROWS: usize = 200;
 
 /// A range of time in whole seconds, the precision of times in items and responses.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Span {
+pub struct TimeRange {
     /// The first second.
     pub from: Option<Timestamp>,
     /// The second after the last one.
     pub to: Option<Timestamp>,
 }
 
-impl Span {
+impl TimeRange {
     /// Whether the range contains a whole second.
-    pub fn holds(&self, second: Timestamp) -> bool {
+    pub fn contains(&self, second: Timestamp) -> bool {
         self.from.is_none_or(|from| from <= second) && self.to.is_none_or(|to| second < to)
     }
 
@@ -119,19 +119,19 @@ struct QueryResult<T> {
 }
 
 impl Store {
-    /// A page of the newest rows in `span` that are older than the id `before`. Also returns the id
+    /// A page of the newest rows in `range` that are older than the id `before`. Also returns the id
     /// to continue before if there may be more rows. There may be more rows even if a page is short
     /// or empty.
     ///
     /// Sends one `Query` for each source, all at the same time.
-    pub(crate) async fn newest(
+    pub(crate) async fn query_merged(
         &self,
         sources: &[Source],
-        span: Span,
+        range: TimeRange,
         before: Option<&str>,
         limit: usize,
     ) -> Result<(Vec<Item>, Option<String>), Problem> {
-        let bounds = span.bounds(before);
+        let bounds = range.bounds(before);
         let max_rows = MAX_ROWS / sources.len().max(1);
         let queries = sources.iter().map(|source| {
             let is_filtered = !source.filter.conditions.is_empty();
@@ -213,31 +213,31 @@ mod tests {
 
     #[test]
     fn the_bounds_of_a_range_separate_the_ids_of_whole_seconds() {
-        let span = Span { from: Some(at(500)), to: Some(at(2_000)) };
-        let (from, to) = span.bounds(None);
+        let range = TimeRange { from: Some(at(500)), to: Some(at(2_000)) };
+        let (from, to) = range.bounds(None);
         for (millis, is_inside) in
             [(0, false), (999, false), (1_000, true), (1_999, true), (2_000, false)]
         {
             let id = id(millis, 0);
             assert_eq!(from <= id && id <= to, is_inside, "{millis}");
             assert_eq!(
-                span.holds(crate::runtime::clock::whole_second(at(millis))),
+                range.contains(crate::runtime::clock::whole_second(at(millis))),
                 is_inside,
                 "{millis}"
             );
         }
-        let (from, to) = Span::default().bounds(None);
+        let (from, to) = TimeRange::default().bounds(None);
         assert!(from < id(-1_800_000_000_000, 0) && id(0, 255) < to);
     }
 
     #[test]
     fn the_next_page_begins_directly_before_the_last_id() {
         for last in 0..=255 {
-            let (_, to) = Span::default().bounds(Some(&id(0, last)));
+            let (_, to) = TimeRange::default().bounds(Some(&id(0, last)));
             assert!(to < id(0, last));
             assert!(last == 0 || id(0, last - 1) <= to);
         }
-        let (_, to) = Span { from: None, to: Some(at(0)) }.bounds(Some(&id(5_000, 0)));
+        let (_, to) = TimeRange { from: None, to: Some(at(0)) }.bounds(Some(&id(5_000, 0)));
         assert!(to < id(0, 0), "the cursor does not extend the range");
     }
 

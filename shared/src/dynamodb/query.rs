@@ -12,7 +12,7 @@ use crate::{
 const MAX_ROWS: i32 = 200;
 
 /// A page of the items under one partition key, sorted by their sort key.
-pub(crate) struct Page<'a> {
+pub(crate) struct PageQuery<'a> {
     pub(crate) table: Table,
     /// Name and value of the partition key.
     pub(crate) partition: (&'a str, &'a str),
@@ -28,7 +28,7 @@ pub(crate) struct Page<'a> {
 
 /// A range of sort keys.
 #[derive(Debug, Clone, Copy)]
-pub(crate) enum Span<'a> {
+pub(crate) enum SortKeyRange<'a> {
     /// All keys after this one.
     After(&'a str),
     /// All keys from the first to the second, both included.
@@ -51,9 +51,9 @@ impl Store {
     }
 
     /// One `Query`: the page, and the sort key to continue after if there may be more.
-    pub(crate) async fn page(
+    pub(crate) async fn query_page(
         &self,
-        page: Page<'_>,
+        page: PageQuery<'_>,
     ) -> Result<(Vec<Item>, Option<String>), Problem> {
         let ((pk, value), (sk, prefix)) = (page.partition, page.sort);
         let max_rows = match page.only {
@@ -92,7 +92,7 @@ impl Store {
     }
 
     /// Every item under one partition key, in ascending order of the sort key.
-    pub(crate) async fn query(
+    pub(crate) async fn query_all(
         &self,
         table: Table,
         partition: (&str, &str),
@@ -102,7 +102,7 @@ impl Store {
     }
 
     /// Every item under one partition key whose sort key is from `from` to `to`, both included.
-    pub(crate) async fn range(
+    pub(crate) async fn query_range(
         &self,
         table: Table,
         partition: (&str, &str),
@@ -118,12 +118,12 @@ impl Store {
     }
 
     /// The first items of a partition of an index whose sort key is in a range.
-    pub(crate) async fn index_span(
+    pub(crate) async fn query_index(
         &self,
         table: Table,
         index: &str,
         partition: (&str, &str),
-        (sk, span): (&str, Span<'_>),
+        (sk, range): (&str, SortKeyRange<'_>),
         limit: usize,
     ) -> Result<Vec<Item>, Problem> {
         let query = self
@@ -131,11 +131,11 @@ impl Store {
             .index_name(index)
             .expression_attribute_names("#sk", sk)
             .limit(i32::try_from(limit).unwrap_or(MAX_ROWS));
-        let query = match span {
-            Span::After(key) => query
+        let query = match range {
+            SortKeyRange::After(key) => query
                 .key_condition_expression("#pk = :pk AND #sk > :from")
                 .expression_attribute_values(":from", s(key)),
-            Span::Between(from, to) => query
+            SortKeyRange::Between(from, to) => query
                 .key_condition_expression("#pk = :pk AND #sk BETWEEN :from AND :to")
                 .expression_attribute_values(":from", s(from))
                 .expression_attribute_values(":to", s(to)),
@@ -146,7 +146,7 @@ impl Store {
 
     /// The first items of a partition of an index whose time is at most `until`, after the key
     /// `start`. Also returns the key to continue after if there may be more.
-    pub(crate) async fn until(
+    pub(crate) async fn query_until(
         &self,
         table: Table,
         index: &str,
@@ -169,7 +169,7 @@ impl Store {
 
     /// At most `limit` of the newest items under a partition key whose sort key begins with a
     /// prefix, which may be empty. Also returns whether these are all.
-    pub(crate) async fn newest_rows(
+    pub(crate) async fn query_newest(
         &self,
         table: Table,
         partition: (&str, &str),
@@ -179,7 +179,7 @@ impl Store {
         let (mut items, mut after) = (Vec::new(), None);
         loop {
             let missing = limit - items.len();
-            let page = Page {
+            let page = PageQuery {
                 table,
                 partition,
                 sort,
@@ -188,7 +188,7 @@ impl Store {
                 only: None,
                 limit: missing,
             };
-            let (more, next) = self.page(page).await?;
+            let (more, next) = self.query_page(page).await?;
             items.extend(more);
             if next.is_none() {
                 return Ok((items, true));

@@ -5,7 +5,6 @@ use std::{marker::PhantomData, time::Duration};
 use aws_sdk_dynamodb::types::KeysAndAttributes;
 use serde::de::DeserializeOwned;
 
-pub(crate) use crate::dynamodb::query::{Page, Span};
 use crate::{
     dynamodb::{Item, Store, Table, error, from_item, s},
     http::problem::Problem,
@@ -28,11 +27,11 @@ impl<T> Key<T> {
 
     /// The same key, read consistently: with every write that was acknowledged before.
     pub fn consistent(self) -> Self {
-        self.read_consistently(true)
+        self.consistent_if(true)
     }
 
     /// The same key, read consistently or not.
-    pub fn read_consistently(self, consistent: bool) -> Self {
+    pub fn consistent_if(self, consistent: bool) -> Self {
         Self { consistent, ..self }
     }
 }
@@ -40,25 +39,25 @@ impl<T> Key<T> {
 /// Keys that are read together: one key, or a tuple, list or option of them.
 ///
 /// Consistency is per table: if one key of a table is read consistently, all its keys are.
-pub trait Reads {
+pub trait KeySet {
     /// The items: `None` for a key without an item.
-    type Found;
+    type Items;
 
     #[doc(hidden)]
-    fn list(&self, keys: &mut Vec<(Table, Item, bool)>);
+    fn add_keys(&self, keys: &mut Vec<(Table, Item, bool)>);
 
     #[doc(hidden)]
-    fn pick(self, items: &mut Vec<(Table, Item)>) -> Result<Self::Found, Problem>;
+    fn take_items(self, items: &mut Vec<(Table, Item)>) -> Result<Self::Items, Problem>;
 }
 
-impl<T: DeserializeOwned> Reads for Key<T> {
-    type Found = Option<T>;
+impl<T: DeserializeOwned> KeySet for Key<T> {
+    type Items = Option<T>;
 
-    fn list(&self, keys: &mut Vec<(Table, Item, bool)>) {
+    fn add_keys(&self, keys: &mut Vec<(Table, Item, bool)>) {
         keys.push((self.table, self.key.clone(), self.consistent));
     }
 
-    fn pick(self, items: &mut Vec<(Table, Item)>) -> Result<Self::Found, Problem> {
+    fn take_items(self, items: &mut Vec<(Table, Item)>) -> Result<Self::Items, Problem> {
         let at = items.iter().position(|(table, item)| {
             *table == self.table
                 && self.key.iter().all(|(name, value)| item.get(name) == Some(value))
@@ -68,63 +67,63 @@ impl<T: DeserializeOwned> Reads for Key<T> {
 }
 
 /// No key: for callers that read nothing else together with the session.
-impl Reads for () {
-    type Found = ();
+impl KeySet for () {
+    type Items = ();
 
-    fn list(&self, _: &mut Vec<(Table, Item, bool)>) {}
+    fn add_keys(&self, _: &mut Vec<(Table, Item, bool)>) {}
 
-    fn pick(self, _: &mut Vec<(Table, Item)>) -> Result<(), Problem> {
+    fn take_items(self, _: &mut Vec<(Table, Item)>) -> Result<(), Problem> {
         Ok(())
     }
 }
 
-impl<R: Reads> Reads for Vec<R> {
-    type Found = Vec<R::Found>;
+impl<R: KeySet> KeySet for Vec<R> {
+    type Items = Vec<R::Items>;
 
-    fn list(&self, keys: &mut Vec<(Table, Item, bool)>) {
-        self.iter().for_each(|reads| reads.list(keys));
+    fn add_keys(&self, keys: &mut Vec<(Table, Item, bool)>) {
+        self.iter().for_each(|reads| reads.add_keys(keys));
     }
 
-    fn pick(self, items: &mut Vec<(Table, Item)>) -> Result<Self::Found, Problem> {
-        self.into_iter().map(|reads| reads.pick(items)).collect()
-    }
-}
-
-impl<R: Reads> Reads for Option<R> {
-    type Found = Option<R::Found>;
-
-    fn list(&self, keys: &mut Vec<(Table, Item, bool)>) {
-        self.iter().for_each(|reads| reads.list(keys));
-    }
-
-    fn pick(self, items: &mut Vec<(Table, Item)>) -> Result<Self::Found, Problem> {
-        self.map(|reads| reads.pick(items)).transpose()
+    fn take_items(self, items: &mut Vec<(Table, Item)>) -> Result<Self::Items, Problem> {
+        self.into_iter().map(|reads| reads.take_items(items)).collect()
     }
 }
 
-macro_rules! tuple_reads {
+impl<R: KeySet> KeySet for Option<R> {
+    type Items = Option<R::Items>;
+
+    fn add_keys(&self, keys: &mut Vec<(Table, Item, bool)>) {
+        self.iter().for_each(|reads| reads.add_keys(keys));
+    }
+
+    fn take_items(self, items: &mut Vec<(Table, Item)>) -> Result<Self::Items, Problem> {
+        self.map(|reads| reads.take_items(items)).transpose()
+    }
+}
+
+macro_rules! impl_for_tuple {
     ($($name:ident)*) => {
-        impl<$($name: Reads),*> Reads for ($($name,)*) {
-            type Found = ($($name::Found,)*);
+        impl<$($name: KeySet),*> KeySet for ($($name,)*) {
+            type Items = ($($name::Items,)*);
 
             #[allow(non_snake_case)]
-            fn list(&self, keys: &mut Vec<(Table, Item, bool)>) {
+            fn add_keys(&self, keys: &mut Vec<(Table, Item, bool)>) {
                 let ($($name,)*) = self;
-                $($name.list(keys);)*
+                $($name.add_keys(keys);)*
             }
 
             #[allow(non_snake_case)]
-            fn pick(self, items: &mut Vec<(Table, Item)>) -> Result<Self::Found, Problem> {
+            fn take_items(self, items: &mut Vec<(Table, Item)>) -> Result<Self::Items, Problem> {
                 let ($($name,)*) = self;
-                Ok(($($name.pick(items)?,)*))
+                Ok(($($name.take_items(items)?,)*))
             }
         }
     };
 }
 
-tuple_reads!(A B);
-tuple_reads!(A B C);
-tuple_reads!(A B C D);
+impl_for_tuple!(A B);
+impl_for_tuple!(A B C);
+impl_for_tuple!(A B C D);
 
 /// How often `BatchGetItem` is sent, each time with the keys that were left unprocessed.
 const MAX_ATTEMPTS: u32 = 4;
@@ -133,9 +132,9 @@ impl Store {
     /// Reads everything in one round trip. The keys must be distinct, and at most 100.
     ///
     /// Keys that stay unprocessed after all attempts are a 503: they never count as absent items.
-    pub async fn read<R: Reads>(&self, reads: R) -> Result<R::Found, Problem> {
+    pub async fn read<R: KeySet>(&self, reads: R) -> Result<R::Items, Problem> {
         let mut keys = Vec::new();
-        reads.list(&mut keys);
+        reads.add_keys(&mut keys);
         let mut items = Vec::with_capacity(keys.len());
         for attempt in 0..MAX_ATTEMPTS {
             if attempt > 0 {
@@ -143,7 +142,7 @@ impl Store {
             }
             keys = self.batch_get(&keys, &mut items).await?;
             if keys.is_empty() {
-                return reads.pick(&mut items);
+                return reads.take_items(&mut items);
             }
         }
         Err(Problem::unavailable("BatchGetItem: unprocessed keys"))

@@ -8,7 +8,6 @@ use aws_sdk_dynamodb::{
     types::{AttributeValue, ReturnValue, ReturnValuesOnConditionCheckFailure as OnFailure},
 };
 
-pub(crate) use crate::dynamodb::transaction::MAX_TRANSACTION_ITEMS;
 use crate::{
     dynamodb::{Item, Key, Store, Table, attribute::non_empty, error},
     http::problem::Problem,
@@ -59,23 +58,26 @@ impl Change {
 
 /// The outcome of a conditional write.
 #[derive(Debug, Clone, PartialEq)]
-pub enum Outcome {
+pub enum WriteOutcome {
     /// The write was carried out. After an update this is the new item, after a deletion the old
     /// one.
-    Done(Item),
+    Applied(Item),
     /// The condition failed. This is the current item, if there is one.
-    Refused(Option<Item>),
+    ConditionFailed(Option<Item>),
 }
 
 impl Store {
     /// One `UpdateItem`.
-    pub(crate) async fn update(&self, change: Change) -> Result<Outcome, Problem> {
+    pub(crate) async fn update(&self, change: Change) -> Result<WriteOutcome, Problem> {
         self.update_with(change, aws_sdk_dynamodb::config::Builder::default()).await
     }
 
     /// One `UpdateItem` without retries: for an update that must not be applied twice, and that may
     /// be missing when the response is lost.
-    pub(crate) async fn update_once(&self, change: Change) -> Result<Outcome, Problem> {
+    pub(crate) async fn update_without_retry(
+        &self,
+        change: Change,
+    ) -> Result<WriteOutcome, Problem> {
         self.update_with(change, no_retry()).await
     }
 
@@ -83,7 +85,7 @@ impl Store {
         &self,
         change: Change,
         config: aws_sdk_dynamodb::config::Builder,
-    ) -> Result<Outcome, Problem> {
+    ) -> Result<WriteOutcome, Problem> {
         let result = self
             .client
             .update_item()
@@ -100,10 +102,10 @@ impl Store {
             .send()
             .await;
         match result {
-            Ok(output) => Ok(Outcome::Done(output.attributes.unwrap_or_default())),
+            Ok(output) => Ok(WriteOutcome::Applied(output.attributes.unwrap_or_default())),
             Err(error) => match error.as_service_error() {
                 Some(UpdateItemError::ConditionalCheckFailedException(failed)) => {
-                    Ok(Outcome::Refused(failed.item.clone()))
+                    Ok(WriteOutcome::ConditionFailed(failed.item.clone()))
                 }
                 _ => Err(error::problem("UpdateItem", error)),
             },
@@ -120,19 +122,19 @@ impl Store {
         key: Key<T>,
         condition: &str,
         values: Item,
-    ) -> Result<Outcome, Problem> {
+    ) -> Result<WriteOutcome, Problem> {
         let mut is_retry = false;
         loop {
             let error = match self.delete_once(&key, condition, &values).await {
-                Ok(old) => return Ok(Outcome::Done(old)),
+                Ok(old) => return Ok(WriteOutcome::Applied(old)),
                 Err(error) => error,
             };
             if let Some(DeleteItemError::ConditionalCheckFailedException(failed)) =
                 error.as_service_error()
             {
                 return Ok(match failed.item.clone() {
-                    None if is_retry => Outcome::Done(Item::new()),
-                    current => Outcome::Refused(current),
+                    None if is_retry => WriteOutcome::Applied(Item::new()),
+                    current => WriteOutcome::ConditionFailed(current),
                 });
             }
             if is_retry || !error::is_transient(&error) {

@@ -100,7 +100,7 @@ impl<S: Sync> FromRequestParts<S> for IfMatch {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Problem> {
-        let invalid = |invalid| Problem::invalid("If-Match", invalid).before_the_gate();
+        let invalid = |invalid| Problem::invalid("If-Match", invalid).report_after_authentication();
         Self::read(&parts.headers).map_err(invalid)
     }
 }

@@ -34,7 +34,7 @@ const DEADLINE: Duration = Duration::from_secs(20);
 
 /// Puts around a function's routes what every answer needs: 404 and 405 problems, the request's
 /// id, the security headers, one log line.
-pub fn finish(routes: Router, config: &Config) -> Router {
+pub fn with_common_layers(routes: Router, config: &Config) -> Router {
     let answer = middleware::from_fn_with_state(config.default_route, answer);
     routes.fallback(not_found).layer(answer)
 }
@@ -144,7 +144,7 @@ where
         let object = object(request).await;
         let fields = object.map(|object| Fields::new(object, fields_context(state)));
         let read = fields.and_then(|fields| fields.parse().map_err(Problem::validation));
-        read.map(Self).map_err(Problem::before_the_gate)
+        read.map(Self).map_err(Problem::report_after_authentication)
     }
 }
 
@@ -176,7 +176,7 @@ where
         let query = parts.uri.query().unwrap_or_default();
         let fields = Fields::from_query(query, fields_context(state));
         let read = fields.parse().map(Self).map_err(Problem::validation);
-        read.map_err(Problem::before_the_gate)
+        read.map_err(Problem::report_after_authentication)
     }
 }
 
@@ -196,7 +196,9 @@ where
 
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
         let query = parts.uri.query().unwrap_or_default();
-        read_list(query, fields_context(state)).map(Self).map_err(Problem::before_the_gate)
+        read_list(query, fields_context(state))
+            .map(Self)
+            .map_err(Problem::report_after_authentication)
     }
 }
 
@@ -276,7 +278,8 @@ impl<S: Send + Sync> FromRequestParts<S> for PathParameter {
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
         let parameter = Path::<String>::from_request_parts(parts, state).await;
         let nothing = |_| Problem::new(Code::NotFound, "There is no such thing.");
-        let Path(parameter) = parameter.map_err(nothing).map_err(Problem::before_the_gate)?;
+        let Path(parameter) =
+            parameter.map_err(nothing).map_err(Problem::report_after_authentication)?;
         Ok(Self(parameter))
     }
 }
@@ -285,9 +288,9 @@ impl<S: Send + Sync> FromRequestParts<S> for PathParameter {
 ///
 /// Limits treat an IPv6 /64 as one address: it is what one subscriber gets.
 #[derive(Debug, Clone, Copy)]
-pub struct Source(IpAddr);
+pub struct ClientIp(IpAddr);
 
-impl Source {
+impl ClientIp {
     /// The bytes that a limit counts by.
     pub fn limit_key(self) -> Vec<u8> {
         match self.0.to_canonical() {
@@ -311,7 +314,7 @@ impl Source {
     }
 }
 
-impl<S: Sync> FromRequestParts<S> for Source {
+impl<S: Sync> FromRequestParts<S> for ClientIp {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Problem> {
@@ -353,16 +356,16 @@ impl IdempotencyKey {
 
 /// The idempotency key of a request that may carry one.
 #[derive(Debug)]
-pub struct MaybeIdempotencyKey(pub Option<IdempotencyKey>);
+pub struct OptionalIdempotencyKey(pub Option<IdempotencyKey>);
 
-impl<S: Sync> FromRequestParts<S> for MaybeIdempotencyKey {
+impl<S: Sync> FromRequestParts<S> for OptionalIdempotencyKey {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Problem> {
         const NAME: &str = "Idempotency-Key";
         let Some(value) = parts.headers.get(NAME) else { return Ok(Self(None)) };
         let key = IdempotencyKey::parse(value.as_bytes());
-        let invalid = |invalid| Problem::invalid(NAME, invalid).before_the_gate();
+        let invalid = |invalid| Problem::invalid(NAME, invalid).report_after_authentication();
         key.map(|key| Self(Some(key))).map_err(invalid)
     }
 }
@@ -377,9 +380,9 @@ impl<S: Sync> FromRequestParts<S> for RequiredIdempotencyKey {
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
         const MISSING: Invalid =
             Invalid { code: "required", detail: "Send an Idempotency-Key header." };
-        let MaybeIdempotencyKey(key) =
-            MaybeIdempotencyKey::from_request_parts(parts, state).await?;
-        let missing = || Problem::invalid("Idempotency-Key", MISSING).before_the_gate();
+        let OptionalIdempotencyKey(key) =
+            OptionalIdempotencyKey::from_request_parts(parts, state).await?;
+        let missing = || Problem::invalid("Idempotency-Key", MISSING).report_after_authentication();
         key.map(Self).ok_or_else(missing)
     }
 }
@@ -390,12 +393,12 @@ mod tests {
 
     #[test]
     fn a_source_is_counted_by_what_one_subscriber_gets() {
-        let key = |text: &str| Source(text.parse().unwrap()).limit_key();
+        let key = |text: &str| ClientIp(text.parse().unwrap()).limit_key();
         assert_eq!(key("2001:db8:1:2::1"), key("2001:db8:1:2:ffff::9"));
         assert_ne!(key("2001:db8:1:2::1"), key("2001:db8:1:3::1"));
         assert_eq!(key("::ffff:192.0.2.1"), key("192.0.2.1"));
         assert_ne!(key("192.0.2.1"), key("192.0.2.2"));
-        let truncated = |text: &str| Source(text.parse().unwrap()).truncated();
+        let truncated = |text: &str| ClientIp(text.parse().unwrap()).truncated();
         assert_eq!(truncated("192.0.2.77"), "192.0.2.0/24");
         assert_eq!(truncated("2001:db8:1:2::1"), "2001:db8:1::/48");
     }

@@ -110,7 +110,7 @@ struct Parts {
     retry_after_seconds: Option<u64>,
     header: Option<(HeaderName, HeaderValue)>,
     cause: Option<Box<dyn std::error::Error + Send + Sync>>,
-    is_before_the_gate: bool,
+    is_reported_after_authentication: bool,
 }
 
 impl Problem {
@@ -124,7 +124,7 @@ impl Problem {
             retry_after_seconds: None,
             header: None,
             cause: None,
-            is_before_the_gate: false,
+            is_reported_after_authentication: false,
         }))
     }
 
@@ -159,7 +159,7 @@ impl Problem {
     }
 
     /// 400 `already_exists`: another account has what these fields name. `None` for no fields.
-    pub fn taken(fields: impl Iterator<Item = &'static str>) -> Option<Self> {
+    pub fn already_exists(fields: impl Iterator<Item = &'static str>) -> Option<Self> {
         let errors: Vec<_> = fields
             .map(|field| FieldError {
                 field: field.into(),
@@ -172,11 +172,11 @@ impl Problem {
 
     /// 400: a cursor that was altered, or belongs to another query.
     pub fn invalid_cursor(invalid: Invalid) -> Self {
-        Self::field(Code::InvalidCursor, "cursor", invalid.detail).before_the_gate()
+        Self::field(Code::InvalidCursor, "cursor", invalid.detail).report_after_authentication()
     }
 
     /// 429: not before `seconds` have passed.
-    pub fn limited(code: Code, seconds: i64, detail: impl Into<Cow<'static, str>>) -> Self {
+    pub fn rate_limited(code: Code, seconds: i64, detail: impl Into<Cow<'static, str>>) -> Self {
         Self::new(code, detail).retry_after(seconds)
     }
 
@@ -187,12 +187,12 @@ impl Problem {
             "It is not known whether the request was carried out. Send it again.",
         )
         .retry_after(1)
-        .because(cause)
+        .with_cause(cause)
     }
 
     /// 500: a fault of this program.
     pub fn internal(cause: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Self {
-        Self::new(Code::Internal, "The fault has been logged.").because(cause)
+        Self::new(Code::Internal, "The fault has been logged.").with_cause(cause)
     }
 
     /// 405 with the methods that exist.
@@ -226,19 +226,22 @@ impl Problem {
     }
 
     /// The same problem, found before it was asked whether the caller may come in at all.
-    pub fn before_the_gate(mut self) -> Self {
-        self.0.is_before_the_gate = true;
+    pub fn report_after_authentication(mut self) -> Self {
+        self.0.is_reported_after_authentication = true;
         self
     }
 
     /// Whether it was found before it was asked whether the caller may come in.
-    pub fn is_before_the_gate(&self) -> bool {
-        self.0.is_before_the_gate
+    pub fn is_reported_after_authentication(&self) -> bool {
+        self.0.is_reported_after_authentication
     }
 
     /// The same problem with what the operator should read in the log. It never reaches a client
     /// and must hold no secret and no personal data.
-    pub fn because(mut self, cause: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Self {
+    pub fn with_cause(
+        mut self,
+        cause: impl Into<Box<dyn std::error::Error + Send + Sync>>,
+    ) -> Self {
         self.0.cause = Some(cause.into());
         self
     }
@@ -356,7 +359,7 @@ mod tests {
 
     #[test]
     fn retry_after_is_said_in_header_and_body() {
-        let response = Problem::limited(Code::TooManyRequests, -3, "Wait.").render("r");
+        let response = Problem::rate_limited(Code::TooManyRequests, -3, "Wait.").render("r");
         assert_eq!(response.headers()[header::RETRY_AFTER], "1");
     }
 }

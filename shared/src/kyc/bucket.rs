@@ -21,8 +21,8 @@ use sha2::{Digest as _, Sha256};
 
 use crate::{
     http::problem::Problem,
-    kyc::document::{ContentType, Document, FileDigest, Promise},
-    otp::after,
+    kyc::document::{ContentType, Document, ExpectedFile, FileDigest},
+    runtime::clock::after,
     runtime::{clock::whole_second, config::Config},
     value::UserId,
 };
@@ -55,7 +55,7 @@ impl std::fmt::Debug for Presigned {
 
 /// What is in the bucket under a key.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Arrived {
+pub struct UploadedFile {
     /// The type that it is stored with.
     pub content_type: Option<String>,
     /// Its length, bytes.
@@ -70,13 +70,13 @@ pub struct Arrived {
     pub has_other_headers: bool,
 }
 
-impl Arrived {
+impl UploadedFile {
     /// Whether it is what was promised, as far as length, digest and stored type tell.
-    pub fn keeps(&self, document: &Document) -> bool {
-        let promise = &document.promise;
-        self.size == promise.size
-            && self.sha256 == promise.sha256
-            && self.content_type.as_deref() == Some(promise.content_type.as_str())
+    pub fn matches(&self, document: &Document) -> bool {
+        let expected = &document.expected;
+        self.size == expected.size
+            && self.sha256 == expected.sha256
+            && self.content_type.as_deref() == Some(expected.content_type.as_str())
     }
 }
 
@@ -107,16 +107,20 @@ impl Documents {
 
     /// Lets somebody upload a file within the next ten minutes: this one and no other, since type,
     /// length and checksum are signed.
-    pub async fn upload(&self, document: &Document, now: Timestamp) -> Result<Presigned, Problem> {
-        let promise = &document.promise;
+    pub async fn presign_upload(
+        &self,
+        document: &Document,
+        now: Timestamp,
+    ) -> Result<Presigned, Problem> {
+        let expected = &document.expected;
         let call = self
             .client
             .put_object()
             .bucket(&*self.bucket)
             .key(&document.key)
-            .content_type(promise.content_type.as_str())
-            .content_length(i64::try_from(promise.size).map_err(Problem::internal)?)
-            .checksum_sha256(promise.sha256.base64());
+            .content_type(expected.content_type.as_str())
+            .content_length(i64::try_from(expected.size).map_err(Problem::internal)?)
+            .checksum_sha256(expected.sha256.base64());
         let signed = call.presigned(presigning(UPLOAD_SECONDS, now)?).await;
         let signed = signed.map_err(|error| problem("PutObject", error))?;
         let headers = signed.headers().map(|(name, value)| (name.to_owned(), value.to_owned()));
@@ -131,7 +135,7 @@ impl Documents {
     /// Lets somebody fetch a file within the next `seconds`: to save, not to show in place, and as
     /// the type that was checked, so that nothing in it runs. The other headers are replaced too: the
     /// same file may be uploaded again, with headers of the uploader's, after it was checked.
-    pub async fn view(
+    pub async fn presign_view(
         &self,
         document: &Document,
         seconds: i64,
@@ -148,7 +152,7 @@ impl Documents {
             .response_content_language("und")
             .response_cache_control("private, no-store")
             .response_expires(DateTime::from_secs(0))
-            .response_content_type(document.promise.content_type.as_str());
+            .response_content_type(document.expected.content_type.as_str());
         let signed = call.presigned(presigning(seconds, now)?).await;
         let signed = signed.map_err(|error| problem("GetObject", error))?;
         let headers = signed.headers().map(|(name, value)| (name.to_owned(), value.to_owned()));
@@ -164,37 +168,37 @@ impl Documents {
     /// themselves, read through piece by piece: not what the bucket says of them. Of a file that is
     /// longer than promised no more is read than shows that. S3 only says that an object is not
     /// there to who may list the bucket: to others it is `AccessDenied`, a fault of ours.
-    pub async fn inspect(&self, document: &Document) -> Result<Option<Arrived>, Problem> {
+    pub async fn inspect(&self, document: &Document) -> Result<Option<UploadedFile>, Problem> {
         let call = self.client.get_object().bucket(&*self.bucket).key(&document.key).send().await;
         let object = match call {
             Ok(object) => object,
             Err(error) if is_missing(&error) => return Ok(None),
             Err(error) => return Err(problem("GetObject", error)),
         };
-        read_through(object, &document.promise).await.map(Some)
+        read_through(object, &document.expected).await.map(Some)
     }
 
     /// Deletes every object of a person. Nothing to delete is success: the same call finishes what
     /// a failed one began.
     pub async fn delete_all(&self, user_id: UserId) -> Result<(), Problem> {
-        self.delete_all_but(user_id, &[]).await
+        self.delete_all_except(user_id, &[]).await
     }
 
     /// Deletes every object of a person but those of these keys. It can be repeated.
-    pub async fn delete_all_but(&self, user_id: UserId, kept: &[&str]) -> Result<(), Problem> {
+    pub async fn delete_all_except(&self, user_id: UserId, kept: &[&str]) -> Result<(), Problem> {
         self.delete_where(user_id, |key| !kept.contains(&key)).await
     }
 
     /// The same, for whoever may be at work meanwhile: what was promised in the half hour before
     /// `now` stays too. It can be repeated.
-    pub async fn delete_old_but(
+    pub async fn delete_old_except(
         &self,
         user_id: UserId,
         kept: &[&str],
         now: Timestamp,
     ) -> Result<(), Problem> {
         let is_old = |key: &str| {
-            let age = Document::promised_at(key).map(|at| now.as_second() - at.as_second());
+            let age = Document::upload_requested_at(key).map(|at| now.as_second() - at.as_second());
             age.is_none_or(|age| age > NEW_SECONDS)
         };
         self.delete_where(user_id, |key| is_old(key) && !kept.contains(&key)).await
@@ -241,16 +245,19 @@ impl Documents {
     }
 }
 
-/// Keeps no more of a file than `promise` allows.
-async fn read_through(mut object: GetObjectOutput, promise: &Promise) -> Result<Arrived, Problem> {
-    let promised_bytes = usize::try_from(promise.size).map_err(Problem::internal)?;
-    let kept_bytes = match promise.content_type {
+/// Keeps no more of a file than `expected` allows.
+async fn read_through(
+    mut object: GetObjectOutput,
+    expected: &ExpectedFile,
+) -> Result<UploadedFile, Problem> {
+    let promised_bytes = usize::try_from(expected.size).map_err(Problem::internal)?;
+    let kept_bytes = match expected.content_type {
         ContentType::Pdf => promised_bytes,
         ContentType::Jpeg | ContentType::Png => HEAD_BYTES.min(promised_bytes),
     };
     let mut bytes = Vec::with_capacity(kept_bytes);
     let (mut hash, mut size) = (Sha256::new(), 0);
-    while size <= promise.size {
+    while size <= expected.size {
         let piece = object.body.try_next().await;
         // What broke may quote the key.
         let piece = piece.map_err(|_| Problem::unavailable("GetObject: the body broke off"))?;
@@ -261,7 +268,7 @@ async fn read_through(mut object: GetObjectOutput, promise: &Promise) -> Result<
     }
     let sha256 = FileDigest::from_bytes(hash.finalize().into());
     let has_other_headers = has_other_headers(&object);
-    Ok(Arrived { content_type: object.content_type, size, sha256, bytes, has_other_headers })
+    Ok(UploadedFile { content_type: object.content_type, size, sha256, bytes, has_other_headers })
 }
 
 /// S3 stores what it is sent of these, signed or not.

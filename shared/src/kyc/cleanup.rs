@@ -11,7 +11,9 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    dynamodb::{Change, Item, Key, Outcome, Store, Table, Transaction, from_item, item, read, s},
+    dynamodb::{
+        Change, Item, Key, Store, Table, Transaction, WriteOutcome, from_item, item, query, s,
+    },
     http::problem::Problem,
     kyc::{
         Submission,
@@ -74,7 +76,7 @@ pub(super) async fn delete_clearing(store: &Store, user_id: UserId) -> Result<()
 
 /// A row of the index that is due.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Deserialize)]
-pub struct Due {
+pub struct DueRow {
     /// The user.
     pub user_id: UserId,
     pk: String,
@@ -90,20 +92,20 @@ pub async fn due(
     now: Timestamp,
     after: Option<Position>,
     limit: usize,
-) -> Result<(Vec<Due>, Option<Position>), Problem> {
+) -> Result<(Vec<DueRow>, Option<Position>), Problem> {
     let latest = now.as_second() - PROVISIONAL_SECONDS;
     let before = format!("{:012}#", latest.max(0) + 1);
     // `Between` includes its start: the appended character makes it the first key after the
     // position.
     let from = after.map_or_else(|| "0".to_owned(), |position| position.sort_key() + "#");
-    let span = read::Span::Between(&from, &before);
+    let span = query::SortKeyRange::Between(&from, &before);
     let (items, next) = queue::merged(store, KycStatus::AwaitingDocuments, span, limit).await?;
-    let due: Result<Vec<Due>, _> = items.into_iter().map(from_item).collect();
+    let due: Result<Vec<DueRow>, _> = items.into_iter().map(from_item).collect();
     Ok((without_duplicates(due?), next))
 }
 
 /// The first row of each item.
-fn without_duplicates(mut due: Vec<Due>) -> Vec<Due> {
+fn without_duplicates(mut due: Vec<DueRow>) -> Vec<DueRow> {
     let mut seen = HashSet::new();
     due.retain(|row| seen.insert(row.pk.clone()));
     due
@@ -111,49 +113,55 @@ fn without_duplicates(mut due: Vec<Due>) -> Vec<Due> {
 
 /// The work for a row that is due.
 #[derive(Debug)]
-pub enum Work {
+pub enum CleanupTask {
     /// Abandon this submission with [`crate::kyc::review::abandon`].
-    GiveUp(Box<Submission>),
-    /// Delete all of the user's files except those with these keys, then call [`cleared`].
-    Clear(Vec<String>),
+    Abandon(Box<Submission>),
+    /// Delete all of the user's files except those with these keys, then call [`mark_cleared`].
+    DeleteFilesExcept(Vec<String>),
     /// Nothing: it has changed since the index was read.
     Nothing,
 }
 
 /// Reads the work for a row, with a consistent read.
-pub async fn work(store: &Store, due: &Due, now: Timestamp) -> Result<Work, Problem> {
+pub async fn load_task(
+    store: &Store,
+    due: &DueRow,
+    now: Timestamp,
+) -> Result<CleanupTask, Problem> {
     let submission = store.read(key(due.user_id).consistent()).await?;
     if due.is_clearing() {
         let documents = submission.into_iter().flat_map(|submission| submission.documents);
-        return Ok(Work::Clear(documents.map(|document| document.key).collect()));
+        return Ok(CleanupTask::DeleteFilesExcept(
+            documents.map(|document| document.key).collect(),
+        ));
     }
-    let abandoned = submission.filter(|submission| submission.is_abandoned(now));
-    Ok(abandoned.map(Box::new).map_or(Work::Nothing, Work::GiveUp))
+    let abandoned = submission.filter(|submission| submission.can_be_abandoned(now));
+    Ok(abandoned.map(Box::new).map_or(CleanupTask::Nothing, CleanupTask::Abandon))
 }
 
 /// Deletes a [`Clearing`] whose files were deleted, unless it was scheduled again since.
-pub async fn cleared(store: &Store, due: &Due) -> Result<(), Problem> {
+pub async fn mark_cleared(store: &Store, due: &DueRow) -> Result<(), Problem> {
     let values = Item::from([(":seen".to_owned(), s(&*due.queued_at_id))]);
     let key = clearing_key(due.user_id);
     match store.delete(key, "queued_at_id = :seen", values).await? {
-        Outcome::Done(_) | Outcome::Refused(_) => Ok(()),
+        WriteOutcome::Applied(_) | WriteOutcome::ConditionFailed(_) => Ok(()),
     }
 }
 
 /// Postpones failed work, so that the other rows come first. Only the position in the index
 /// changes. The next change of the submission sets the position again.
-pub async fn put_off(store: &Store, due: &Due, now: Timestamp) -> Result<(), Problem> {
+pub async fn postpone(store: &Store, due: &DueRow, now: Timestamp) -> Result<(), Problem> {
     let next = Position::due_at(after(now, RETRY_SECONDS), due.user_id).sort_key();
     let change = Change::new(due.key(), "SET queued_at_id = :next")
         .only_if("queued_at_id = :seen")
         .with(":seen", AttributeValue::S(due.queued_at_id.clone()))
         .with(":next", s(next));
     match store.update(change).await? {
-        Outcome::Done(_) | Outcome::Refused(_) => Ok(()),
+        WriteOutcome::Applied(_) | WriteOutcome::ConditionFailed(_) => Ok(()),
     }
 }
 
-impl Due {
+impl DueRow {
     fn is_clearing(&self) -> bool {
         self.pk.starts_with("CLEARING#")
     }
@@ -172,7 +180,7 @@ mod tests {
         let user_id = UserId::new("2026-01-31T10:00:00Z".parse().unwrap(), [1; 10]);
         let row = |pk: &str, sort_key: &str| {
             let (pk, queued_at_id) = (format!("{pk}#{user_id}"), sort_key.to_owned());
-            Due { user_id, pk, queued_at_id }
+            DueRow { user_id, pk, queued_at_id }
         };
         let rows = [row("USER", "1"), row("CLEARING", "1"), row("USER", "2")];
         assert_eq!(without_duplicates(rows.to_vec()), rows[..2]);

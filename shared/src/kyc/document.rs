@@ -255,7 +255,7 @@ pub const SETTLED_SECONDS: i64 = 60 * 60;
 
 /// A file that is promised: what will be uploaded.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Promise {
+pub struct ExpectedFile {
     /// What it is.
     pub content_type: ContentType,
     /// Its length, bytes: 1 to [`MAX_FILE_BYTES`].
@@ -273,27 +273,32 @@ pub struct Document {
     pub key: String,
     /// What it must be.
     #[serde(flatten)]
-    pub promise: Promise,
+    pub expected: ExpectedFile,
     /// Whether it has been seen in the bucket, and was that.
     pub is_checked: bool,
 }
 
 impl Document {
     /// A file that has not been uploaded yet.
-    pub fn promised(user_id: UserId, upload_id: UploadId, side: Side, promise: Promise) -> Self {
+    pub fn awaiting_upload(
+        user_id: UserId,
+        upload_id: UploadId,
+        side: Side,
+        expected: ExpectedFile,
+    ) -> Self {
         let key = format!("{user_id}/{upload_id}/{}", side.as_str());
-        Self { side, key, promise, is_checked: false }
+        Self { side, key, expected, is_checked: false }
     }
 
     /// When the file with this key was promised; of what is no such key nothing is known.
-    pub fn promised_at(key: &str) -> Option<Timestamp> {
+    pub fn upload_requested_at(key: &str) -> Option<Timestamp> {
         let upload_id = UploadId::parse(key.split('/').nth(1)?).ok()?;
         Some(upload_id.created_at())
     }
 
     /// The name that it is saved under by whoever looks at it.
     pub fn file_name(&self) -> String {
-        format!("{}.{}", self.side.as_str(), self.promise.content_type.extension())
+        format!("{}.{}", self.side.as_str(), self.expected.content_type.extension())
     }
 }
 
@@ -372,11 +377,11 @@ mod tests {
         let at: Timestamp = "2026-01-31T10:00:00.125Z".parse().unwrap();
         let (user_id, upload_id) = (UserId::new(at, [1; 10]), UploadId::new(at, [2; 10]));
         let sha256 = FileDigest::from_bytes([3; 32]);
-        let promise = Promise { content_type: ContentType::Jpeg, size: 7, sha256 };
-        let document = Document::promised(user_id, upload_id, Side::Back, promise);
+        let expected = ExpectedFile { content_type: ContentType::Jpeg, size: 7, sha256 };
+        let document = Document::awaiting_upload(user_id, upload_id, Side::Back, expected);
         assert_eq!(document.key, format!("{user_id}/{upload_id}/back"));
-        assert_eq!(Document::promised_at(&document.key), Some(at));
-        assert_eq!(Document::promised_at("what/else"), None);
+        assert_eq!(Document::upload_requested_at(&document.key), Some(at));
+        assert_eq!(Document::upload_requested_at("what/else"), None);
     }
 
     #[test]

@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     crypto::secret::Digest,
-    dynamodb::{Item, Key, Outcome, Store, Table, Transaction, item, s, seconds, time},
+    dynamodb::{Item, Key, Store, Table, Transaction, WriteOutcome, item, s, seconds, time},
     http::problem::Problem,
     runtime::clock::after,
     value::UserId,
@@ -67,7 +67,7 @@ pub(super) fn release<L>(
 pub(super) async fn delete(store: &Store, number: &Digest, user_id: UserId) -> Result<(), Problem> {
     match store.delete(key(number), "user_id = :user", of_user(user_id)).await? {
         // Refused: another account owns the number now, or nobody does.
-        Outcome::Refused(_) | Outcome::Done(_) => Ok(()),
+        WriteOutcome::ConditionFailed(_) | WriteOutcome::Applied(_) => Ok(()),
     }
 }
 

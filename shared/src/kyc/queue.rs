@@ -8,7 +8,7 @@ use jiff::Timestamp;
 use serde::Deserialize;
 
 use crate::{
-    dynamodb::{Item, Store, Table, from_item, read::Span, seconds},
+    dynamodb::{Item, Store, Table, from_item, query::SortKeyRange, seconds},
     http::{cursor, problem::Problem},
     kyc::{Submission, document::DocumentType, submission::PROVISIONAL_SECONDS},
     value::{KycStatus, SubmissionId, UserId},
@@ -100,7 +100,7 @@ pub(super) fn partition(status: KycStatus, shard: u8) -> String {
 /// the next page, if there may be more. One round trip that reads at most 200 rows. A page may have
 /// fewer rows than `limit` even if there are more. The index is eventually consistent, so no
 /// decision may rest on it.
-pub async fn queue(
+pub async fn page(
     store: &Store,
     status: KycStatus,
     after: Option<Position>,
@@ -108,7 +108,7 @@ pub async fn queue(
 ) -> Result<(Vec<Row>, Option<Position>), Problem> {
     // Every sort key is greater than "0". An empty key is not allowed.
     let from = after.map_or_else(|| "0".to_owned(), |position| position.sort_key());
-    let (items, next) = merged(store, status, Span::After(&from), limit).await?;
+    let (items, next) = merged(store, status, SortKeyRange::After(&from), limit).await?;
     let mut rows = items.into_iter().map(from_item).collect::<Result<Vec<Row>, _>>()?;
     // An abandoned submission with files is listed under a status that it no longer has.
     rows.retain(|row| row.status == status);
@@ -116,11 +116,11 @@ pub async fn queue(
 }
 
 /// The number of submissions that wait for a review, at most 200.
-pub async fn waiting(store: &Store) -> Result<usize, Problem> {
+pub async fn count_pending(store: &Store) -> Result<usize, Problem> {
     let shards = (0..SHARDS).map(async |shard| {
         let partition = partition(KycStatus::Pending, shard);
-        let (partition, sort) = (("status_shard", &*partition), (SORT, Span::After("0")));
-        let rows = store.index_span(Table::Kyc, INDEX, partition, sort, MAX_ROWS).await?;
+        let (partition, sort) = (("status_shard", &*partition), (SORT, SortKeyRange::After("0")));
+        let rows = store.query_index(Table::Kyc, INDEX, partition, sort, MAX_ROWS).await?;
         Ok::<_, Problem>(rows.len())
     });
     Ok(try_join_all(shards).await?.into_iter().sum())
@@ -133,14 +133,14 @@ pub async fn waiting(store: &Store) -> Result<usize, Problem> {
 pub(super) async fn merged(
     store: &Store,
     status: KycStatus,
-    span: Span<'_>,
+    span: SortKeyRange<'_>,
     limit: usize,
 ) -> Result<(Vec<Item>, Option<Position>), Problem> {
     let limit = limit.clamp(1, MAX_ROWS);
     let shards = (0..SHARDS).map(async |shard| {
         let partition = partition(status, shard);
         let partition = ("status_shard", &*partition);
-        let items = store.index_span(Table::Kyc, INDEX, partition, (SORT, span), limit).await?;
+        let items = store.query_index(Table::Kyc, INDEX, partition, (SORT, span), limit).await?;
         Ok::<_, Problem>(items)
     });
     let shards = try_join_all(shards).await?;

@@ -46,7 +46,7 @@ impl Decision {
     /// The submission after the decision.
     fn apply(&self, before: &Submission, reviewer: UserId, now: Timestamp) -> Submission {
         let now = whole_second(now);
-        let before = before.clone().settled();
+        let before = before.clone().without_replaced_files();
         let after = Submission {
             reviewed_by: Some(reviewer),
             updated_at: now,
@@ -79,7 +79,7 @@ enum Write {
 
 /// Stores that the staff member `by` views a submission, together with `extra_writes`. Returns
 /// `false`, and writes nothing, if the submission has changed since it was read.
-pub async fn view(
+pub async fn record_view(
     store: &Store,
     submission: &Submission,
     by: UserId,
@@ -115,7 +115,8 @@ pub async fn view(
 pub async fn review(
     store: &Store,
     user_id: UserId,
-    (reviewer, decision): (UserId, &Decision),
+    reviewer: UserId,
+    decision: &Decision,
     if_match: &IfMatch,
     now: Timestamp,
     extra_writes: impl Fn(&mut Transaction<()>, &Submission) -> Result<(), Problem>,
@@ -147,7 +148,7 @@ pub async fn review(
 ///
 /// # Errors
 /// `not_found`, `kyc_not_rejected` if there is no number to release, `forbidden`, 503.
-pub async fn free_number(
+pub async fn release_number(
     store: &Store,
     user_id: UserId,
     actor: UserId,
@@ -188,7 +189,7 @@ async fn change(
         pause(attempt).await;
         let before = store.read(key(user_id).consistent()).await?;
         let (after, mut all) = decide(&before.ok_or_else(submission_not_found)?)?;
-        let after = after.revised();
+        let after = after.with_next_revision();
         put(&mut all, Write::Submission, &after)?;
         account::set_kyc_status(&mut all, Write::Account, user_id, after.status);
         account::must_be_staff(&mut all, Write::Staff, actor);
@@ -238,7 +239,7 @@ pub async fn abandon(
     now: Timestamp,
     delete_files: impl AsyncFnOnce() -> Result<(), Problem>,
 ) -> Result<bool, Problem> {
-    if !submission.is_abandoned(now) {
+    if !submission.can_be_abandoned(now) {
         return Ok(false);
     }
     let Some(abandoned) = mark_abandoned(store, submission).await? else { return Ok(false) };
@@ -255,7 +256,7 @@ async fn mark_abandoned(
     if submission.status == status {
         return Ok(Some(submission.clone()));
     }
-    let abandoned = Submission { status, ..submission.clone() }.revised();
+    let abandoned = Submission { status, ..submission.clone() }.with_next_revision();
     let mut all = Transaction::default();
     put(&mut all, Write::Submission, &abandoned)?;
     account::set_kyc_status(&mut all, Write::Account, abandoned.user_id, status);
@@ -274,8 +275,8 @@ async fn delete_abandoned(
     let has_attempts = abandoned.attempts_day == today && abandoned.attempts > 0;
     if has_claims || has_attempts {
         let expires_at = (!has_claims).then(|| after(now, PROVISIONAL_SECONDS));
-        let kept = abandoned.clone().settled();
-        let kept = Submission { documents: Vec::new(), expires_at, ..kept }.revised();
+        let kept = abandoned.clone().without_replaced_files();
+        let kept = Submission { documents: Vec::new(), expires_at, ..kept }.with_next_revision();
         let mut all = Transaction::default();
         put(&mut all, Write::Submission, &kept)?;
         return Ok(store.commit(all).await?.is_ok());

@@ -110,7 +110,7 @@ impl Submission {
     }
 
     /// The submission with the next revision, as every change must save it.
-    pub fn revised(self) -> Self {
+    pub fn with_next_revision(self) -> Self {
         Self { revision: self.revision + 1, ..self }
     }
 
@@ -131,7 +131,7 @@ impl Submission {
     }
 
     /// The submission without replaced files.
-    pub fn settled(self) -> Self {
+    pub fn without_replaced_files(self) -> Self {
         Self { replaced: Vec::new(), replaced_until: None, ..self }
     }
 
@@ -147,7 +147,7 @@ impl Submission {
 
     /// Whether it is to be abandoned: it has waited for its files for a day, or it was abandoned
     /// and still has files.
-    pub fn is_abandoned(&self, now: Timestamp) -> bool {
+    pub fn can_be_abandoned(&self, now: Timestamp) -> bool {
         let age = now.as_second() - self.updated_at.as_second();
         match self.status {
             KycStatus::AwaitingDocuments => age >= PROVISIONAL_SECONDS,

@@ -18,7 +18,7 @@ const KEEP_REQUEST_SECONDS: i64 = 24 * 60 * 60;
 /// The record of an idempotency key: the request that used it, and its result. Key and request are
 /// stored as keyed digests, so that the record has no personal data.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Request {
+pub struct RequestRecord {
     /// The digest of the request. Equal requests have the same.
     #[serde(with = "digest")]
     pub fingerprint: Digest,
@@ -29,7 +29,7 @@ pub struct Request {
     pub expires_at: Timestamp,
 }
 
-impl Request {
+impl RequestRecord {
     /// The record of a request at `now`.
     pub fn new(fingerprint: Digest, submission_id: SubmissionId, now: Timestamp) -> Self {
         Self { fingerprint, submission_id, expires_at: after(now, KEEP_REQUEST_SECONDS) }
@@ -37,32 +37,32 @@ impl Request {
 }
 
 /// The key of the record of an idempotency key.
-pub fn request_key(request: &Digest) -> Key<Request> {
+pub fn request_key(request: &Digest) -> Key<RequestRecord> {
     Key::new(Table::Kyc, &[("pk", &format!("REQUEST#{}", request.text()))])
 }
 
 /// A submission and what is saved with it.
 #[derive(Debug, Clone)]
-pub struct Saving<'a> {
+pub struct SubmissionWrite<'a> {
     /// The submission, with the next revision. Its number is claimed.
     pub submission: &'a Submission,
     /// A number whose provisional claim is released.
     pub released: Option<Digest>,
     /// The idempotency key's digest, and its record.
-    pub request: Option<(Digest, Request)>,
+    pub request: Option<(Digest, RequestRecord)>,
 }
 
 /// The result of saving a submission.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Saved {
+pub enum SaveOutcome {
     /// It was saved.
     Done,
     /// The submission has changed since it was read, or the idempotency key was used. Read again.
-    Overtaken,
+    Conflict,
     /// The number belongs to another account.
-    InUse,
+    NumberInUse,
     /// The account was deleted.
-    NoAccount,
+    AccountDeleted,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -76,20 +76,24 @@ enum Write {
 
 /// Saves a submission with the claim of its number, the account's KYC status and the request's
 /// record.
-pub async fn save(store: &Store, saving: &Saving<'_>, now: Timestamp) -> Result<Saved, Problem> {
+pub async fn save(
+    store: &Store,
+    saving: &SubmissionWrite<'_>,
+    now: Timestamp,
+) -> Result<SaveOutcome, Problem> {
     let mut released = saving.released.as_ref();
     loop {
         let transaction = transaction(saving, released, now)?;
-        let Err(refusals) = store.commit(transaction).await? else { return Ok(Saved::Done) };
+        let Err(refusals) = store.commit(transaction).await? else { return Ok(SaveOutcome::Done) };
         let refused = |label| refusals.iter().any(|refusal| refusal.label == label);
         if refused(Write::Account) {
-            return Ok(Saved::NoAccount);
+            return Ok(SaveOutcome::AccountDeleted);
         }
         if refused(Write::Submission) || refused(Write::Request) {
-            return Ok(Saved::Overtaken);
+            return Ok(SaveOutcome::Conflict);
         }
         if refused(Write::Claim) {
-            return Ok(Saved::InUse);
+            return Ok(SaveOutcome::NumberInUse);
         }
         // The claim expired and another account has claimed the number: there is nothing to
         // release.
@@ -98,17 +102,17 @@ pub async fn save(store: &Store, saving: &Saving<'_>, now: Timestamp) -> Result<
 }
 
 /// Saves a submission in which only the counts have changed, or a new one that has only counts.
-pub async fn count(store: &Store, counted: &Submission) -> Result<Saved, Problem> {
+pub async fn save_counts(store: &Store, counted: &Submission) -> Result<SaveOutcome, Problem> {
     let mut all = Transaction::default();
     put(&mut all, Write::Submission, counted)?;
     account::set_kyc_status(&mut all, Write::Account, counted.user_id, counted.status);
-    let Err(refusals) = store.commit(all).await? else { return Ok(Saved::Done) };
+    let Err(refusals) = store.commit(all).await? else { return Ok(SaveOutcome::Done) };
     let has_no_account = refusals.iter().any(|refusal| refusal.label == Write::Account);
-    Ok(if has_no_account { Saved::NoAccount } else { Saved::Overtaken })
+    Ok(if has_no_account { SaveOutcome::AccountDeleted } else { SaveOutcome::Conflict })
 }
 
 fn transaction(
-    saving: &Saving<'_>,
+    saving: &SubmissionWrite<'_>,
     released: Option<&Digest>,
     now: Timestamp,
 ) -> Result<Transaction<Write>, Problem> {

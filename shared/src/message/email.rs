@@ -13,12 +13,12 @@ use crate::{http::problem::Problem, message::delivery::Delivery, value::Email};
 
 /// Sends e-mail from the deployment's address.
 #[derive(Debug, Clone)]
-pub struct Mail {
+pub struct EmailSender {
     client: Client,
     sender: String,
 }
 
-impl Mail {
+impl EmailSender {
     /// A sender that never retries: a repeated request could send a second e-mail.
     pub fn new(sdk: &SdkConfig, sender: &str) -> Self {
         let timeouts = TimeoutConfig::builder()

@@ -9,8 +9,8 @@ use crate::{
     crypto::secret::{self, base64url},
     dynamodb::Store,
     http::problem::{Code, Problem},
-    message::{delivery::Delivery, email::Mail, sms::Sms},
-    otp::limits::{self, SmsPlace},
+    message::{delivery::Delivery, email::EmailSender, sms::SmsSender},
+    otp::limits::{self, SmsReservation},
     runtime::{
         config::{Config, OtpConfig},
         metrics::{Metric, Metrics},
@@ -24,8 +24,8 @@ pub struct Notifier {
     config: Arc<Config>,
     store: Store,
     metrics: Metrics,
-    sms: Sms,
-    mail: Option<Mail>,
+    sms: SmsSender,
+    mail: Option<EmailSender>,
 }
 
 /// Which part of the cap an SMS may use.
@@ -76,8 +76,8 @@ impl Notifier {
         config: Arc<Config>,
         store: Store,
         metrics: Metrics,
-        sms: Sms,
-        mail: Option<Mail>,
+        sms: SmsSender,
+        mail: Option<EmailSender>,
     ) -> Self {
         Self { config, store, metrics, sms, mail }
     }
@@ -98,7 +98,7 @@ impl Notifier {
             return Ok(Outcome::Unsupported(code));
         }
         let Some(place) = place(message) else { return self.deliver(message).await };
-        match limits::take_sms_place(&self.store, &place, &self.config.otp).await? {
+        match limits::reserve_sms(&self.store, &place, &self.config.otp).await? {
             Ok(percent) => self.metrics.record(Metric::SmsUsedOfDay, percent, message.at),
             Err(seconds) => {
                 self.metrics.count(Metric::SmsCeilingReached, message.at);
@@ -109,8 +109,7 @@ impl Notifier {
         let outcome = self.deliver(message).await;
         let is_refused = !matches!(outcome, Ok(Outcome::Sent | Outcome::NotSent));
         if is_refused
-            && let Err(problem) =
-                limits::return_sms_place(&self.store, &place, &self.config.otp).await
+            && let Err(problem) = limits::release_sms(&self.store, &place, &self.config.otp).await
         {
             // It is only spent: the cap is reached one SMS early.
             tracing::warn!(cause = problem.cause_chain(), "an SMS kept its place in the cap");
@@ -150,14 +149,14 @@ impl Notifier {
     /// Counts an SMS by its country; e-mail costs next to nothing and is not counted.
     fn count(&self, metric: Metric, to: &Identifier, at: Timestamp) {
         if let Identifier::Phone(phone) = to {
-            self.metrics.count_in(metric, phone.region(), at);
+            self.metrics.count_by_country(metric, phone.region(), at);
         }
     }
 }
 
 /// The place that an SMS takes in the cap.
-fn place(message: &Message<'_>) -> Option<SmsPlace> {
-    matches!(message.to, Identifier::Phone(_)).then(|| SmsPlace {
+fn place(message: &Message<'_>) -> Option<SmsReservation> {
+    matches!(message.to, Identifier::Phone(_)).then(|| SmsReservation {
         at: message.at,
         is_sign_up: message.share == Share::SignUp,
         is_sent: message.is_sent,

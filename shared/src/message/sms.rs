@@ -12,11 +12,11 @@ use crate::{
 
 /// Sends SMS.
 #[derive(Debug, Clone)]
-pub struct Sms {
+pub struct SmsSender {
     client: Client,
 }
 
-impl Sms {
+impl SmsSender {
     /// A sender that never retries: a repeated request could send a second SMS.
     pub fn new(sdk: &SdkConfig) -> Self {
         let timeouts = TimeoutConfig::builder()

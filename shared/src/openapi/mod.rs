@@ -274,7 +274,7 @@ impl OperationDoc {
 
     /// A success.
     pub fn answers<T: ToSchema>(mut self, status: StatusCode, description: &'static str) -> Self {
-        let schema = self.schemas.answer::<T>();
+        let schema = self.schemas.response::<T>();
         self.answers.push(Answer { status, description, schema, headers: BTreeMap::new() });
         self
     }

@@ -25,7 +25,7 @@ impl Schemas {
     ///
     /// Responses contain every member: one without a value is null. A member that may be absent is
     /// declared with `nullable = false`.
-    pub(super) fn answer<T: ToSchema>(&mut self) -> String {
+    pub(super) fn response<T: ToSchema>(&mut self) -> String {
         let mut added = collect::<T>();
         added.values_mut().for_each(require_nullable);
         self.0.extend(added);
@@ -161,7 +161,7 @@ mod tests {
     #[test]
     fn a_response_requires_nullable_members_and_a_request_does_not() {
         let mut schemas = Schemas::default();
-        let name = schemas.answer::<Sample>();
+        let name = schemas.response::<Sample>();
         assert_eq!(schemas.0[&name]["required"], json!(["all", "name", "nick"]));
         let name = schemas.request::<Sample>();
         assert_eq!(schemas.0[&name]["required"], json!(["name"]));

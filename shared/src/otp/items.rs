@@ -11,11 +11,11 @@ use serde::{Deserialize, Serialize};
 use crate::{
     crypto::secret::{self, Digest, Token},
     dynamodb::{
-        Change, Item, Key, Outcome, Store, Table, Transaction, digest, from_item, item, n, s,
+        Change, Item, Key, Store, Table, Transaction, WriteOutcome, digest, from_item, item, n, s,
         seconds, time,
     },
     http::problem::Problem,
-    otp::{self, Challenge, IdentifierState, TryVerdict},
+    otp::{self, Challenge, IdentifierState, TryRefusal},
     runtime::config::OtpConfig,
     value::Purpose,
 };
@@ -34,7 +34,7 @@ fn challenge_name(purpose: Purpose) -> String {
 
 /// Notes a send to an identifier and puts the challenge in place of the last one, if the limits
 /// allow it. A refusal carries the item, from which [`otp::send_refusal`] tells the reason.
-pub fn challenge<L>(
+pub fn put_challenge<L>(
     transaction: &mut Transaction<L>,
     label: L,
     identifier: &Digest,
@@ -83,7 +83,7 @@ pub fn state(item: Item) -> Result<IdentifierState, Problem> {
 
 /// Takes a challenge back that was not delivered, and the send that was counted for it, unless
 /// newer ones have replaced them.
-pub async fn withdraw(
+pub async fn revoke(
     store: &Store,
     identifier: &Digest,
     purpose: Purpose,
@@ -100,7 +100,7 @@ pub async fn withdraw(
         .with(":id", s(&*challenge.id))
         .with(":sent_at", time(challenge.sent_at))
         .with(":zero", n(0));
-    if let Outcome::Done(_) = store.update(both).await? {
+    if let WriteOutcome::Applied(_) = store.update(both).await? {
         return Ok(());
     }
     let challenge_only = Change::new(identifier_key(identifier), format!("REMOVE {name}"))
@@ -111,7 +111,7 @@ pub async fn withdraw(
 
 /// Leaves a challenge standing that no code meets: nothing was delivered, and nobody may learn that
 /// something should have been.
-pub async fn blind(
+pub async fn make_unmatchable(
     store: &Store,
     identifier: &Digest,
     purpose: Purpose,
@@ -147,20 +147,22 @@ pub async fn count_try(
 ) -> Result<Try, Problem> {
     let normal = tries(identifier, purpose, nonce, now, None);
     let state = match store.update(normal).await? {
-        Outcome::Done(item) => return counted(from_item(item)?, purpose),
-        Outcome::Refused(None) => return Ok(Try::NoChallenge),
-        Outcome::Refused(Some(item)) => self::state(item)?,
+        WriteOutcome::Applied(item) => return counted(from_item(item)?, purpose),
+        WriteOutcome::ConditionFailed(None) => return Ok(Try::NoChallenge),
+        WriteOutcome::ConditionFailed(Some(item)) => self::state(item)?,
     };
-    match otp::judge_try(&state, purpose, nonce, now) {
-        TryVerdict::Counted => counted(state, purpose),
-        TryVerdict::NoChallenge => Ok(Try::NoChallenge),
-        TryVerdict::Locked(until) => Ok(Try::Locked(until)),
+    match otp::classify_refused_try(&state, purpose, nonce, now) {
+        TryRefusal::AlreadyCounted => counted(state, purpose),
+        TryRefusal::NoChallenge => Ok(Try::NoChallenge),
+        TryRefusal::Locked(until) => Ok(Try::Locked(until)),
         // An hour after the lock the count begins anew: for one of those who try at once.
-        TryVerdict::LockIsOver { last_try_at } => {
+        TryRefusal::LockEnded { last_try_at } => {
             let anew = tries(identifier, purpose, nonce, now, Some(last_try_at));
             match store.update(anew).await? {
-                Outcome::Done(item) => counted(from_item(item)?, purpose),
-                Outcome::Refused(_) => Err(Problem::unavailable("tries collided after a lock")),
+                WriteOutcome::Applied(item) => counted(from_item(item)?, purpose),
+                WriteOutcome::ConditionFailed(_) => {
+                    Err(Problem::unavailable("tries collided after a lock"))
+                }
             }
         }
     }
@@ -274,7 +276,7 @@ pub fn consume<L>(
 }
 
 /// Remembers that a key asked for this send, or finds that it did before.
-pub fn remember<L>(
+pub fn remember_request<L>(
     transaction: &mut Transaction<L>,
     label: L,
     key: &Digest,
@@ -289,7 +291,7 @@ pub fn remember<L>(
         expires_at: Timestamp,
     }
     let now = challenge.sent_at;
-    let expires_at = otp::after(now, otp::IDEMPOTENCY_SECONDS);
+    let expires_at = crate::runtime::clock::after(now, otp::IDEMPOTENCY_SECONDS);
     let record = Record { purpose, challenge_id: &challenge.id, expires_at };
     let mut new = item("idempotency_key", &record)?;
     new.extend(idempotency_key(key).key);
@@ -311,7 +313,7 @@ pub struct Remembered {
 impl Remembered {
     /// When the code was sent, in whole seconds.
     pub fn sent_at(&self) -> Timestamp {
-        otp::after(self.expires_at, -otp::IDEMPOTENCY_SECONDS)
+        crate::runtime::clock::after(self.expires_at, -otp::IDEMPOTENCY_SECONDS)
     }
 }
 
@@ -322,7 +324,11 @@ pub fn remembered(item: Option<&Item>) -> Option<Remembered> {
 
 /// Forgets a key whose send failed, so that it can be tried again; not one that another request
 /// has used since.
-pub async fn forget(store: &Store, key: &Digest, challenge: &Challenge) -> Result<(), Problem> {
+pub async fn forget_request(
+    store: &Store,
+    key: &Digest,
+    challenge: &Challenge,
+) -> Result<(), Problem> {
     let values = Item::from([(":id".to_owned(), s(&*challenge.id))]);
     store.delete(idempotency_key(key), "challenge_id = :id", values).await.map(drop)
 }

@@ -6,7 +6,7 @@ use aws_sdk_dynamodb::types::AttributeValue;
 use jiff::{Timestamp, tz::TimeZone};
 
 use crate::{
-    dynamodb::{Change, Item, Key, Outcome, Store, Table, Transaction, n, s},
+    dynamodb::{Change, Item, Key, Store, Table, Transaction, WriteOutcome, n, s},
     http::problem::Problem,
     otp::{Challenge, HOUR_SECONDS},
     runtime::config::OtpConfig,
@@ -58,7 +58,7 @@ impl SourceSends {
 
     /// The seconds until the oldest one is an hour old; `None` when some are older already, so that
     /// there is room once these are deleted.
-    pub fn full_for(&self, config: &OtpConfig, now: Timestamp) -> Option<i64> {
+    pub fn seconds_until_free(&self, config: &OtpConfig, now: Timestamp) -> Option<i64> {
         let hour_ago = now.as_second() - HOUR_SECONDS;
         let recent: Vec<i64> =
             self.0.iter().map(|entry| sent_at(entry)).filter(|at| *at > hour_ago).collect();
@@ -69,7 +69,7 @@ impl SourceSends {
 
 /// Like [`count_source`], where `full` holds sends that are older than an hour: the same write
 /// deletes them, if no concurrent request did so before.
-pub fn count_source_cleared<L>(
+pub fn count_source_without_expired<L>(
     transaction: &mut Transaction<L>,
     label: L,
     challenge: &Challenge,
@@ -97,7 +97,7 @@ pub async fn release_source(store: &Store, challenge: &Challenge) -> Result<(), 
 
 /// One SMS that is counted against the deployment's cap.
 #[derive(Debug, Clone)]
-pub struct SmsPlace {
+pub struct SmsReservation {
     /// When the SMS is sent.
     pub at: Timestamp,
     /// Whether it also counts against the share of sign-ups.
@@ -108,7 +108,7 @@ pub struct SmsPlace {
     pub nonce: String,
 }
 
-impl SmsPlace {
+impl SmsReservation {
     fn key(&self) -> Key<()> {
         let day = self.at.to_zoned(TimeZone::UTC).date();
         Key::new(Table::Otp, &[("pk", &format!("CEILING#{day}"))])
@@ -149,14 +149,14 @@ impl SmsPlace {
 ///
 /// A write may count twice when its response was lost and other writes came after it. The cap is
 /// then reached one SMS too early, never too late.
-pub async fn take_sms_place(
+pub async fn reserve_sms(
     store: &Store,
-    place: &SmsPlace,
+    reservation: &SmsReservation,
     config: &OtpConfig,
 ) -> Result<Result<u64, i64>, Problem> {
-    let counters = place.counters(config);
+    let counters = reservation.counters(config);
     if let Some((counter, _)) = counters.iter().find(|(_, max)| *max == 0) {
-        return Ok(Err(place.wait_seconds(counter)));
+        return Ok(Err(reservation.wait_seconds(counter)));
     }
     let adds: Vec<_> = counters.iter().map(|(name, _)| format!("{name} :count")).collect();
     let update = format!(
@@ -168,21 +168,21 @@ pub async fn take_sms_place(
         format!("(attribute_not_exists({name}) OR {name} < :max_{name})")
     };
     conditions.extend(counters.iter().map(below));
-    let mut change = Change::new(place.key(), update)
+    let mut change = Change::new(reservation.key(), update)
         .only_if(conditions.join(" AND "))
-        .with(":count", n(i64::from(place.is_sent)))
-        .with(":nonce", s(&*place.nonce))
-        .with(":ttl", n(place.at.as_second() + 48 * HOUR_SECONDS))
+        .with(":count", n(i64::from(reservation.is_sent)))
+        .with(":nonce", s(&*reservation.nonce))
+        .with(":ttl", n(reservation.at.as_second() + 48 * HOUR_SECONDS))
         .with(":type", s("sms_ceiling"))
         .with(":one", n(1));
     for (name, max) in &counters {
         change = change.with(&format!(":max_{name}"), n(*max));
     }
     match store.update(change).await? {
-        Outcome::Done(item) => Ok(Ok(used_of_day(&item, config))),
-        Outcome::Refused(item) => {
+        WriteOutcome::Applied(item) => Ok(Ok(used_of_day(&item, config))),
+        WriteOutcome::ConditionFailed(item) => {
             let item = item.unwrap_or_default();
-            Ok(match refused_seconds(place, &counters, &item) {
+            Ok(match refused_seconds(reservation, &counters, &item) {
                 Some(seconds) => Err(seconds),
                 None => Ok(used_of_day(&item, config)),
             })
@@ -200,33 +200,37 @@ fn used_of_day(item: &Item, config: &OtpConfig) -> u64 {
 }
 
 /// The seconds to wait after a refusal; `None` where the same write was carried out before.
-fn refused_seconds(place: &SmsPlace, counters: &[(String, u32)], item: &Item) -> Option<i64> {
-    if item.get("nonce") == Some(&s(&*place.nonce)) {
+fn refused_seconds(
+    reservation: &SmsReservation,
+    counters: &[(String, u32)],
+    item: &Item,
+) -> Option<i64> {
+    if item.get("nonce") == Some(&s(&*reservation.nonce)) {
         return None;
     }
     let full = counters.iter().filter(|(name, max)| counted(item, name) >= *max);
-    Some(full.map(|(name, _)| place.wait_seconds(name)).max().unwrap_or(1))
+    Some(full.map(|(name, _)| reservation.wait_seconds(name)).max().unwrap_or(1))
 }
 
 /// Removes an SMS that SNS refused from the count. The write is sent only once: if it were carried
 /// out twice, more SMS than the cap could be sent; if it is lost, the cap is reached one SMS too
 /// early.
-pub async fn return_sms_place(
+pub async fn release_sms(
     store: &Store,
-    place: &SmsPlace,
+    reservation: &SmsReservation,
     config: &OtpConfig,
 ) -> Result<(), Problem> {
-    if !place.is_sent {
+    if !reservation.is_sent {
         return Ok(());
     }
-    let counters = place.counters(config);
+    let counters = reservation.counters(config);
     let adds: Vec<_> = counters.iter().map(|(name, _)| format!("{name} :back")).collect();
     let counted: Vec<_> = counters.iter().map(|(name, _)| format!("{name} > :zero")).collect();
-    let change = Change::new(place.key(), format!("ADD {}", adds.join(", ")))
+    let change = Change::new(reservation.key(), format!("ADD {}", adds.join(", ")))
         .only_if(counted.join(" AND "))
         .with(":back", n(-1))
         .with(":zero", n(0));
-    store.update_once(change).await.map(drop)
+    store.update_without_retry(change).await.map(drop)
 }
 
 #[cfg(test)]
@@ -242,26 +246,26 @@ mod tests {
         Config::of_defaults().otp
     }
 
-    fn place(is_sign_up: bool) -> SmsPlace {
+    fn reservation(is_sign_up: bool) -> SmsReservation {
         let at = at("2026-11-23T13:59:58Z");
-        SmsPlace { at, is_sign_up, is_sent: true, nonce: "mine".into() }
+        SmsReservation { at, is_sign_up, is_sent: true, nonce: "mine".into() }
     }
 
     #[test]
     fn a_sign_up_also_counts_against_the_share_of_sign_ups() {
-        let counters = |place: SmsPlace| place.counters(&config());
+        let counters = |reservation: SmsReservation| reservation.counters(&config());
         let all = [("hour_13".to_owned(), 500), ("utc_day".to_owned(), 3_000)];
-        assert_eq!(counters(place(false)), all);
+        assert_eq!(counters(reservation(false)), all);
         let share = [("hour_13_sign_up".to_owned(), 350), ("utc_day_sign_up".to_owned(), 2_100)];
-        assert_eq!(counters(place(true)), [all, share].concat());
+        assert_eq!(counters(reservation(true)), [all, share].concat());
     }
 
     #[test]
     fn a_full_counter_names_the_seconds_until_its_period_ends() {
-        let place = place(true);
-        let counters = place.counters(&config());
+        let reservation = reservation(true);
+        let counters = reservation.counters(&config());
         let refused = |name: &str, count: i64| {
-            refused_seconds(&place, &counters, &Item::from([(name.to_owned(), n(count))]))
+            refused_seconds(&reservation, &counters, &Item::from([(name.to_owned(), n(count))]))
         };
         assert_eq!(refused("hour_13", 500), Some(2));
         assert_eq!(refused("hour_13_sign_up", 350), Some(2));
@@ -271,7 +275,10 @@ mod tests {
     #[test]
     fn a_repeated_write_is_recognised_by_its_nonce() {
         let item = Item::from([("utc_day".to_owned(), n(3_000)), ("nonce".to_owned(), s("mine"))]);
-        assert_eq!(refused_seconds(&place(false), &place(false).counters(&config()), &item), None);
+        assert_eq!(
+            refused_seconds(&reservation(false), &reservation(false).counters(&config()), &item),
+            None
+        );
     }
 
     #[test]
@@ -280,7 +287,8 @@ mod tests {
         let entry = |age: i64| format!("{}:id{age}", now.as_second() - age);
         let config = OtpConfig { source_max_per_hour: 2, ..config() };
         let full = |ages: &[i64]| {
-            SourceSends(ages.iter().map(|age| entry(*age)).collect()).full_for(&config, now)
+            SourceSends(ages.iter().map(|age| entry(*age)).collect())
+                .seconds_until_free(&config, now)
         };
         assert_eq!(full(&[10, 600]), Some(3_000));
         assert_eq!(full(&[10, 3_600]), None);

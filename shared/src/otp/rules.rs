@@ -67,7 +67,7 @@ impl Challenge {
     }
 
     /// Whether `code` is the code that was sent to this identifier for this purpose.
-    pub fn is_met_by(
+    pub fn matches_code(
         &self,
         key: &MacKey,
         identifier: &Digest,
@@ -162,41 +162,41 @@ pub fn send_refusal(state: &IdentifierState, config: &OtpConfig, now: Timestamp)
 
 /// Why a try was not counted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum TryVerdict {
+pub enum TryRefusal {
     /// It was counted already: its response was lost and the write was sent again.
-    Counted,
+    AlreadyCounted,
     /// There is no valid challenge with tries left.
     NoChallenge,
     /// The codes are locked until this time.
     Locked(Timestamp),
     /// The codes were locked, and the lock has ended.
-    LockIsOver {
+    LockEnded {
         /// The time of the try that locked them.
         last_try_at: Timestamp,
     },
 }
 
 /// Finds out from the stored state why a try was not counted.
-pub fn judge_try(
+pub fn classify_refused_try(
     state: &IdentifierState,
     purpose: Purpose,
     nonce: &str,
     now: Timestamp,
-) -> TryVerdict {
+) -> TryRefusal {
     if state.try_nonce.as_deref() == Some(nonce) {
-        return TryVerdict::Counted;
+        return TryRefusal::AlreadyCounted;
     }
     if let Some(until) = state.locked_until(now) {
-        return TryVerdict::Locked(until);
+        return TryRefusal::Locked(until);
     }
     let has_valid_challenge = state
         .challenge(purpose)
         .is_some_and(|challenge| now < challenge.expires_at && challenge.tries < MAX_TRIES);
     match state.last_try_at {
         Some(last_try_at) if has_valid_challenge && state.failures >= MAX_FAILURES => {
-            TryVerdict::LockIsOver { last_try_at }
+            TryRefusal::LockEnded { last_try_at }
         }
-        _ => TryVerdict::NoChallenge,
+        _ => TryRefusal::NoChallenge,
     }
 }
 
@@ -250,14 +250,14 @@ mod tests {
     fn asvs_6_6_2_a_code_is_bound_to_identifier_and_purpose() {
         let challenge = challenge(Purpose::Login);
         let matches = |identifier, purpose, text| {
-            challenge.is_met_by(&key(), &digest(identifier), purpose, &code(text))
+            challenge.matches_code(&key(), &digest(identifier), purpose, &code(text))
         };
         assert!(matches(1, Purpose::Login, "012345"));
         assert!(!matches(3, Purpose::Login, "012345"), "another identifier");
         assert!(!matches(1, Purpose::Register, "012345"), "another purpose");
         assert!(!matches(1, Purpose::Login, "012346"), "another code");
         let other = MacKey::new([8; 32]);
-        assert!(!challenge.is_met_by(&other, &digest(1), Purpose::Login, &code("012345")));
+        assert!(!challenge.matches_code(&other, &digest(1), Purpose::Login, &code("012345")));
     }
 
     #[test]
@@ -281,27 +281,28 @@ mod tests {
 
     #[test]
     fn twenty_wrong_tries_lock_the_codes_for_an_hour_after_the_last_try() {
-        let verdict =
-            |failures, now| judge_try(&state(failures, 100, 0), Purpose::Login, "n", at(now));
-        assert_eq!(verdict(20, 101), TryVerdict::Locked(at(100 + LOCK_SECONDS)));
-        assert_eq!(verdict(19, 101), TryVerdict::NoChallenge);
+        let verdict = |failures, now| {
+            classify_refused_try(&state(failures, 100, 0), Purpose::Login, "n", at(now))
+        };
+        assert_eq!(verdict(20, 101), TryRefusal::Locked(at(100 + LOCK_SECONDS)));
+        assert_eq!(verdict(19, 101), TryRefusal::NoChallenge);
     }
 
     #[test]
     fn after_a_lock_a_valid_challenge_can_be_tried() {
         let mut state = state(20, 100, 0);
         let now = at(100 + LOCK_SECONDS);
-        assert_eq!(judge_try(&state, Purpose::Login, "n", now), TryVerdict::NoChallenge);
+        assert_eq!(classify_refused_try(&state, Purpose::Login, "n", now), TryRefusal::NoChallenge);
         state.challenge_login =
             Some(Challenge { expires_at: after(now, 1), ..challenge(Purpose::Login) });
-        let expected = TryVerdict::LockIsOver { last_try_at: at(100) };
-        assert_eq!(judge_try(&state, Purpose::Login, "n", now), expected);
+        let expected = TryRefusal::LockEnded { last_try_at: at(100) };
+        assert_eq!(classify_refused_try(&state, Purpose::Login, "n", now), expected);
     }
 
     #[test]
     fn a_repeated_write_is_recognised_by_its_nonce() {
-        let verdict = judge_try(&state(20, 100, 5), Purpose::Login, "other", at(101));
-        assert_eq!(verdict, TryVerdict::Counted);
+        let verdict = classify_refused_try(&state(20, 100, 5), Purpose::Login, "other", at(101));
+        assert_eq!(verdict, TryRefusal::AlreadyCounted);
     }
 
     #[test]

@@ -10,11 +10,11 @@ use crate::{
 
 /// The outcome of saving a profile.
 #[derive(Debug)]
-pub enum Saved {
+pub enum SaveOutcome {
     /// It was saved; this is the new profile.
-    As(Box<Profile>),
+    Saved(Box<Profile>),
     /// The profile has been changed or deleted since it was read.
-    Overtaken,
+    Conflict,
 }
 
 /// The key of a profile.
@@ -50,14 +50,14 @@ pub fn replace<L>(
 
 /// Replaces `before` by `after`. Also updates the account if the profile has become complete or
 /// incomplete.
-pub async fn save(store: &Store, before: &Profile, after: Profile) -> Result<Saved, Problem> {
+pub async fn save(store: &Store, before: &Profile, after: Profile) -> Result<SaveOutcome, Problem> {
     let mut transaction = Transaction::default();
     let after = replace(&mut transaction, (), before, after)?;
     if before.is_complete() != after.is_complete() {
         account::set_profile_complete(&mut transaction, (), after.user_id, after.is_complete());
     }
     Ok(match store.commit(transaction).await? {
-        Ok(()) => Saved::As(Box::new(after)),
-        Err(_) => Saved::Overtaken,
+        Ok(()) => SaveOutcome::Saved(Box::new(after)),
+        Err(_) => SaveOutcome::Conflict,
     })
 }

@@ -44,7 +44,7 @@ macro_rules! metrics {
             }
 
             /// Whether it is also written without a dimension, which is what alarms watch.
-            pub fn is_plain(self) -> bool {
+            pub fn has_total(self) -> bool {
                 let only: Option<&str> = match self {
                     $(Self::$name => None$(.or(Some(stringify!($only))))?,)*
                 };
@@ -108,13 +108,13 @@ impl Metrics {
     }
 
     /// Adds one for a country.
-    pub fn count_in(&self, metric: Metric, country: Option<Region>, now: Timestamp) {
+    pub fn count_by_country(&self, metric: Metric, country: Option<Region>, now: Timestamp) {
         let country = country.map_or_else(|| "unknown".to_owned(), |region| region.to_string());
         self.write(metric, 1, Some(&country), now);
     }
 
     /// Adds one for the purpose of a code.
-    pub fn count_for(&self, metric: Metric, purpose: Purpose, now: Timestamp) {
+    pub fn count_by_purpose(&self, metric: Metric, purpose: Purpose, now: Timestamp) {
         self.write(metric, 1, Some(purpose.as_str()), now);
     }
 
@@ -139,7 +139,7 @@ fn line(
 ) -> String {
     let dimension = metric.dimension().zip(dimension_value);
     let mut dimension_sets = Vec::new();
-    if metric.is_plain() || dimension.is_none() {
+    if metric.has_total() || dimension.is_none() {
         dimension_sets.push(Vec::new());
     }
     if let Some((name, _)) = dimension {

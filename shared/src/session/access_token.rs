@@ -21,7 +21,7 @@ const TYPE: &str = "at+jwt";
 
 /// What a token that verifies says: who, in which session, and when they last proved it.
 ///
-/// It says nothing of whether that session still lives: only [`crate::session::authentication::Gate`] does.
+/// It says nothing of whether that session still lives: only [`crate::session::authentication::Authenticator`] does.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Claims {
     /// The account, `sub`.
@@ -55,7 +55,7 @@ pub struct SigningKey {
 impl SigningKey {
     /// The key of `seed`; `None` when the seed is no Ed25519 key.
     pub fn from_seed(kid: String, seed: &[u8; 32]) -> Option<Self> {
-        jwt::install();
+        jwt::install_provider();
         let public = jwt::public_key(seed).ok()?;
         Some(Self { kid, key: jwt::encoding_key(seed), public })
     }
@@ -105,7 +105,7 @@ pub struct VerifyingKeys(HashMap<String, DecodingKey>);
 impl VerifyingKeys {
     /// The keys of `(kid, public key)` pairs.
     pub fn new(keys: impl IntoIterator<Item = (String, [u8; 32])>) -> Self {
-        jwt::install();
+        jwt::install_provider();
         let keys = keys.into_iter().map(|(kid, key)| (kid, DecodingKey::from_ed_der(&key)));
         Self(keys.collect())
     }

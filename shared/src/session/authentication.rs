@@ -1,6 +1,6 @@
 //! From a bearer token to a person who is signed in.
 //!
-//! [`Claims`] are a token that verifies. A [`Principal`] is a session that lives. Only the gate
+//! [`Claims`] are a token that verifies. A [`Principal`] is a session that lives. Only the authenticator
 //! turns one into the other, in the very round trip that fetches the data: a revoked session is
 //! refused at the next request, and the check costs no extra latency.
 
@@ -19,9 +19,9 @@ use lambda_http::request::RequestContext;
 use crate::{
     audit::{self, Action, Record},
     crypto::keyring::PublicKeys,
-    dynamodb::{Reads, Store},
+    dynamodb::{KeySet, Store},
     http::{
-        Source,
+        ClientIp,
         operation::{self, Caller, Lookup},
         problem::{Code, Problem},
     },
@@ -60,7 +60,7 @@ impl Principal {
 #[derive(Debug, Clone)]
 pub struct Staff {
     session: Session,
-    source: Source,
+    source: ClientIp,
 }
 
 impl Staff {
@@ -77,7 +77,7 @@ impl Staff {
 
 /// Checks tokens, and sessions beside the data.
 #[derive(Debug, Clone)]
-pub struct Gate(Arc<Inner>);
+pub struct Authenticator(Arc<Inner>);
 
 struct Inner {
     store: Store,
@@ -88,13 +88,13 @@ struct Inner {
 
 impl std::fmt::Debug for Inner {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("Gate")
+        f.write_str("Authenticator")
     }
 }
 
-impl Gate {
-    /// A gate over the deployment's public keys and sessions.
-    pub async fn open(environment: &Environment, store: &Store) -> Result<Self, StartError> {
+impl Authenticator {
+    /// An authenticator with the deployment's public keys and sessions.
+    pub async fn load(environment: &Environment, store: &Store) -> Result<Self, StartError> {
         let keys = PublicKeys::load(store, environment.clock.now()).await?;
         Ok(Self::with_keys(environment, store, keys))
     }
@@ -105,7 +105,7 @@ impl Gate {
         Self(Arc::new(Inner { store: store.clone(), keys, config, clock }))
     }
 
-    /// Puts the gate before a function's routes as well, for requests that are refused before a
+    /// Puts the authenticator before a function's routes as well, for requests that are refused before a
     /// handler enters it: who may not come in is told that, and nothing of what they sent. Only such
     /// requests cost a round trip more.
     pub fn guard(&self, routes: Router) -> Router {
@@ -113,7 +113,7 @@ impl Gate {
     }
 
     /// Refuses who may not call this operation.
-    async fn let_in(&self, parts: &mut Parts) -> Result<(), Problem> {
+    async fn authorize(&self, parts: &mut Parts) -> Result<(), Problem> {
         let Lookup::Found(operation) = operation::find(&parts.method, parts.uri.path()) else {
             return Ok(());
         };
@@ -122,71 +122,75 @@ impl Gate {
         }
         let claims = Claims::from_request_parts(parts, self).await?;
         if operation.caller == Caller::User {
-            return self.enter(&claims, ()).await.map(drop);
+            return self.authenticate(&claims, ()).await.map(drop);
         }
-        let source = Source::from_request_parts(parts, self).await?;
-        self.enter_staff(&claims, source, ()).await.map(drop)
+        let source = ClientIp::from_request_parts(parts, self).await?;
+        self.authenticate_staff(&claims, source, ()).await.map(drop)
     }
 
     /// Reads `reads` and the session of `claims` together, and answers both if the session lives.
-    pub async fn enter<R: Reads>(
+    pub async fn authenticate<R: KeySet>(
         &self,
         claims: &Claims,
         reads: R,
-    ) -> Result<(Principal, R::Found), Problem> {
+    ) -> Result<(Principal, R::Items), Problem> {
         let session = session::key(claims.user_id, claims.session_id).consistent();
         let (session, found) = self.0.store.read((session, reads)).await?;
-        Ok((self.admit(session)?, found))
+        Ok((self.require_live(session)?, found))
     }
 
     /// Checks the session of `claims` while `reading` is under way, and answers what was read only
     /// if the session lives: for what a batch of keys cannot say.
-    pub async fn enter_beside<T>(
+    pub async fn authenticate_while<T>(
         &self,
         claims: &Claims,
         reading: impl Future<Output = Result<T, Problem>>,
     ) -> Result<(Principal, T), Problem> {
-        let (entered, found) = tokio::join!(self.enter(claims, ()), reading);
+        let (entered, found) = tokio::join!(self.authenticate(claims, ()), reading);
         let (principal, ()) = entered?;
         Ok((principal, found?))
     }
 
-    /// As [`Self::enter`], for staff only. Who is not is refused, and that is audited.
+    /// As [`Self::authenticate`], for staff only. Who is not is refused, and that is audited.
     ///
     /// # Errors
     /// 403 `forbidden`.
-    pub async fn enter_staff<R: Reads>(
+    pub async fn authenticate_staff<R: KeySet>(
         &self,
         claims: &Claims,
-        source: Source,
+        source: ClientIp,
         reads: R,
-    ) -> Result<(Staff, R::Found), Problem> {
-        let (principal, found) = self.enter(claims, reads).await?;
-        Ok((self.admit_staff(principal, source).await?, found))
+    ) -> Result<(Staff, R::Items), Problem> {
+        let (principal, found) = self.authenticate(claims, reads).await?;
+        Ok((self.require_staff(principal, source).await?, found))
     }
 
-    /// As [`Self::enter_beside`], for staff only. Who is not is refused, and that is audited.
+    /// As [`Self::authenticate_while`], for staff only. Who is not is refused, and that is audited.
     ///
     /// # Errors
     /// 403 `forbidden`.
-    pub async fn enter_staff_beside<T>(
+    pub async fn authenticate_staff_while<T>(
         &self,
         claims: &Claims,
-        source: Source,
+        source: ClientIp,
         reading: impl Future<Output = Result<T, Problem>>,
     ) -> Result<(Staff, T), Problem> {
-        let (entered, found) = tokio::join!(self.enter(claims, ()), reading);
-        let staff = self.admit_staff(entered?.0, source).await?;
+        let (entered, found) = tokio::join!(self.authenticate(claims, ()), reading);
+        let staff = self.require_staff(entered?.0, source).await?;
         Ok((staff, found?))
     }
 
-    async fn admit_staff(&self, principal: Principal, source: Source) -> Result<Staff, Problem> {
+    async fn require_staff(
+        &self,
+        principal: Principal,
+        source: ClientIp,
+    ) -> Result<Staff, Problem> {
         let Principal { session } = principal;
         if session.is_staff {
             return Ok(Staff { session, source });
         }
         let record = Record::own(session.user_id, Action::StaffRefused, source);
-        audit::put(&self.0.store, &record, self.0.clock.now()).await?;
+        audit::write(&self.0.store, &record, self.0.clock.now()).await?;
         Err(Problem::new(Code::Forbidden, "This operation is for staff."))
     }
 
@@ -195,19 +199,23 @@ impl Gate {
     ///
     /// # Errors
     /// 403 `own_account`.
-    pub async fn must_be_another(&self, staff: &Staff, subject: UserId) -> Result<(), Problem> {
+    pub async fn require_other_account(
+        &self,
+        staff: &Staff,
+        subject: UserId,
+    ) -> Result<(), Problem> {
         if subject != staff.user_id() {
             return Ok(());
         }
         let record = staff.record(subject, Action::OwnAccountRefused);
-        audit::put(&self.0.store, &record, self.0.clock.now()).await?;
+        audit::write(&self.0.store, &record, self.0.clock.now()).await?;
         Err(Problem::new(Code::OwnAccount, "Ask another member of staff."))
     }
 
     /// A principal, if the session is there and has not run out.
-    pub fn admit(&self, session: Option<Session>) -> Result<Principal, Problem> {
+    pub fn require_live(&self, session: Option<Session>) -> Result<Principal, Problem> {
         match session {
-            Some(session) if session.is_alive(self.0.clock.now()) => Ok(Principal { session }),
+            Some(session) if session.is_live(self.0.clock.now()) => Ok(Principal { session }),
             _ => Err(session_ended()),
         }
     }
@@ -221,14 +229,18 @@ impl Gate {
     }
 }
 
-async fn first(State(gate): State<Gate>, request: Request, next: Next) -> Response {
+async fn first(
+    State(authenticator): State<Authenticator>,
+    request: Request,
+    next: Next,
+) -> Response {
     let (mut parts, body) = request.into_parts();
     let response = next.run(Request::from_parts(parts.clone(), body)).await;
     let problem = response.extensions().get::<Arc<Problem>>();
-    if !problem.is_some_and(|problem| problem.is_before_the_gate()) {
+    if !problem.is_some_and(|problem| problem.is_reported_after_authentication()) {
         return response;
     }
-    gate.let_in(&mut parts).await.map_or_else(Problem::into_response, |()| response)
+    authenticator.authorize(&mut parts).await.map_or_else(Problem::into_response, |()| response)
 }
 
 /// A program that API Gateway let in by its IAM identity.
@@ -264,14 +276,14 @@ impl<S: Sync> FromRequestParts<S> for Service {
 }
 
 /// How long ago a credential may have been presented for what needs a fresh sign-in, seconds.
-pub const FRESH_SECONDS: i64 = 10 * 60;
+pub const RECENT_SIGN_IN_SECONDS: i64 = 10 * 60;
 
 /// Refuses a token whose sign-in is not fresh (ASVS 7.5.1).
 ///
 /// # Errors
 /// 403 `reauthentication_required`.
-pub fn require_fresh(claims: &Claims, now: Timestamp) -> Result<(), Problem> {
-    match now.as_second() - claims.auth_time.as_second() <= FRESH_SECONDS {
+pub fn require_recent_sign_in(claims: &Claims, now: Timestamp) -> Result<(), Problem> {
+    match now.as_second() - claims.auth_time.as_second() <= RECENT_SIGN_IN_SECONDS {
         true => Ok(()),
         false => Err(Problem::new(
             Code::ReauthenticationRequired,
@@ -287,18 +299,18 @@ pub fn session_ended() -> Problem {
 
 impl<S> FromRequestParts<S> for Claims
 where
-    Gate: FromRef<S>,
+    Authenticator: FromRef<S>,
     S: Send + Sync,
 {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
-        let gate = Gate::from_ref(state);
+        let authenticator = Authenticator::from_ref(state);
         let token = bearer(parts).ok_or_else(|| {
             let detail = "Send Authorization: Bearer and an access token.";
             Problem::new(Code::AuthenticationRequired, detail)
         })?;
-        gate.verify(token, gate.0.clock.now()).await
+        authenticator.verify(token, authenticator.0.clock.now()).await
     }
 }
 

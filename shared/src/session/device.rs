@@ -107,13 +107,13 @@ pub async fn list(
     consistent: bool,
 ) -> Result<Vec<Device>, Problem> {
     let user_id = user_id.to_string();
-    let items = store.query(Table::Devices, ("user_id", &user_id), consistent).await?;
+    let items = store.query_all(Table::Devices, ("user_id", &user_id), consistent).await?;
     items.into_iter().map(from_item).collect()
 }
 
 /// The state that was read before a registration.
 #[derive(Debug)]
-pub struct Seen {
+pub struct DeviceSnapshot {
     /// The session that registers the device.
     pub session: Session,
     /// The user's devices.
@@ -125,15 +125,19 @@ pub struct Seen {
 /// Registers a device. Also deletes all that the registration replaces: another device with the
 /// same token, the previous device of the session, the claim of the device's previous token, and
 /// the least recently used device beyond [`MAX_PER_USER`]. Returns `false` if something has changed
-/// since `seen` was read.
-pub async fn register(store: &Store, device: &Device, seen: &Seen) -> Result<bool, Problem> {
+/// since `snapshot` was read.
+pub async fn register(
+    store: &Store,
+    device: &Device,
+    snapshot: &DeviceSnapshot,
+) -> Result<bool, Problem> {
     let mut all = Transaction::default();
     let digest = token_digest(&device.fcm_token);
-    let before = seen.devices.iter().find(|other| other.device_id == device.device_id);
+    let before = snapshot.devices.iter().find(|other| other.device_id == device.device_id);
     put_device(&mut all, device, before)?;
-    put_claim(&mut all, device, &digest, seen.claim.as_ref())?;
-    link_device(&mut all, &seen.session, device, &digest);
-    let replaced = replaced_devices(device, seen);
+    put_claim(&mut all, device, &digest, snapshot.claim.as_ref())?;
+    link_device(&mut all, &snapshot.session, device, &digest);
+    let replaced = replaced_devices(device, snapshot);
     replaced.iter().for_each(|other| delete_device(&mut all, other));
     for other in before.into_iter().chain(replaced) {
         // The claim of an expired device may be deleted already, or belong to another user.
@@ -143,8 +147,8 @@ pub async fn register(store: &Store, device: &Device, seen: &Seen) -> Result<boo
         }
     }
     // An expired claim has no owner any more: the device that it names may have another token.
-    let claim = seen.claim.as_ref().filter(|claim| claim.expires_at > device.last_used_at);
-    if let Some(claim) = claim.filter(|claim| !is_owner_known(claim, device, seen)) {
+    let claim = snapshot.claim.as_ref().filter(|claim| claim.expires_at > device.last_used_at);
+    if let Some(claim) = claim.filter(|claim| !is_owner_known(claim, device, snapshot)) {
         // The device with the token is not in the list: it is another user's, or was registered
         // after the list was read. Its item is not known, so it is deleted only if it has the
         // token.
@@ -155,17 +159,17 @@ pub async fn register(store: &Store, device: &Device, seen: &Seen) -> Result<boo
     Ok(store.commit(all).await?.is_ok())
 }
 
-/// Whether the owner of the token is `device` itself or one of the user's devices in `seen`.
-fn is_owner_known(claim: &TokenClaim, device: &Device, seen: &Seen) -> bool {
-    let others = seen.devices.iter().map(|other| &other.device_id);
+/// Whether the owner of the token is `device` itself or one of the user's devices in `snapshot`.
+fn is_owner_known(claim: &TokenClaim, device: &Device, snapshot: &DeviceSnapshot) -> bool {
+    let others = snapshot.devices.iter().map(|other| &other.device_id);
     let mut known = others.chain([&device.device_id]);
     claim.owner_id == device.user_id && known.any(|device_id| *device_id == claim.owner_device)
 }
 
 /// The user's devices that `device` replaces.
-fn replaced_devices<'a>(device: &Device, seen: &'a Seen) -> Vec<&'a Device> {
+fn replaced_devices<'a>(device: &Device, snapshot: &'a DeviceSnapshot) -> Vec<&'a Device> {
     let mut others: Vec<_> =
-        seen.devices.iter().filter(|other| other.device_id != device.device_id).collect();
+        snapshot.devices.iter().filter(|other| other.device_id != device.device_id).collect();
     let is_replaced = |other: &&Device| {
         other.session_id == device.session_id || other.fcm_token == device.fcm_token
     };
@@ -285,8 +289,10 @@ pub fn remove<L: Copy>(
 /// Deletes a device and the claim of its token, if the device still belongs to this session.
 pub async fn release(
     store: &Store,
-    (user_id, session_id): (UserId, SessionId),
-    (device_id, token): (&str, &Digest),
+    user_id: UserId,
+    session_id: SessionId,
+    device_id: &str,
+    token: &Digest,
 ) -> Result<(), Problem> {
     let mut all = Transaction::default();
     remove(&mut all, (), user_id, session_id, device_id, token);

@@ -6,7 +6,9 @@ use futures_util::future::join_all;
 use jiff::Timestamp;
 
 use crate::{
-    dynamodb::{Item, Outcome, Store, Transaction, from_item, time, write::MAX_TRANSACTION_ITEMS},
+    dynamodb::{
+        Item, Store, Transaction, WriteOutcome, from_item, time, transaction::MAX_TRANSACTION_ITEMS,
+    },
     http::problem::Problem,
     session::{Session, device, key, remove},
     value::{SessionId, UserId},
@@ -42,7 +44,7 @@ pub fn remove_with_devices<L: Copy>(
 
 /// Ends a session and then the registration of its device, if the session has not ended yet.
 /// Returns whether this call ended it.
-pub async fn end_alive(
+pub async fn end_if_live(
     store: &Store,
     user_id: UserId,
     session_id: SessionId,
@@ -50,7 +52,9 @@ pub async fn end_alive(
 ) -> Result<bool, Problem> {
     let values = Item::from([(":now".to_owned(), time(now))]);
     let alive = "expires_at > :now AND absolute_end > :now";
-    let Outcome::Done(ended) = store.delete(key(user_id, session_id), alive, values).await? else {
+    let WriteOutcome::Applied(ended) =
+        store.delete(key(user_id, session_id), alive, values).await?
+    else {
         return Ok(false);
     };
     // The item is empty when the response to the deletion was lost. Its device is then no longer
@@ -65,7 +69,7 @@ pub async fn end_alive(
 pub async fn release_device(store: &Store, session: &Session) -> Result<(), Problem> {
     let Some(device) = &session.device else { return Ok(()) };
     let (device_id, token) = (&*device.device_id, &device.device_token);
-    device::release(store, (session.user_id, session.session_id), (device_id, token)).await
+    device::release(store, session.user_id, session.session_id, device_id, token).await
 }
 
 /// Ends the registrations of the devices of sessions that have ended. One that cannot be ended is

@@ -8,12 +8,12 @@ use crate::{
     account::Account,
     crypto::secret::Digest,
     dynamodb::{
-        Change, Item, Key, Outcome, Store, Table, Transaction, from_item, item, n, s, time,
+        Change, Item, Key, Store, Table, Transaction, WriteOutcome, from_item, item, n, s, time,
     },
     http::problem::Problem,
     session::{
         Session,
-        rotation::{self, Verdict},
+        rotation::{self, RefreshDecision},
     },
     value::{SessionId, UserId},
 };
@@ -89,15 +89,15 @@ pub async fn list(
     consistent: bool,
 ) -> Result<Vec<Session>, Problem> {
     let user_id = user_id.to_string();
-    let items = store.query(Table::Sessions, ("user_id", &user_id), consistent).await?;
+    let items = store.query_all(Table::Sessions, ("user_id", &user_id), consistent).await?;
     items.into_iter().map(from_item).collect()
 }
 
 /// The result of a refresh.
 #[derive(Debug, Clone, PartialEq)]
-pub enum Refreshed {
+pub enum RefreshOutcome {
     /// The session. Its counter is the counter of the token to return.
-    To(Box<Session>),
+    Refreshed(Box<Session>),
     /// The token was used before by another client. Somebody has a copy of it.
     Theft(Box<Session>),
     /// The session does not exist, or it has expired.
@@ -113,7 +113,7 @@ pub async fn refresh(
     presented: u64,
     step_key: Option<Digest>,
     now: Timestamp,
-) -> Result<Refreshed, Problem> {
+) -> Result<RefreshOutcome, Problem> {
     let idle_end = rotation::idle_end(now, Timestamp::MAX);
     let set_key = if step_key.is_some() { ", last_key = :key" } else { " REMOVE last_key" };
     // `absolute_end` is not known here, so `expires_at` may be set to a later time. The condition
@@ -131,16 +131,16 @@ pub async fn refresh(
         change = change.with(":key", s(key.text()));
     }
     match store.update(change).await? {
-        Outcome::Done(item) => Ok(Refreshed::To(Box::new(from_item(item)?))),
-        Outcome::Refused(None) => Ok(Refreshed::Ended),
-        Outcome::Refused(Some(item)) => {
+        WriteOutcome::Applied(item) => Ok(RefreshOutcome::Refreshed(Box::new(from_item(item)?))),
+        WriteOutcome::ConditionFailed(None) => Ok(RefreshOutcome::Ended),
+        WriteOutcome::ConditionFailed(Some(item)) => {
             let session: Session = from_item(item)?;
-            Ok(match rotation::judge(&session.state(), presented, step_key, now) {
-                Verdict::Again => Refreshed::To(Box::new(session)),
-                Verdict::Theft => Refreshed::Theft(Box::new(session)),
-                Verdict::Expired | Verdict::Invalid => Refreshed::Ended,
+            Ok(match rotation::decide(&session.state(), presented, step_key, now) {
+                RefreshDecision::Repeat => RefreshOutcome::Refreshed(Box::new(session)),
+                RefreshDecision::Theft => RefreshOutcome::Theft(Box::new(session)),
+                RefreshDecision::Expired | RefreshDecision::Invalid => RefreshOutcome::Ended,
                 // The condition of the write is true in this case, so the item contradicts itself.
-                Verdict::Step { .. } => {
+                RefreshDecision::Advance { .. } => {
                     let cause = "a refresh was refused although its condition is true";
                     return Err(Problem::unavailable(cause));
                 }

@@ -42,15 +42,15 @@ pub struct SessionState {
 
 /// The decision about a refresh token with a valid MAC.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Verdict {
+pub enum RefreshDecision {
     /// It is the current token: set the counter to `next` and return the token with that counter.
-    Step {
+    Advance {
         /// The counter after the refresh.
         next: u64,
     },
     /// It is the previous token, sent again by the same client: return the current token again and
     /// write nothing.
-    Again,
+    Repeat,
     /// It was used before by another client: end the session.
     Theft,
     /// The session has reached its idle or its absolute end.
@@ -62,13 +62,13 @@ pub enum Verdict {
 
 impl SessionState {
     /// The state of a session that starts at `now`. Its first token has the counter 0.
-    pub fn opened(now: Timestamp) -> Self {
+    pub fn new(now: Timestamp) -> Self {
         let absolute_end = absolute_end(now);
         Self { counter: 0, last_key: None, idle_end: idle_end(now, absolute_end), absolute_end }
     }
 
     /// The state after a refresh with `key` at `now`.
-    pub fn stepped(self, key: Option<Digest>, now: Timestamp) -> Self {
+    pub fn refreshed(self, key: Option<Digest>, now: Timestamp) -> Self {
         Self {
             counter: self.counter + 1,
             last_key: key,
@@ -81,7 +81,7 @@ impl SessionState {
 /// Decides about a token by its counter and the `Idempotency-Key` of its request.
 ///
 /// The table increments the counter in one conditional write (`counter = presented`, both ends
-/// after `now`). That condition is true exactly when this returns [`Verdict::Step`]. So this is
+/// after `now`). That condition is true exactly when this returns [`RefreshDecision::Advance`]. So this is
 /// called only after the write was refused.
 ///
 /// The keys of a repeated request and of the refresh that it repeats must be equal, or both must be
@@ -89,18 +89,23 @@ impl SessionState {
 /// without a key. The request of the real client, with its key, would then count as a repetition,
 /// and both would go on using the session without being noticed.
 ///
-/// In an expired session every token is [`Verdict::Expired`]: there is nothing left to steal.
-pub fn judge(state: &SessionState, presented: u64, key: Option<Digest>, now: Timestamp) -> Verdict {
+/// In an expired session every token is [`RefreshDecision::Expired`]: there is nothing left to steal.
+pub fn decide(
+    state: &SessionState,
+    presented: u64,
+    key: Option<Digest>,
+    now: Timestamp,
+) -> RefreshDecision {
     if state.idle_end <= now || state.absolute_end <= now {
-        return Verdict::Expired;
+        return RefreshDecision::Expired;
     }
     if presented > state.counter {
-        return Verdict::Invalid;
+        return RefreshDecision::Invalid;
     }
     match state.counter - presented {
-        0 => Verdict::Step { next: state.counter + 1 },
-        1 if key == state.last_key => Verdict::Again,
-        _ => Verdict::Theft,
+        0 => RefreshDecision::Advance { next: state.counter + 1 },
+        1 if key == state.last_key => RefreshDecision::Repeat,
+        _ => RefreshDecision::Theft,
     }
 }
 
@@ -116,16 +121,16 @@ mod tests {
     }
 
     fn state(counter: u64, last_key: Option<Digest>) -> SessionState {
-        SessionState { counter, last_key, ..SessionState::opened(at(0)) }
+        SessionState { counter, last_key, ..SessionState::new(at(0)) }
     }
 
     #[test]
     fn the_current_token_refreshes_the_session_with_any_key() {
         for key in [None, A, B] {
-            assert_eq!(judge(&state(5, A), 5, key, at(1)), Verdict::Step { next: 6 });
+            assert_eq!(decide(&state(5, A), 5, key, at(1)), RefreshDecision::Advance { next: 6 });
         }
         assert_eq!(
-            state(5, A).stepped(B, at(1)),
+            state(5, A).refreshed(B, at(1)),
             SessionState {
                 counter: 6,
                 last_key: B,
@@ -139,8 +144,9 @@ mod tests {
     fn the_previous_token_is_a_repetition_only_with_the_same_key() {
         for last in [None, A, B] {
             for key in [None, A, B] {
-                let expected = if key == last { Verdict::Again } else { Verdict::Theft };
-                assert_eq!(judge(&state(5, last), 4, key, at(1)), expected, "{last:?} {key:?}");
+                let expected =
+                    if key == last { RefreshDecision::Repeat } else { RefreshDecision::Theft };
+                assert_eq!(decide(&state(5, last), 4, key, at(1)), expected, "{last:?} {key:?}");
             }
         }
     }
@@ -148,25 +154,30 @@ mod tests {
     #[test]
     fn an_older_token_is_theft_and_a_future_one_is_invalid() {
         for key in [None, A] {
-            assert_eq!(judge(&state(5, key), 3, key, at(1)), Verdict::Theft);
-            assert_eq!(judge(&state(u64::MAX - 1, key), 0, key, at(1)), Verdict::Theft);
-            assert_eq!(judge(&state(5, key), 6, key, at(1)), Verdict::Invalid);
-            assert_eq!(judge(&state(0, None), u64::MAX, key, at(1)), Verdict::Invalid);
+            assert_eq!(decide(&state(5, key), 3, key, at(1)), RefreshDecision::Theft);
+            assert_eq!(decide(&state(u64::MAX - 1, key), 0, key, at(1)), RefreshDecision::Theft);
+            assert_eq!(decide(&state(5, key), 6, key, at(1)), RefreshDecision::Invalid);
+            assert_eq!(decide(&state(0, None), u64::MAX, key, at(1)), RefreshDecision::Invalid);
         }
     }
 
     #[test]
     fn a_session_ends_after_30_idle_days_and_90_days_after_sign_in() {
         const DAY: i64 = 24 * 60 * 60;
-        let refresh = |state: SessionState, second| judge(&state, state.counter, None, at(second));
-        let opened = SessionState::opened(at(0));
-        assert_eq!(refresh(opened, 30 * DAY - 1), Verdict::Step { next: 1 });
-        assert_eq!(refresh(opened, 30 * DAY), Verdict::Expired);
-        let refreshed =
-            [29, 58, 87].into_iter().fold(opened, |state, day| state.stepped(None, at(day * DAY)));
-        assert_eq!(refresh(refreshed, 90 * DAY - 1), Verdict::Step { next: 4 });
-        assert_eq!(refresh(refreshed, 90 * DAY), Verdict::Expired);
-        assert_eq!(judge(&refreshed, 0, None, at(90 * DAY)), Verdict::Expired, "not theft");
+        let refresh = |state: SessionState, second| decide(&state, state.counter, None, at(second));
+        let opened = SessionState::new(at(0));
+        assert_eq!(refresh(opened, 30 * DAY - 1), RefreshDecision::Advance { next: 1 });
+        assert_eq!(refresh(opened, 30 * DAY), RefreshDecision::Expired);
+        let refreshed = [29, 58, 87]
+            .into_iter()
+            .fold(opened, |state, day| state.refreshed(None, at(day * DAY)));
+        assert_eq!(refresh(refreshed, 90 * DAY - 1), RefreshDecision::Advance { next: 4 });
+        assert_eq!(refresh(refreshed, 90 * DAY), RefreshDecision::Expired);
+        assert_eq!(
+            decide(&refreshed, 0, None, at(90 * DAY)),
+            RefreshDecision::Expired,
+            "not theft"
+        );
         assert_eq!(idle_end(Timestamp::MAX, Timestamp::MAX), Timestamp::MAX);
     }
 
@@ -182,9 +193,13 @@ mod tests {
             let (idle_end, absolute_end) = (at(choose(3) as i64 - 1), at(choose(3) as i64 - 1));
             let state = SessionState { counter, last_key, idle_end, absolute_end };
             let condition = counter == presented && idle_end > now && absolute_end > now;
-            let verdict = judge(&state, presented, key, now);
-            assert_eq!(condition, verdict == Verdict::Step { next: counter + 1 }, "{state:?}");
-            assert_eq!(condition, matches!(verdict, Verdict::Step { .. }), "{state:?}");
+            let verdict = decide(&state, presented, key, now);
+            assert_eq!(
+                condition,
+                verdict == RefreshDecision::Advance { next: counter + 1 },
+                "{state:?}"
+            );
+            assert_eq!(condition, matches!(verdict, RefreshDecision::Advance { .. }), "{state:?}");
         }
     }
 }

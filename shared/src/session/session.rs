@@ -66,7 +66,7 @@ pub struct SessionDevice {
 
 impl Session {
     /// A new session that starts now.
-    pub fn begin(
+    pub fn new(
         user_id: UserId,
         session_id: SessionId,
         mac_slot: Slot,
@@ -91,7 +91,7 @@ impl Session {
     }
 
     /// Whether it has not ended at `now`.
-    pub fn is_alive(&self, now: Timestamp) -> bool {
+    pub fn is_live(&self, now: Timestamp) -> bool {
         now < self.expires_at && now < self.absolute_end
     }
 

@@ -7,10 +7,10 @@ use serde::Deserialize;
 use crate::{
     crypto::secret::Digest,
     dynamodb::{
-        Change, Item, Key, Outcome, Store, Table, Transaction, from_item, n, s, seconds, time,
+        Change, Item, Key, Store, Table, Transaction, WriteOutcome, from_item, n, s, seconds, time,
     },
     http::problem::Problem,
-    sign_in::throttle::{self, AttemptVerdict, Attempts},
+    sign_in::throttle::{self, AttemptDecision, Attempts},
 };
 
 const KEEP_SECONDS: i64 = 24 * 60 * 60;
@@ -60,12 +60,12 @@ pub async fn count_attempt(
         .with(":ttl", n(now.as_second() + KEEP_SECONDS))
         .with(":type", s("login_attempts"));
     let attempts: Attempts = match store.update(first).await? {
-        Outcome::Refused(Some(item)) if !is_mine(&item, nonce) => from_item(item)?,
+        WriteOutcome::ConditionFailed(Some(item)) if !is_mine(&item, nonce) => from_item(item)?,
         _ => return Ok(Ok(counted)),
     };
-    let (window_start, count) = match throttle::judge(&attempts, now) {
-        AttemptVerdict::Wait { seconds } => return Ok(Err(seconds)),
-        AttemptVerdict::Allowed { window_start, attempts } => (window_start, attempts),
+    let (window_start, count) = match throttle::decide(&attempts, now) {
+        AttemptDecision::Wait { seconds } => return Ok(Err(seconds)),
+        AttemptDecision::Allowed { window_start, attempts } => (window_start, attempts),
     };
     // One of those who try at once; the others wait as if it had failed.
     let update = "SET window_start = :start, previous_attempt_at = last_attempt_at, \
@@ -80,7 +80,7 @@ pub async fn count_attempt(
         .with(":seen", n(attempts.attempts))
         .with(":last", time(attempts.last_attempt_at));
     match store.update(next).await? {
-        Outcome::Refused(Some(item)) if !is_mine(&item, nonce) => Ok(Err(1)),
+        WriteOutcome::ConditionFailed(Some(item)) if !is_mine(&item, nonce) => Ok(Err(1)),
         _ => Ok(Ok(counted)),
     }
 }
@@ -97,14 +97,14 @@ pub async fn give_back(store: &Store, counted: &Counted) -> Result<(), Problem> 
     .with(":nonce", s(&*counted.nonce))
     .with(":one", n(1))
     .with(":zero", n(0));
-    if let Outcome::Done(_) = store.update_once(newest).await? {
+    if let WriteOutcome::Applied(_) = store.update_without_retry(newest).await? {
         return Ok(());
     }
     let earlier = Change::new(identifier_key(&counted.identifier), "ADD attempts :back")
         .only_if("attempts > :zero")
         .with(":back", n(-1))
         .with(":zero", n(0));
-    store.update_once(earlier).await.map(drop)
+    store.update_without_retry(earlier).await.map(drop)
 }
 
 /// Holds unless this very write was carried out before and only its answer was lost.
@@ -162,7 +162,7 @@ pub async fn count_source(
         .with(":ttl", n(now.as_second() + KEEP_SECONDS))
         .with(":type", s("login_source"));
     let seen: SourceFailures = match store.update(within).await? {
-        Outcome::Refused(Some(item)) if !is_mine(&item, nonce) => from_item(item)?,
+        WriteOutcome::ConditionFailed(Some(item)) if !is_mine(&item, nonce) => from_item(item)?,
         _ => return Ok(Ok(())),
     };
     let left = seen.window_start.as_second() - cut;
@@ -179,7 +179,7 @@ pub async fn count_source(
         .with(":nonce", s(nonce))
         .with(":ttl", n(now.as_second() + KEEP_SECONDS));
     match store.update(anew).await? {
-        Outcome::Refused(Some(item)) if !is_mine(&item, nonce) => Ok(Err(1)),
+        WriteOutcome::ConditionFailed(Some(item)) if !is_mine(&item, nonce) => Ok(Err(1)),
         _ => Ok(Ok(())),
     }
 }
@@ -190,7 +190,7 @@ pub async fn release_source(store: &Store, source: &Digest) -> Result<(), Proble
         .only_if("failures > :zero")
         .with(":back", n(-1))
         .with(":zero", n(0));
-    store.update_once(change).await.map(drop)
+    store.update_without_retry(change).await.map(drop)
 }
 
 /// A source address from which somebody signed in with an identifier before.

@@ -31,7 +31,7 @@ pub struct Attempts {
 
 /// Whether another attempt is allowed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum AttemptVerdict {
+pub enum AttemptDecision {
     /// It is not allowed yet.
     Wait {
         /// The seconds to wait, at least one.
@@ -55,20 +55,20 @@ fn pause_seconds(attempts: u32) -> i64 {
 }
 
 /// Decides whether an attempt at `now` is allowed.
-pub fn judge(state: &Attempts, now: Timestamp) -> AttemptVerdict {
+pub fn decide(state: &Attempts, now: Timestamp) -> AttemptDecision {
     let since_last = now.as_second() - state.last_attempt_at.as_second();
     let since_start = now.as_second() - state.window_start.as_second();
     // A new window starts after an old one with few attempts, or after a long time without any.
     let has_ended = since_start >= WINDOW_SECONDS && state.attempts < FREE_ATTEMPTS;
     if has_ended || since_last >= 2 * WINDOW_SECONDS {
-        return AttemptVerdict::Allowed { window_start: now, attempts: 1 };
+        return AttemptDecision::Allowed { window_start: now, attempts: 1 };
     }
     let pause = pause_seconds(state.attempts);
     if since_last < pause {
-        return AttemptVerdict::Wait { seconds: pause - since_last };
+        return AttemptDecision::Wait { seconds: pause - since_last };
     }
     let attempts = state.attempts.saturating_add(1);
-    AttemptVerdict::Allowed { window_start: state.window_start, attempts }
+    AttemptDecision::Allowed { window_start: state.window_start, attempts }
 }
 
 #[cfg(test)]
@@ -91,23 +91,23 @@ mod tests {
 
     #[test]
     fn an_attempt_after_a_pause_is_allowed_and_counted() {
-        assert_eq!(judge(&state(10, 5), at(34)), AttemptVerdict::Wait { seconds: 1 });
-        let allowed = AttemptVerdict::Allowed { window_start: at(0), attempts: 11 };
-        assert_eq!(judge(&state(10, 5), at(35)), allowed);
+        assert_eq!(decide(&state(10, 5), at(34)), AttemptDecision::Wait { seconds: 1 });
+        let allowed = AttemptDecision::Allowed { window_start: at(0), attempts: 11 };
+        assert_eq!(decide(&state(10, 5), at(35)), allowed);
     }
 
     #[test]
     fn a_new_window_starts_after_few_attempts_or_a_long_time_without_any() {
-        let first = |now| AttemptVerdict::Allowed { window_start: at(now), attempts: 1 };
-        assert_eq!(judge(&state(9, 10), at(WINDOW_SECONDS)), first(WINDOW_SECONDS));
+        let first = |now| AttemptDecision::Allowed { window_start: at(now), attempts: 1 };
+        assert_eq!(decide(&state(9, 10), at(WINDOW_SECONDS)), first(WINDOW_SECONDS));
         let long = 5 + 2 * WINDOW_SECONDS;
-        assert_eq!(judge(&state(40, 5), at(long)), first(long));
+        assert_eq!(decide(&state(40, 5), at(long)), first(long));
     }
 
     #[test]
     fn a_pause_is_never_longer_than_the_window() {
         for attempts in 0..200 {
-            if let AttemptVerdict::Wait { seconds } = judge(&state(attempts, 0), at(0)) {
+            if let AttemptDecision::Wait { seconds } = decide(&state(attempts, 0), at(0)) {
                 assert!(seconds <= WINDOW_SECONDS);
             }
         }

@@ -270,7 +270,7 @@ pub async fn periods(
     let prefix = kind.prefix();
     let (from, to) = (format!("{prefix}{first}"), format!("{prefix}{last}"));
     let user_id = user_id.to_string();
-    let items = store.range(Table::Usage, ("user_id", &user_id), ("sk", &from, &to)).await?;
+    let items = store.query_range(Table::Usage, ("user_id", &user_id), ("sk", &from, &to)).await?;
     items.into_iter().filter_map(|item| named(prefix, item)).collect()
 }
 
@@ -311,7 +311,7 @@ async fn kept<T: DeserializeOwned>(
 ) -> Result<Kept<T>, Problem> {
     let user_id = user_id.to_string();
     let found =
-        store.newest_rows(Table::Usage, ("user_id", &user_id), ("sk", prefix), limit).await?;
+        store.query_newest(Table::Usage, ("user_id", &user_id), ("sk", prefix), limit).await?;
     let named = found.0.into_iter().filter_map(|item| named(prefix, item));
     Ok((named.collect::<Result<_, _>>()?, found.1))
 }

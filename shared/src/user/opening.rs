@@ -33,15 +33,15 @@ pub struct Labels<L> {
 
 /// The profile and the wallet of a new account.
 #[derive(Debug, Clone)]
-pub struct Opened {
+pub struct OpenedAccount {
     /// The profile.
     pub profile: Profile,
     /// The wallet.
     pub balance: Balance,
 }
 
-/// Adds a new account with `identifier`, its verified one, and all that belongs to it. One that
-/// was invited begins with more points. They count on `day`, that of `now` in the deployment.
+/// Adds an account with the verified `identifier`, and all that belongs to it. An invited user gets
+/// more points. The points count on `day`, the day of `now` in the deployment.
 pub fn open<L: Copy>(
     transaction: &mut Transaction<L>,
     labels: Labels<L>,
@@ -50,16 +50,16 @@ pub fn open<L: Copy>(
     is_invited: bool,
     now: Timestamp,
     day: Date,
-) -> Result<Opened, Problem> {
+) -> Result<OpenedAccount, Problem> {
     let (id, other) = (account.user_id, labels.other);
     account::create(transaction, other, account)?;
     let claims = [
-        (labels.username, account::username_claim(&account.username)),
-        (labels.identifier, account::identifier_claim(identifier)),
-        (labels.referral_code, account::referral_claim(&account.referral_code)),
+        (labels.username, account::username_claim_key(&account.username)),
+        (labels.identifier, account::identifier_claim_key(identifier)),
+        (labels.referral_code, account::referral_claim_key(&account.referral_code)),
     ];
     for (label, claim) in claims {
-        account::claim_for(transaction, label, claim, id)?;
+        account::claim_name(transaction, label, claim, id)?;
     }
     let profile = Profile::empty(id, whole_second(now));
     profile::create(transaction, other, &profile)?;
@@ -71,7 +71,7 @@ pub fn open<L: Copy>(
     }
     wallet::open(transaction, other, &balance, &entries)?;
     usage::count_points(transaction, other, id, points(balance.points_credited)?, false, day);
-    Ok(Opened { profile, balance })
+    Ok(OpenedAccount { profile, balance })
 }
 
 /// Credits points that the service itself grants.

@@ -57,7 +57,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn every_made_code_is_read(random: [u8; 5]) {
+        fn every_generated_code_is_parsed(random: [u8; 5]) {
             let code = ReferralCode::from_random(random);
             let typed = code.as_str().to_lowercase();
             let misread = typed.replacen('0', "o", 3).replacen('1', "l", 1).replace('1', "I");
@@ -67,7 +67,7 @@ mod tests {
         }
 
         #[test]
-        fn any_text_is_answered(text in ".{0,20}") {
+        fn no_text_causes_a_panic(text in ".{0,20}") {
             drop(ReferralCode::readings(&text));
         }
     }
@@ -94,7 +94,7 @@ mod tests {
     }
 
     #[test]
-    fn different_bits_are_different_codes() {
+    fn different_bits_give_different_codes() {
         assert_eq!(ReferralCode::from_random([0; 5]).as_str(), "00000000");
         assert_eq!(ReferralCode::from_random([255; 5]).as_str(), "ZZZZZZZZ");
         assert_eq!(ReferralCode::from_random([0, 0, 0, 0, 33]).as_str(), "00000011");

@@ -7,7 +7,7 @@ use jiff::Timestamp;
 
 use crate::{
     dynamodb::{
-        Change, Item, Key, Store, Table, Transaction, from_item, item, n, read::Page, s, time,
+        Change, Item, Key, Store, Table, Transaction, from_item, item, n, query::PageQuery, s, time,
     },
     http::problem::Problem,
     value::{EntryId, UserId},
@@ -40,7 +40,7 @@ pub async fn entries(
     limit: usize,
 ) -> Result<(Vec<Entry>, Option<EntryId>), Problem> {
     let user_id = user_id.to_string();
-    let page = Page {
+    let page = PageQuery {
         table: Table::Wallets,
         partition: ("user_id", &user_id),
         sort: ("sk", ENTRY),
@@ -49,7 +49,7 @@ pub async fn entries(
         only: asset.map(|asset| ("asset", asset.as_str())),
         limit,
     };
-    let (items, next) = store.page(page).await?;
+    let (items, next) = store.query_page(page).await?;
     let entries = items.into_iter().map(from_item).collect::<Result<_, _>>()?;
     let next = next.and_then(|sk| EntryId::parse(sk.strip_prefix(ENTRY)?).ok());
     Ok((entries, next))
@@ -135,7 +135,7 @@ pub async fn newest_entries(
     let user_id = user_id.to_string();
     let partition = ("user_id", user_id.as_str());
     let (items, is_complete) =
-        store.newest_rows(Table::Wallets, partition, ("sk", ENTRY), limit).await?;
+        store.query_newest(Table::Wallets, partition, ("sk", ENTRY), limit).await?;
     let entries = items.into_iter().map(from_item).collect::<Result<_, _>>()?;
     Ok((entries, is_complete))
 }

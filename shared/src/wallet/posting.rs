@@ -15,12 +15,12 @@ use crate::{
         canonical::Canonical,
         secret::{self, Digest},
     },
-    dynamodb::{Item, Key, Reads, Store, Table, Transaction, digest, item, seconds, time},
+    dynamodb::{Item, Key, KeySet, Store, Table, Transaction, digest, item, seconds, time},
     http::{
         IdempotencyKey,
         problem::{Code, Problem},
     },
-    otp::after,
+    runtime::clock::after,
     runtime::clock::whole_second,
     usage,
     value::{EntryId, Invalid, UserId},
@@ -35,7 +35,7 @@ const ATTEMPTS: u32 = 10;
 
 /// An entry that is asked for.
 #[derive(Debug, Clone)]
-pub struct Posting {
+pub struct EntryRequest {
     /// Whose wallet.
     pub user_id: UserId,
     /// What is moved.
@@ -48,7 +48,7 @@ pub struct Posting {
     pub actor: String,
 }
 
-impl Posting {
+impl EntryRequest {
     /// Equal for requests that ask for the same. Whose wallet it is, is part of the key's place.
     fn fingerprint(&self) -> Digest {
         let Movement { direction, quantity } = self.movement;
@@ -95,19 +95,19 @@ pub struct Record {
 
 /// What stands before a posting: the balance, and the record of the key.
 #[derive(Debug)]
-pub struct Seen {
+pub struct WalletSnapshot {
     record: Option<Record>,
     balance: Option<Balance>,
 }
 
 /// Where what stands before a posting is.
 #[derive(Debug, Clone)]
-pub struct Place {
+pub struct IdempotencyScope {
     record: Key<Record>,
     balance: Key<Balance>,
 }
 
-impl Place {
+impl IdempotencyScope {
     /// Of a user's wallet, and of the idempotency key of one operation on it.
     pub fn new(user_id: UserId, operation: &str, key: &IdempotencyKey) -> Self {
         let name = Digest::sha256(&[b"posting key", operation.as_bytes(), key.as_bytes()]).text();
@@ -120,22 +120,25 @@ impl Place {
     }
 }
 
-impl Reads for Place {
-    type Found = Seen;
+impl KeySet for IdempotencyScope {
+    type Items = WalletSnapshot;
 
-    fn list(&self, keys: &mut Vec<(Table, Item, bool)>) {
-        self.record.list(keys);
-        self.balance.list(keys);
+    fn add_keys(&self, keys: &mut Vec<(Table, Item, bool)>) {
+        self.record.add_keys(keys);
+        self.balance.add_keys(keys);
     }
 
-    fn pick(self, items: &mut Vec<(Table, Item)>) -> Result<Seen, Problem> {
-        Ok(Seen { record: self.record.pick(items)?, balance: self.balance.pick(items)? })
+    fn take_items(self, items: &mut Vec<(Table, Item)>) -> Result<WalletSnapshot, Problem> {
+        Ok(WalletSnapshot {
+            record: self.record.take_items(items)?,
+            balance: self.balance.take_items(items)?,
+        })
     }
 }
 
 /// An entry, and whether it had been made before under the same key.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Posted {
+pub struct EntryOutcome {
     /// The entry.
     pub entry: Entry,
     /// Whether this request made nothing.
@@ -146,10 +149,10 @@ pub struct Posted {
 enum Write {
     Wallet,
     Record,
-    Beside,
+    Extra,
 }
 
-/// Posts an entry at a place of its user's wallet. `beside` adds what is to be written in the same
+/// Posts an entry at a place of its user's wallet. `extra_writes` adds what is to be written in the same
 /// transaction, and may hold that who asks still has the right to. What the caller has seen already,
 /// perhaps a moment old, is tried first; nothing but a repeated key is answered on its word. Points
 /// that are credited count on `day`, that of `now` in the deployment.
@@ -159,41 +162,41 @@ enum Write {
 /// where what is beside it was refused, 503.
 pub async fn post(
     store: &Store,
-    posting: &Posting,
-    place: &Place,
-    mut seen: Option<Seen>,
+    request: &EntryRequest,
+    scope: &IdempotencyScope,
+    mut snapshot: Option<WalletSnapshot>,
     (now, day): (Timestamp, Date),
-    beside: impl Fn(&mut Transaction<()>, &Entry) -> Result<(), Problem>,
-) -> Result<Posted, Problem> {
+    extra_writes: impl Fn(&mut Transaction<()>, &Entry) -> Result<(), Problem>,
+) -> Result<EntryOutcome, Problem> {
     for attempt in 0..ATTEMPTS {
         if attempt > 0 {
             let [jitter] = secret::random::<1>();
             tokio::time::sleep(Duration::from_millis(u64::from(jitter) * u64::from(attempt) / 8))
                 .await;
         }
-        let (Seen { record, balance }, is_fresh) = match seen.take() {
-            Some(seen) => (seen, false),
-            None => (store.read(place.clone().consistent()).await?, true),
+        let (WalletSnapshot { record, balance }, is_fresh) = match snapshot.take() {
+            Some(snapshot) => (snapshot, false),
+            None => (store.read(scope.clone().consistent()).await?, true),
         };
         if let Some(record) = record.filter(|record| now < record.expires_at) {
-            return replay(posting, record);
+            return replay(request, record);
         }
         let balance = balance
             .filter(Balance::is_open)
             .ok_or_else(|| Problem::new(Code::NotFound, "There is no such user."));
         let made =
-            balance.and_then(|balance| transaction(posting, &balance, &place.record, (now, day)));
+            balance.and_then(|balance| transaction(request, &balance, &scope.record, (now, day)));
         let (mut transaction, entry) = match made {
             Ok(made) => made,
             Err(_) if !is_fresh => continue,
             Err(problem) => return Err(problem),
         };
         let mut others = Transaction::default();
-        beside(&mut others, &entry)?;
-        transaction.append(others, Write::Beside);
+        extra_writes(&mut others, &entry)?;
+        transaction.append(others, Write::Extra);
         match store.commit(transaction).await? {
-            Ok(()) => return Ok(Posted { entry, is_replayed: false }),
-            Err(refusals) if refusals.iter().any(|refusal| refusal.label == Write::Beside) => {
+            Ok(()) => return Ok(EntryOutcome { entry, is_replayed: false }),
+            Err(refusals) if refusals.iter().any(|refusal| refusal.label == Write::Extra) => {
                 return Err(Problem::new(Code::Forbidden, "The right to do this has just ended."));
             }
             Err(_) => {}
@@ -202,27 +205,27 @@ pub async fn post(
     Err(Problem::unavailable("a wallet was too busy"))
 }
 
-fn replay(posting: &Posting, record: Record) -> Result<Posted, Problem> {
-    if record.fingerprint != posting.fingerprint() {
+fn replay(request: &EntryRequest, record: Record) -> Result<EntryOutcome, Problem> {
+    if record.fingerprint != request.fingerprint() {
         let detail = "Use a new Idempotency-Key for a new request.";
         return Err(Problem::new(Code::IdempotencyKeyReused, detail));
     }
     let Record { entry_id, balance_before, balance_after, actor, .. } = record;
-    let made = posting.entry(entry_id, (balance_before, balance_after));
-    Ok(Posted { entry: Entry { actor, ..made }, is_replayed: true })
+    let made = request.entry(entry_id, (balance_before, balance_after));
+    Ok(EntryOutcome { entry: Entry { actor, ..made }, is_replayed: true })
 }
 
 fn transaction(
-    posting: &Posting,
+    request: &EntryRequest,
     balance: &Balance,
     record_key: &Key<Record>,
     (now, day): (Timestamp, Date),
 ) -> Result<(Transaction<Write>, Entry), Problem> {
-    let Posting { user_id, movement, .. } = posting;
+    let EntryRequest { user_id, movement, .. } = request;
     let (after_it, balance_before, balance_after) =
         ledger::apply(balance, *movement).map_err(|refusal| refused(refusal, *movement))?;
     let entry_id = balance.next_entry_id(now, secret::random());
-    let entry = posting.entry(entry_id, (balance_before, balance_after));
+    let entry = request.entry(entry_id, (balance_before, balance_after));
     let mut all = Transaction::default();
     let changed = Balance { updated_at: now, ..after_it };
     wallet::post(&mut all, Write::Wallet, &changed, &entry)?;
@@ -230,7 +233,7 @@ fn transaction(
         usage::count_points(&mut all, Write::Wallet, *user_id, points, false, day);
     }
     let record = Record {
-        fingerprint: posting.fingerprint(),
+        fingerprint: request.fingerprint(),
         entry_id,
         balance_before,
         balance_after,
@@ -262,8 +265,8 @@ mod tests {
     use super::*;
     use crate::value::{Amount, Points};
 
-    fn posting(direction: Direction, quantity: Quantity) -> Posting {
-        Posting {
+    fn posting(direction: Direction, quantity: Quantity) -> EntryRequest {
+        EntryRequest {
             user_id: UserId::new(Timestamp::UNIX_EPOCH, [1; 10]),
             movement: Movement { direction, quantity },
             reference: "rental-1".to_owned(),

@@ -57,7 +57,7 @@ fn shown(dashboard: &serde_json::Value) -> BTreeSet<(String, Option<String>)> {
 #[test]
 fn alarms_watch_metrics_that_functions_write() {
     // An alarm without a dimension does not see metrics that have one.
-    let plain = Metric::ALL.iter().filter(|metric| metric.is_plain());
+    let plain = Metric::ALL.iter().filter(|metric| metric.has_total());
     let plain: BTreeSet<_> = plain.map(|metric| metric.name().to_owned()).collect();
     let watched = watched(&template());
     assert!(watched.is_subset(&plain), "{watched:?}");
@@ -76,7 +76,7 @@ fn alarms_watch_metrics_that_functions_write() {
 #[test]
 fn the_dashboard_shows_every_metric() {
     let written = Metric::ALL.iter().flat_map(|metric| {
-        let plain = metric.is_plain().then_some(None);
+        let plain = metric.has_total().then_some(None);
         let dimension = metric.dimension().map(|it| Some(it.to_owned()));
         plain.into_iter().chain(dimension).map(|it| (metric.name().to_owned(), it))
     });
@@ -190,7 +190,7 @@ fn an_alarm_has_at_most_ten_metrics_and_the_cost_estimate_counts_all() {
             Some("Country") => 1,
             other => return usize::from(other.is_none()),
         };
-        with_dimension + usize::from(metric.is_plain())
+        with_dimension + usize::from(metric.has_total())
     });
     let (alarms, own): (usize, usize) = (counts.iter().sum(), written.sum());
     let line = format!("two KMS keys, {alarms} alarm metrics, {own} metrics, a dashboard");

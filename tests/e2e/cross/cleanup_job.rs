@@ -156,7 +156,7 @@ async fn the_oldest_deletions_come_first_and_a_run_has_a_time_limit() {
     // The third time check reports the end, before the eleventh deletion.
     let is_over = || checks.fetch_add(1, Ordering::Relaxed) == 2;
     let (store, documents, now) = (app.store(), app.documents(), app.now().await);
-    let result = deletion::sweep(&store, &documents, now, is_over).await.unwrap();
+    let result = deletion::run_cleanup(&store, &documents, now, is_over).await.unwrap();
     assert_eq!((result.deletions, result.failed), (10, 0));
     let mut left = app.rows_where("users", "item_type", "deletion").await;
     left.sort_by_key(|row| row["due_at"].as_i64());

@@ -162,13 +162,13 @@ impl App {
         seen: Option<u64>,
     ) -> Result<Submission, Problem> {
         let (store, now) = (self.store(), self.now().await);
-        let by = (id_of(staff), &decision);
         let submission_id = self.submission(user).await.map(|found| found.submission_id);
         let if_match = match (seen, submission_id) {
             (Some(revision), Some(id)) => IfMatch::OneOf(vec![ETag::of(id, revision).to_string()]),
             _ => IfMatch::Any,
         };
-        review::review(&store, id_of(user), by, &if_match, now, |_, _| Ok(())).await
+        review::review(&store, id_of(user), id_of(staff), &decision, &if_match, now, |_, _| Ok(()))
+            .await
     }
 
     /// `POST /admin/kyc/{user_id}/review`, whatever the state of the submission is.

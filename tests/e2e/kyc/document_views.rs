@@ -5,7 +5,7 @@ use shared::{
     dynamodb::Transaction,
     kyc::{
         review,
-        submit::{self, Saved, Saving},
+        submit::{self, SaveOutcome, SubmissionWrite},
     },
 };
 
@@ -90,17 +90,19 @@ async fn a_change_that_conflicts_with_a_view_is_retried_and_the_view_stays_recor
         assert_eq!(read.viewed.is_some(), round > 0);
         let viewer = if round == 0 { &staff } else { &user };
         let store = app.store();
-        let viewed = review::view(&store, &read, id_of(viewer), Transaction::default()).await;
+        let viewed =
+            review::record_view(&store, &read, id_of(viewer), Transaction::default()).await;
         assert!(viewed.unwrap());
-        let after = read.clone().revised();
-        let saving = Saving { submission: &after, released: None, request: None };
+        let after = read.clone().with_next_revision();
+        let saving = SubmissionWrite { submission: &after, released: None, request: None };
         let saved = submit::save(&store, &saving, app.now().await).await.unwrap();
-        assert_eq!(saved, Saved::Overtaken);
+        assert_eq!(saved, SaveOutcome::Conflict);
     }
     // A view of an old revision is not recorded.
     let read = app.submission(&user).await.unwrap();
     app.patch_kyc(&user, &json!({"document_type": "PASSPORT"})).await.ok();
-    let viewed = review::view(&app.store(), &read, id_of(&staff), Transaction::default()).await;
+    let viewed =
+        review::record_view(&app.store(), &read, id_of(&staff), Transaction::default()).await;
     assert!(!viewed.unwrap());
     let viewed = app.submission(&user).await.unwrap().viewed;
     assert_eq!(viewed, read.viewed);

@@ -5,7 +5,7 @@ use shared::{
     http::{cursor, problem::Code},
     kyc::{
         self, KycStatus, Submission,
-        cleanup::{self, Work},
+        cleanup::{self, CleanupTask},
         queue,
         review::{self, Decision},
     },
@@ -123,7 +123,7 @@ async fn staff_release_the_number_of_a_rejected_submission() {
     let other = app.register_user().await;
     let release = async |by: &User| {
         let released =
-            review::free_number(&app.store(), id_of(&user), id_of(by), |_, _| Ok(())).await;
+            review::release_number(&app.store(), id_of(&user), id_of(by), |_, _| Ok(())).await;
         released.map(|_| ()).map_err(|problem| problem.code())
     };
     assert_eq!(release(&staff).await, Err(Code::KycNotRejected));
@@ -152,7 +152,7 @@ async fn the_queue_is_oldest_first_and_pages_show_each_submission_once() {
     for limit in [1, 2, 4, 9, 20] {
         let (mut found, mut after) = (Vec::new(), None);
         loop {
-            let page = queue::queue(&store, KycStatus::Pending, after, limit).await.unwrap();
+            let page = queue::page(&store, KycStatus::Pending, after, limit).await.unwrap();
             assert!(page.0.len() <= limit);
             assert!(page.0.iter().all(|row| row.submitted_at.is_some()));
             found.extend(page.0.into_iter().map(|row| row.user_id));
@@ -166,7 +166,7 @@ async fn the_queue_is_oldest_first_and_pages_show_each_submission_once() {
         assert_eq!(found, waiting, "{limit}");
     }
     let of = async |status| {
-        let (rows, _) = queue::queue(&store, status, None, 20).await.unwrap();
+        let (rows, _) = queue::page(&store, status, None, 20).await.unwrap();
         rows.into_iter().map(|row| row.user_id).collect::<Vec<_>>()
     };
     assert_eq!(of(KycStatus::AwaitingDocuments).await, [id_of(&awaiting)]);
@@ -185,8 +185,8 @@ async fn due_submission(app: &App) -> Submission {
     let (store, now) = (app.store(), app.now().await);
     let (due, _) = cleanup::due(&store, now, None, 20).await.unwrap();
     assert_eq!(due.len(), 1);
-    match cleanup::work(&store, &due[0], now).await.unwrap() {
-        Work::GiveUp(submission) => *submission,
+    match cleanup::load_task(&store, &due[0], now).await.unwrap() {
+        CleanupTask::Abandon(submission) => *submission,
         other => panic!("{other:?}"),
     }
 }
@@ -252,7 +252,7 @@ async fn the_cleanup_job_keeps_a_submission_that_changed_meanwhile() {
     let meanwhile = async || {
         let response = app.post_kyc(&user, &submission("12345", &front)).await;
         app.send_files(&response, &[&front]).await;
-        documents.delete_old_but(id_of(&user), &[], now).await
+        documents.delete_old_except(id_of(&user), &[], now).await
     };
     assert!(!review::abandon(&app.store(), &found, now, meanwhile).await.unwrap());
     assert_eq!(app.submit_kyc(&user).await.ok()["status"], "PENDING");

@@ -299,7 +299,7 @@ async fn asvs_5_4_a_document_link_serves_the_checked_type_and_is_valid_for_a_min
     app.advance(1_000).await;
     let submission = app.submission(&user).await.unwrap();
     let (documents, now) = (app.documents(), app.now().await);
-    let view = documents.view(&submission.documents[0], 60, now).await.unwrap();
+    let view = documents.presign_view(&submission.documents[0], 60, now).await.unwrap();
     assert_eq!(view.expires_at.as_second() - now.as_second(), 60);
     assert_eq!((view.method, view.headers.len()), ("GET", 0));
     let seen = client(&app).get(&view.url).send().await.unwrap();

@@ -9,7 +9,7 @@ use std::collections::VecDeque;
 use jiff::{SignedDuration, Timestamp};
 use shared::{
     crypto::secret::Digest,
-    session::rotation::{ABSOLUTE, IDLE, SessionState, Verdict, judge},
+    session::rotation::{ABSOLUTE, IDLE, RefreshDecision, SessionState, decide},
 };
 
 /// The maximum number of requests, and of responses, in transit.
@@ -80,7 +80,7 @@ pub(crate) struct World {
 impl World {
     pub(crate) fn new(keys: HolderKeys, now: Timestamp) -> Self {
         Self {
-            session: Some(SessionState::opened(now)),
+            session: Some(SessionState::new(now)),
             now,
             holder: 0,
             keys,
@@ -163,7 +163,7 @@ impl World {
         Ok(())
     }
 
-    /// The server: one conditional write, and `judge` if it fails. Returns the token of the response.
+    /// The server: one conditional write, and `decide` if it fails. Returns the token of the response.
     fn serve(
         &mut self,
         party: Party,
@@ -174,21 +174,21 @@ impl World {
         let now = self.now;
         let condition =
             state.counter == presented && state.idle_end > now && state.absolute_end > now;
-        let verdict = judge(&state, presented, key, now);
-        if condition != matches!(verdict, Verdict::Step { .. }) {
-            return Err("the condition of the write and `judge` differ");
+        let verdict = decide(&state, presented, key, now);
+        if condition != matches!(verdict, RefreshDecision::Advance { .. }) {
+            return Err("the condition of the write and `decide` differ");
         }
         if condition {
-            self.session = Some(state.stepped(key, now));
+            self.session = Some(state.refreshed(key, now));
         }
         self.check(party, state, presented, verdict)?;
         match verdict {
-            Verdict::Step { next } => {
+            RefreshDecision::Advance { next } => {
                 self.stepped_at = now;
                 Ok(Some(next))
             }
-            Verdict::Again => Ok(Some(state.counter)),
-            Verdict::Theft | Verdict::Expired | Verdict::Invalid => {
+            RefreshDecision::Repeat => Ok(Some(state.counter)),
+            RefreshDecision::Theft | RefreshDecision::Expired | RefreshDecision::Invalid => {
                 self.session = None;
                 Ok(None)
             }
@@ -201,20 +201,20 @@ impl World {
         party: Party,
         before: SessionState,
         presented: u64,
-        verdict: Verdict,
+        verdict: RefreshDecision,
     ) -> Result<(), Violation> {
         let over = self.now >= self.opened_at.saturating_add(ABSOLUTE).unwrap_or(Timestamp::MAX)
             || self.now >= self.stepped_at.saturating_add(IDLE).unwrap_or(Timestamp::MAX);
-        if over || verdict == Verdict::Expired {
-            let right = over && verdict == Verdict::Expired;
+        if over || verdict == RefreshDecision::Expired {
+            let right = over && verdict == RefreshDecision::Expired;
             return if right { Ok(()) } else { Err("a session must end exactly at its limits") };
         }
         let issued = match verdict {
-            Verdict::Step { next } => next,
-            Verdict::Again => before.counter,
-            Verdict::Theft if self.thief_acted => return Ok(()),
-            Verdict::Theft | Verdict::Expired => return Err("false logout"),
-            Verdict::Invalid => return Err("a token was presented that was never issued"),
+            RefreshDecision::Advance { next } => next,
+            RefreshDecision::Repeat => before.counter,
+            RefreshDecision::Theft if self.thief_acted => return Ok(()),
+            RefreshDecision::Theft | RefreshDecision::Expired => return Err("false logout"),
+            RefreshDecision::Invalid => return Err("a token was presented that was never issued"),
         };
         if presented + 2 <= before.counter {
             return Err("a token two steps old was accepted");
@@ -240,7 +240,9 @@ impl World {
         let steps = |token: &u64| {
             [None, Some(key_of(Party::Holder, *token)), Some(key_of(Party::Thief, *token))]
                 .into_iter()
-                .any(|key| matches!(judge(&state, *token, key, self.now), Verdict::Step { .. }))
+                .any(|key| {
+                    matches!(decide(&state, *token, key, self.now), RefreshDecision::Advance { .. })
+                })
         };
         let mut live = (from..=state.counter + 3).filter(steps);
         live.next().filter(|_| live.next().is_none())
@@ -249,8 +251,8 @@ impl World {
     /// Whether the phone stays signed in if it sends its token until it gets a response.
     pub(crate) fn holder_can_continue(&self) -> bool {
         self.session.is_some_and(|state| {
-            let verdict = judge(&state, self.holder, self.holder_key(self.holder), self.now);
-            matches!(verdict, Verdict::Step { .. } | Verdict::Again)
+            let verdict = decide(&state, self.holder, self.holder_key(self.holder), self.now);
+            matches!(verdict, RefreshDecision::Advance { .. } | RefreshDecision::Repeat)
         })
     }
 

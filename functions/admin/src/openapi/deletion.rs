@@ -2,7 +2,7 @@
 
 use http::{Method, StatusCode};
 use shared::{
-    deletion::{Deleted, Forfeit},
+    deletion::{Deleted, ForfeitBalance},
     http::problem::Code,
     openapi::OperationDoc,
     value::UserId,
@@ -22,7 +22,7 @@ pub(super) fn delete_user() -> OperationDoc {
     OperationDoc::new(Method::DELETE, path, "deleteUser", "Delete a user's account")
         .description("Takes effect at once, as a person's own deletion does. Audited.")
         .path_parameter::<UserId>("user_id", "The account.")
-        .query::<Deletion, Forfeit>()
-        .answers::<Deleted>(StatusCode::OK, "It is deleted.")
+        .query::<Deletion, ForfeitBalance>()
+        .answers::<DeletedAccount>(StatusCode::OK, "It is deleted.")
         .problems(&[Code::NotFound, Code::OwnAccount, Code::WalletNotEmpty])
 }

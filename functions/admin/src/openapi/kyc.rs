@@ -35,7 +35,7 @@ struct Decision {
 }
 
 pub(super) fn operations() -> Vec<OperationDoc> {
-    vec![list(), documents(), review(), free_number()]
+    vec![list(), documents(), review(), release_number()]
 }
 
 fn list() -> OperationDoc {
@@ -66,7 +66,7 @@ fn review() -> OperationDoc {
         .problems(&[Code::KycNotPending, Code::OwnAccount])
 }
 
-fn free_number() -> OperationDoc {
+fn release_number() -> OperationDoc {
     let path = "/admin/kyc/{user_id}/document-number";
     about_user(Method::DELETE, path, "freeDocumentNumber", "Free the number of a rejected document")
         .description(

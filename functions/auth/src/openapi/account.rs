@@ -2,7 +2,7 @@
 
 use http::{Method, StatusCode};
 use shared::{
-    deletion::{Deleted, Forfeit},
+    deletion::{Deleted, ForfeitBalance},
     http::problem::Code,
     openapi::OperationDoc,
 };
@@ -26,8 +26,8 @@ pub(super) fn delete() -> OperationDoc {
              is refused: the account is gone. A staff account is deleted by another member of \
              staff.",
         )
-        .query::<Deletion, Forfeit>()
-        .answers::<Deleted>(StatusCode::OK, "It is deleted.")
+        .query::<Deletion, ForfeitBalance>()
+        .answers::<DeletedAccount>(StatusCode::OK, "It is deleted.")
         .problems(&[Code::ReauthenticationRequired, Code::OwnAccount, Code::WalletNotEmpty])
 }
 
