@@ -83,5 +83,6 @@ pub async fn page(
     let (sources, before) = (wanted.sources()?, before.map(|id| id.to_string()));
     let (items, next) = store.newest(&sources, wanted.span, before.as_deref(), limit).await?;
     let entries = items.into_iter().map(from_item).collect::<Result<_, _>>()?;
-    Ok((entries, next.and_then(|id| AuditId::parse(&id).ok())))
+    let next = next.map(|id| AuditId::parse(&id)).transpose();
+    Ok((entries, next.map_err(|_| Problem::internal("a sort key of the audit trail is not an id"))?))
 }
