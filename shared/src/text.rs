@@ -96,7 +96,16 @@ fn category(c: char) -> GeneralCategory {
 /// text stays.
 pub fn with_plain_digits(text: &str) -> String {
     let kept = text.chars().filter(|c| !is_gap(*c));
-    kept.map(|c| decimal_digit(c).map_or(c, |digit| char::from(b'0' + digit))).collect()
+    kept.map(ascii_digit).collect()
+}
+
+/// The text with the digits of any script as ASCII; everything else stays.
+pub fn with_ascii_digits(text: &str) -> String {
+    text.chars().map(ascii_digit).collect()
+}
+
+fn ascii_digit(c: char) -> char {
+    decimal_digit(c).map_or(c, |digit| char::from(b'0' + digit))
 }
 
 /// The value of a decimal digit of any script.

@@ -2,7 +2,6 @@
 
 use crate::project::{sources, without_tests};
 
-
 /// The modules of `shared` that AWS clients may be named in, by how their paths begin.
 const AWS_MODULES: [&str; 8] = [
     "shared/src/aws.rs",

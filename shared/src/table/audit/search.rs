@@ -84,5 +84,8 @@ pub async fn page(
     let (items, next) = store.newest(&sources, wanted.span, before.as_deref(), limit).await?;
     let entries = items.into_iter().map(from_item).collect::<Result<_, _>>()?;
     let next = next.map(|id| AuditId::parse(&id)).transpose();
-    Ok((entries, next.map_err(|_| Problem::internal("a sort key of the audit trail is not an id"))?))
+    Ok((
+        entries,
+        next.map_err(|_| Problem::internal("a sort key of the audit trail is not an id"))?,
+    ))
 }
