@@ -130,6 +130,11 @@ impl IdentifierState {
         .as_ref()
     }
 
+    /// Seconds until a code may be sent again after the last one, and none after that.
+    pub fn resend_in(&self, config: &OtpConfig, now: Timestamp) -> i64 {
+        (self.sent_at(0) + i64::from(config.resend_seconds) - now.as_second()).max(0)
+    }
+
     fn sent_at(&self, place: u32) -> i64 {
         let value = self.attributes.get(&format!("s{place}"));
         value.and_then(serde_json::Value::as_i64).unwrap_or(0)

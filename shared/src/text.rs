@@ -87,6 +87,27 @@ fn is_invisible(c: char) -> bool {
     c.is_whitespace() || c == '\u{2800}' || is_ignorable() || is_format()
 }
 
+/// Whether a character is a punctuation mark or a symbol of any script. Emoji are not.
+pub fn is_symbol(c: char) -> bool {
+    use GeneralCategory::{
+        ClosePunctuation, ConnectorPunctuation, CurrencySymbol, DashPunctuation, FinalPunctuation,
+        InitialPunctuation, MathSymbol, ModifierSymbol, OpenPunctuation, OtherPunctuation,
+    };
+    matches!(
+        category(c),
+        ClosePunctuation
+            | ConnectorPunctuation
+            | CurrencySymbol
+            | DashPunctuation
+            | FinalPunctuation
+            | InitialPunctuation
+            | MathSymbol
+            | ModifierSymbol
+            | OpenPunctuation
+            | OtherPunctuation
+    )
+}
+
 fn category(c: char) -> GeneralCategory {
     CodePointMapData::<GeneralCategory>::new().get(c)
 }

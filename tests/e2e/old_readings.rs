@@ -80,6 +80,18 @@ async fn names_that_became_free_register_at_once() {
 }
 
 #[tokio::test]
+async fn staff_can_give_names_that_became_free_at_once() {
+    let Some(app) = App::start(Needs::Own).await else { return };
+    let (staff, user) = (app.staff().await, app.register_user().await);
+    let body = json!({"username": user.username, "phone_number": user.phone});
+    let create = async || app.post("/admin/users", &body).bearer(&staff.access_token).send().await;
+    app.repeat_old_readings().await;
+    create().await.problem(400, "already_exists");
+    app.delete_account(&user.access_token, "").await.ok();
+    create().await.body(201);
+}
+
+#[tokio::test]
 async fn a_referral_code_is_known_at_once() {
     let Some(app) = App::start(Needs::Own).await else { return };
     let user = app.register_user().await;

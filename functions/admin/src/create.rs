@@ -89,7 +89,15 @@ pub(crate) async fn create(
         account::identifier_claim(&body.identifier),
     );
     let (staff, (username, identifier)) = app.gate.enter_staff(&claims, source, reads).await?;
-    body.must_be_free(username.is_some(), identifier.is_some())?;
+    if username.is_some() || identifier.is_some() {
+        // What was read may be a moment old, and a name may be free by now.
+        let reads = (
+            account::username_claim(body.username.name()).consistent(),
+            account::identifier_claim(&body.identifier).consistent(),
+        );
+        let (username, identifier) = app.store.read(reads).await?;
+        body.must_be_free(username.is_some(), identifier.is_some())?;
+    }
     let person = make(&app, &staff, &body, now).await?;
     Ok((StatusCode::CREATED, person.answer(app.config.currency, now)))
 }

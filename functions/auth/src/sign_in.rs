@@ -8,12 +8,12 @@ use shared::{
     id::SessionId,
     problem::Problem,
     purpose::Purpose,
-    secret,
+    secret::{self, Digest},
     table::{
         Transaction,
         account::{self, Account, AccountStatus, PasswordHash},
         audit::{self, Action},
-        otp,
+        login as attempts, otp,
         session::{self, Session},
     },
 };
@@ -42,6 +42,8 @@ pub(crate) struct Admitted<'a> {
     /// In place of a hash whose parameters are out of date.
     pub(crate) upgraded: Option<PasswordHash>,
     pub(crate) source: Source,
+    /// Stands for identifier and source together, where the source is not known yet.
+    pub(crate) new_source: Option<Digest>,
     pub(crate) now: Timestamp,
 }
 
@@ -134,7 +136,7 @@ async fn try_once(
 }
 
 fn transaction(
-    Admitted { attempt, upgraded, source, now }: &Admitted<'_>,
+    Admitted { attempt, upgraded, source, new_source, now }: &Admitted<'_>,
     account: &Account,
     session: &Session,
     displaced: &[Session],
@@ -148,6 +150,10 @@ fn transaction(
     session::remove_with_devices(&mut all, Write::Other, Write::Device, displaced);
     if let Some(Some(token)) = &attempt.token {
         otp::consume(&mut all, Write::Token, token, &attempt.identifier, Purpose::Login, now);
+    }
+    // Only a sign-in that is carried out makes its source known.
+    if let Some(pair) = new_source {
+        attempts::remember_source_with(&mut all, Write::Other, pair, now);
     }
     audit::append(&mut all, Write::Other, account.user_id, Action::SignedIn, *source, now)?;
     Ok(all)

@@ -160,7 +160,7 @@ fn is_common(text: &str, words: &[String]) -> bool {
 /// What people put at the ends of a word to please a rule. Emoji and letters of any script are not
 /// among them.
 fn is_symbol(c: char) -> bool {
-    c.is_whitespace() || c.is_ascii_punctuation()
+    c.is_whitespace() || text::is_symbol(c)
 }
 
 /// The letter that a character is written for.

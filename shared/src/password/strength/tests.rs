@@ -54,6 +54,8 @@ fn words_of_the_deployment_are_refused_with_decorations() {
         "powerbank1",
         "bikash123",
         "Kathmandu!",
+        "Kathmandu–2081",
+        "Nepal।12345",
         "P0khara2080",
         "ncell@9841",
         "N@ma$te1",
