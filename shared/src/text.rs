@@ -1,7 +1,7 @@
 //! Text that people type: white space, normal form, digits of any script, and characters that are
 //! refused.
 
-use std::ops::RangeInclusive;
+use std::{borrow::Cow, ops::RangeInclusive};
 
 use icu_normalizer::ComposingNormalizer;
 use icu_properties::{
@@ -53,12 +53,17 @@ fn clean(
     if text.chars().any(is_refused) {
         return Err(INVALID_TEXT);
     }
-    let text = ComposingNormalizer::new_nfc().normalize(text);
+    let text = nfc(text);
     within(text.chars().count(), chars)?;
     match text.chars().all(is_invisible) && !text.is_empty() {
         true => Err(INVISIBLE_TEXT),
         false => Ok(text.into_owned()),
     }
+}
+
+/// The text in Unicode's normal form NFC, and else unchanged.
+pub fn nfc(text: &str) -> Cow<'_, str> {
+    ComposingNormalizer::new_nfc().normalize(text)
 }
 
 /// Whether a length is in range.

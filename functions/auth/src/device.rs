@@ -192,7 +192,9 @@ pub(crate) async fn devices(
 
 /// Ends the registration of one of the caller's devices.
 pub(crate) async fn unregister(app: &App, claims: &Claims, device_id: &str) -> Result<(), Problem> {
-    let key = device::key(claims.user_id, device_id).consistent();
+    // Names are stored in NFC. Nothing else of the path's name is changed, or it would be another.
+    let device_id = shared::text::nfc(device_id);
+    let key = device::key(claims.user_id, &device_id).consistent();
     let (_, device) = app.gate.enter(claims, key).await?;
     let device = device.ok_or_else(not_found)?;
     let token = device::token_digest(&device.fcm_token);
