@@ -5,7 +5,7 @@ use shared::{
     audit::Record,
     http::{
         fields::{Body, Fields},
-        problem::Problem,
+        problem::{FieldError, Problem},
     },
     profile::{self, Profile},
     value::{Identifier, Invalid, WantedUsername, identifier::Kind},
@@ -71,17 +71,23 @@ impl Edits {
             ..before.clone()
         };
         const NONE: Invalid = Invalid { code: "no_identifier", detail: "There is none to verify." };
+        let mut errors = Vec::new();
         if account.email_verified && account.email.is_none() {
-            return Err(Problem::invalid("email_verified", NONE));
+            errors.push(FieldError::new("email_verified", NONE));
         }
         if account.phone_verified && account.phone_number.is_none() {
-            return Err(Problem::invalid("phone_verified", NONE));
+            errors.push(FieldError::new("phone_verified", NONE));
         }
         if let Some(wanted) = self.username.filter(|new| new.name().key() != before.username.key())
         {
             let own = [Kind::Phone, Kind::Email];
             let own = own.into_iter().filter_map(|kind| account.verified_of_kind(kind));
-            wanted.check(Some(own)).map_err(|invalid| Problem::invalid("username", invalid))?;
+            if let Err(invalid) = wanted.check(Some(own)) {
+                errors.push(FieldError::new("username", invalid));
+            }
+        }
+        if !errors.is_empty() {
+            return Err(Problem::validation(errors));
         }
         Ok(After { account, profile: self.profile.merge_into(profile.clone()) })
     }

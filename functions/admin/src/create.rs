@@ -86,7 +86,15 @@ pub(crate) async fn create(
     );
     let (staff, (username, identifier)) =
         app.authenticator.authenticate_staff(&claims, source, reads).await?;
-    body.must_be_free(username.is_some(), identifier.is_some())?;
+    if username.is_some() || identifier.is_some() {
+        // What was read may be a moment old, and a name may be free by now.
+        let reads = (
+            account::username_claim_key(body.username.name()).consistent(),
+            account::identifier_claim_key(&body.identifier).consistent(),
+        );
+        let (username, identifier) = app.store.read(reads).await?;
+        body.must_be_free(username.is_some(), identifier.is_some())?;
+    }
     let person = make(&app, &staff, &body, now).await?;
     Ok((StatusCode::CREATED, person.answer(app.config.currency, now)))
 }

@@ -67,7 +67,7 @@ impl Body for Batch {
     fn read(fields: &mut Fields) -> Option<Self> {
         let objects = fields.objects("events", MAX_EVENTS)?;
         let mut given = Vec::with_capacity(objects.len());
-        for (number, mut object) in objects.into_iter().enumerate() {
+        for (number, mut object) in objects {
             match object.required("event_id", name) {
                 Some(event_id) => {
                     let event = read(event_id.clone(), object);

@@ -31,9 +31,14 @@ impl Body for StatsQuery {
             "month" => Ok(Granularity::Month),
             _ => Err(Invalid { code: "invalid_granularity", detail: "This must be day or month." }),
         });
+        let is_series = fields.has("from") || fields.has("to") || fields.has("granularity");
+        for (name, value) in [("from", &from), ("to", &to)] {
+            if is_series && *value == Some(None) {
+                fields.refuse_missing::<()>(name);
+            }
+        }
         let (from, to, granularity) = (from?, to?, granularity?);
         match (from, to) {
-            (None, None) if granularity.is_none() => Some(Self(None)),
             (Some(from), Some(to)) => {
                 let granularity = granularity.unwrap_or(Granularity::Day);
                 match names(from, to, granularity) {
@@ -41,8 +46,7 @@ impl Body for StatsQuery {
                     Err(invalid) => fields.refuse("to", invalid),
                 }
             }
-            (None, _) => fields.refuse_missing("from"),
-            (_, None) => fields.refuse_missing("to"),
+            _ => Some(Self(None)),
         }
     }
 }

@@ -194,8 +194,8 @@ fn refresh_token_name(fields: &Fields) -> &'static str {
 pub(crate) enum Logout {
     /// Every session of the user.
     All,
-    /// The session of this token.
-    Of(String),
+    /// The session of this token, which stands in the field `name`.
+    Of { name: &'static str, token: String },
 }
 
 impl Body for Logout {
@@ -205,7 +205,7 @@ impl Body for Logout {
         let token = fields.optional(name, text::<MAX_OPAQUE_CHARS>);
         match (all?, token?) {
             (true, _) => Some(Self::All),
-            (false, Some(token)) => Some(Self::Of(token)),
+            (false, Some(token)) => Some(Self::Of { name, token }),
             (false, None) => fields.refuse_missing("refresh_token"),
         }
     }

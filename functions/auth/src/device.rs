@@ -193,10 +193,9 @@ pub(crate) async fn devices(
 
 /// Ends the registration of one of the caller's devices.
 pub(crate) async fn unregister(app: &App, claims: &Claims, device_id: &str) -> Result<(), Problem> {
-    // The name is stored in NFC; what cannot be a name is looked up all the same, and not found.
-    let name = text::<MAX_DEVICE_ID_CHARS>(device_id);
-    let device_id = name.as_deref().unwrap_or(device_id);
-    let key = device::key(claims.user_id, device_id).consistent();
+    // Names are stored in NFC. Nothing else of the path's name is changed, or it would be another.
+    let device_id = shared::value::text::nfc(device_id);
+    let key = device::key(claims.user_id, &device_id).consistent();
     let (_, device) = app.authenticator.authenticate(claims, key).await?;
     let device = device.ok_or_else(not_found)?;
     let token = device::token_digest(&device.fcm_token);

@@ -80,7 +80,9 @@ pub(crate) async fn logout(
     let now = app.clock.now();
     match body {
         body::Logout::All => session::end_all(&app, &claims).await?,
-        body::Logout::Of(token) => session::end(&app, &claims, &token, now).await?,
+        body::Logout::Of { name, token } => {
+            session::end(&app, &claims, (name, &token), now).await?;
+        }
     }
     Ok(Json(json!({ "message": "You are signed out." })))
 }

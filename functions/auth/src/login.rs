@@ -108,8 +108,9 @@ pub(crate) async fn login(
         (Some(Match::Outdated), Some(password)) => Some(credential::hash_again(password).await?),
         _ => None,
     };
-    let admitted = Admitted { attempt: &attempt, upgraded, source, now };
-    let settled = settle(app, &attempt, &found, counted.as_ref(), now);
+    let new_source = (!found.source_is_known).then_some(attempt.pair);
+    let admitted = Admitted { attempt: &attempt, upgraded, source, new_source, now };
+    let settled = settle(app, &attempt, counted.as_ref());
     let (session, ()) = tokio::join!(sign_in(app, &admitted, account, sessions), settled);
     session
 }
@@ -228,8 +229,8 @@ async fn count(
     let nonce = base64url(&secret::random::<16>());
     let by = if found.source_is_known { &attempt.pair } else { &attempt.identifier };
     let mut counted = attempts::count_attempt(&app.store, by, &nonce, now).await?;
-    // Whether the source is known was read eventually consistently.
-    if counted.is_err() && attempt.is_password_alone() && !found.source_is_known {
+    // Whether the source is known was not read, or eventually consistently.
+    if counted.is_err() && !found.source_is_known {
         let known = app.store.read(attempts::known_source_key(&attempt.pair).consistent()).await?;
         if known.is_some_and(|known| now < known.expires_at) {
             counted = attempts::count_attempt(&app.store, &attempt.pair, &nonce, now).await?;
@@ -293,36 +294,21 @@ pub(crate) fn not_active() -> Problem {
     Problem::new(Code::AccountNotActive, "The account is switched off. Ask for help.")
 }
 
-/// Clears the counts of the credentials that were right, and remembers where they came from: beside
-/// the transaction, which saves a round trip. What fails here only slows somebody down later.
-async fn settle(
-    app: &App,
-    attempt: &Attempt,
-    found: &LoginState,
-    counted: Option<&Counted>,
-    now: Timestamp,
-) {
+/// Clears the counts of the credentials that were right, beside the transaction, which saves a round
+/// trip. What fails here only slows somebody down later.
+async fn settle(app: &App, attempt: &Attempt, counted: Option<&Counted>) {
     // A code proves the person: it clears the count from here, too, if there is one.
     let counts: &[Digest] = match counted {
         Some(counted) => &[*counted.by()],
         None => &[attempt.identifier, attempt.pair],
     };
-    let (cleared, released, remembered) = tokio::join!(
-        attempts::clear_attempts(&app.store, counts),
-        async {
-            match attempt.is_password_alone() {
-                true => attempts::release_source(&app.store, &attempt.source).await,
-                false => Ok(()),
-            }
-        },
-        async {
-            match found.source_is_known {
-                true => Ok(()),
-                false => attempts::remember_source(&app.store, &attempt.pair, now).await,
-            }
-        },
-    );
-    for failed in [cleared, released, remembered].into_iter().filter_map(Result::err) {
+    let (cleared, released) = tokio::join!(attempts::clear_attempts(&app.store, counts), async {
+        match attempt.is_password_alone() {
+            true => attempts::release_source(&app.store, &attempt.source).await,
+            false => Ok(()),
+        }
+    },);
+    for failed in [cleared, released].into_iter().filter_map(Result::err) {
         tracing::warn!(cause = failed.cause_chain(), "a sign-in did not clear its counts");
     }
 }

@@ -75,14 +75,14 @@ async fn end_stolen(
 pub(crate) async fn end(
     app: &App,
     claims: &Claims,
-    text: &str,
+    (field, text): (&'static str, &str),
     now: Timestamp,
 ) -> Result<(), Problem> {
     let token = read(app, text, now).await?.filter(|token| token.user_id == claims.user_id);
     let Some(token) = token else {
         app.authenticator.authenticate(claims, ()).await?;
         let detail = "It is not a refresh token of yours.";
-        return Err(Problem::field(Code::InvalidRefreshToken, "refresh_token", detail)
+        return Err(Problem::field(Code::InvalidRefreshToken, field, detail)
             .with_status(http::StatusCode::BAD_REQUEST));
     };
     if token.session_id != claims.session_id {

@@ -6,11 +6,12 @@ use jiff::Timestamp;
 use shared::{
     account::{self, Account, AccountStatus, PasswordHash},
     audit::{self, Action},
-    crypto::secret,
+    crypto::secret::{self, Digest},
     dynamodb::Transaction,
     http::{ClientIp, problem::Problem},
     otp,
     session::{self, Session},
+    sign_in::attempts,
     value::{Purpose, SessionId},
 };
 
@@ -38,6 +39,8 @@ pub(crate) struct Admitted<'a> {
     /// In place of a hash whose parameters are out of date.
     pub(crate) upgraded: Option<PasswordHash>,
     pub(crate) source: ClientIp,
+    /// Stands for identifier and source together, where the source is not known yet.
+    pub(crate) new_source: Option<Digest>,
     pub(crate) now: Timestamp,
 }
 
@@ -130,7 +133,7 @@ async fn try_once(
 }
 
 fn transaction(
-    Admitted { attempt, upgraded, source, now }: &Admitted<'_>,
+    Admitted { attempt, upgraded, source, new_source, now }: &Admitted<'_>,
     account: &Account,
     session: &Session,
     displaced: &[Session],
@@ -144,6 +147,10 @@ fn transaction(
     session::remove_with_devices(&mut all, Write::Other, Write::Device, displaced);
     if let Some(Some(token)) = &attempt.token {
         otp::consume(&mut all, Write::Token, token, &attempt.identifier, Purpose::Login, now);
+    }
+    // Only a sign-in that is carried out makes its source known.
+    if let Some(pair) = new_source {
+        attempts::remember_source_with(&mut all, Write::Other, pair, now);
     }
     audit::add_own(&mut all, Write::Other, account.user_id, Action::SignedIn, *source, now)?;
     Ok(all)

@@ -35,7 +35,7 @@ pub(crate) fn is_encrypted(bytes: &[u8], header_at: usize) -> bool {
     });
     match newest {
         Some((base, newest)) => of_revisions(bytes, base, newest),
-        None => of_any_object(bytes),
+        None => of_any_object(bytes, header_at),
     }
 }
 
@@ -90,8 +90,8 @@ fn trailer(bytes: &[u8], at: usize) -> Option<(Dictionary, usize)> {
 }
 
 /// Whether a trailer or a cross-reference stream anywhere says so. Streams are passed over.
-fn of_any_object(bytes: &[u8]) -> bool {
-    let mut lexer = Lexer { bytes, at: 0 };
+fn of_any_object(bytes: &[u8], header_at: usize) -> bool {
+    let mut lexer = Lexer { bytes, at: header_at };
     while let Some(token) = lexer.next() {
         let keyword = match token {
             Token::Word(word) if is_keyword(word) => word,
@@ -157,6 +157,22 @@ mod tests {
         }
         for bytes in ["", "%PDF", "%pdf-1.4", "PDF-1.4", "<html>"] {
             assert_eq!(header(bytes.as_bytes()), None, "{bytes}");
+        }
+    }
+
+    /// A length that leads into a run of blanks is not believed: each object could lead into it, and
+    /// the run would be read once for each.
+    #[test]
+    fn a_stream_ends_right_after_its_length_or_at_the_next_end() {
+        for (gap, is_believed) in [("", true), ("\n", true), ("\r\n", true), ("  ", false)] {
+            let text = format!("stream\nendstream{gap}endstream rest");
+            let mut lexer = Lexer { bytes: text.as_bytes(), at: 0 };
+            lexer.pass_stream("endstream".len());
+            assert_eq!(
+                lexer.at,
+                if is_believed { text.len() - " rest".len() } else { 0 },
+                "{gap:?}"
+            );
         }
     }
 

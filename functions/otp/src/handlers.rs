@@ -19,7 +19,11 @@ use shared::{
 };
 use tokio::time::Instant;
 
-use crate::{App, request, verify};
+use crate::{
+    App,
+    request::{self, Replay},
+    verify,
+};
 
 /// Which code is asked for.
 pub(crate) struct RequestBody {
@@ -71,20 +75,18 @@ async fn answer_request(
 ) -> Result<Response, Problem> {
     let (OptionalIdempotencyKey(key), Json(body)) = (key?, body?);
     let outcome = request::request(app, source, key, &body).await?;
-    let requested = |age_seconds: i64| {
-        let left = |seconds: i64| (seconds - age_seconds).max(0);
-        Json(Requested {
-            message: "If the code can be sent, it is on its way.",
-            expires_in: left(otp::CODE_SECONDS),
-            resend_in: left(app.config.otp.resend_seconds.into()),
-        })
+    let requested = |expires_in: i64, resend_in: i64| {
+        let message = "If the code can be sent, it is on its way.";
+        Json(Requested { message, expires_in, resend_in })
     };
     Ok(match outcome {
-        request::Outcome::Carried => requested(0).into_response(),
-        // What is left of the time of the code that was sent. Whether it has been used is not told.
-        request::Outcome::Replayed(sent_at) => {
-            let age_seconds = app.clock.now().as_second() - sent_at.as_second();
-            ([("idempotent-replayed", "true")], requested(age_seconds)).into_response()
+        request::Outcome::Carried => {
+            let resend_in = app.config.otp.resend_seconds.into();
+            requested(otp::CODE_SECONDS, resend_in).into_response()
+        }
+        request::Outcome::Replayed(Replay { expires_in, resend_in }) => {
+            let header = [("idempotent-replayed", "true")];
+            (header, requested(expires_in, resend_in)).into_response()
         }
     })
 }

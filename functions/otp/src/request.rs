@@ -15,7 +15,7 @@ use shared::{
     },
     message::notify::{self, Message, Share},
     otp::{
-        self, self as table, Challenge, SendRefusal,
+        self, self as table, Challenge, Remembered, SendRefusal,
         limits::{self, SourceSends},
     },
     runtime::metrics::Metric,
@@ -28,8 +28,17 @@ use crate::{App, handlers::RequestBody};
 pub(crate) enum Outcome {
     /// It was carried out.
     Carried,
-    /// It was carried out before, at that time, under the same key.
-    Replayed(Timestamp),
+    /// It was carried out before, under the same key.
+    Replayed(Replay),
+}
+
+/// What is left of a request that was carried out before.
+pub(crate) struct Replay {
+    /// Seconds until the code expires; none where another code took its place. Whether it has been
+    /// used is not told.
+    pub(crate) expires_in: i64,
+    /// Seconds until another code may be asked for.
+    pub(crate) resend_in: i64,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -60,8 +69,8 @@ pub(crate) async fn request(
     let send = prepare(app, source, key, body, now).await?;
     let claim = account::identifier_claim_key(&body.identifier).consistent();
     let (counted, claim) = tokio::join!(count(app, &send), app.store.read(claim));
-    if let Outcome::Replayed(sent_at) = counted? {
-        return Ok(Outcome::Replayed(sent_at));
+    if let Some(before) = counted? {
+        return replay(app, &send, &before).await.map(Outcome::Replayed);
     }
     app.metrics.count_by_purpose(Metric::OtpRequested, send.purpose, now);
     match dispatch(app, &send, claim).await {
@@ -145,21 +154,35 @@ async fn prepare<'a>(
 }
 
 /// Counts the send and puts the challenge, or says why not.
-async fn count(app: &App, send: &Send<'_>) -> Result<Outcome, Problem> {
+async fn count(app: &App, send: &Send<'_>) -> Result<Option<Remembered>, Problem> {
     let Err(refusals) = commit(app, send, transaction(app, send, None)?).await? else {
-        return Ok(Outcome::Carried);
+        return Ok(None);
     };
     let full = match classify_refusal(app, send, &refusals)? {
-        Stands::Replay(sent_at) => return Ok(Outcome::Replayed(sent_at)),
+        Stands::Replay(before) => return Ok(Some(before)),
         Stands::FullSource(full) => full,
     };
     match commit(app, send, transaction(app, send, Some(&full))?).await? {
-        Ok(()) => Ok(Outcome::Carried),
+        Ok(()) => Ok(None),
         Err(refusals) => match classify_refusal(app, send, &refusals)? {
-            Stands::Replay(sent_at) => Ok(Outcome::Replayed(sent_at)),
+            Stands::Replay(before) => Ok(Some(before)),
             Stands::FullSource(_) => Err(Problem::unavailable("sends of one source collided")),
         },
     }
+}
+
+/// What is left of the code that was sent before, by what is known of the identifier now.
+async fn replay(app: &App, send: &Send<'_>, before: &Remembered) -> Result<Replay, Problem> {
+    let now = send.challenge.sent_at;
+    let state = app.store.read(table::identifier_key(&send.digest).consistent()).await?;
+    let state = state.unwrap_or_default();
+    let challenge = state.challenge(send.purpose);
+    let is_replaced = challenge.is_some_and(|challenge| challenge.id != before.challenge_id);
+    let left = otp::CODE_SECONDS - (now.as_second() - before.sent_at().as_second());
+    Ok(Replay {
+        expires_in: if is_replaced { 0 } else { left.max(0) },
+        resend_in: state.resend_in(&app.config.otp, now),
+    })
 }
 
 /// Commits, and takes back what may have been written when no answer says that it was not.
@@ -198,8 +221,8 @@ fn transaction(
 
 /// What refused a transaction and is no problem.
 enum Stands {
-    /// The same request was carried out before, at that time.
-    Replay(Timestamp),
+    /// The same request was carried out before.
+    Replay(Remembered),
     /// What was counted of the source can be cleared.
     FullSource(SourceSends),
 }
@@ -214,7 +237,7 @@ fn classify_refusal(
     let now = send.challenge.sent_at;
     if let Some(refusal) = find(Write::Key) {
         return match table::remembered(refusal.item.as_ref()) {
-            Some(before) if before.purpose == send.purpose => Ok(Stands::Replay(before.sent_at())),
+            Some(before) if before.purpose == send.purpose => Ok(Stands::Replay(before)),
             _ => Err(Problem::new(
                 ProblemCode::IdempotencyKeyReused,
                 "Use a new Idempotency-Key for a new request.",

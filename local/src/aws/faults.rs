@@ -275,7 +275,7 @@ mod tests {
             faults.add(fault.clone()).unwrap();
         }
         assert_eq!(faults.add(fault.clone()), Err(TooMany));
-        assert_eq!(lock(&faults.0).len(), MAX_WAITING);
+        assert_eq!(lock(&faults.pending).len(), MAX_WAITING);
         // One that was met makes room for another.
         assert_eq!(faults.take(&call("GetItem")), Some(Kind::Timeout));
         assert_eq!(faults.add(fault), Ok(()));

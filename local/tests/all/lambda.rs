@@ -31,6 +31,7 @@ fn health() -> Value {
         "rawQueryString": "",
         "headers": {"host": "localhost"},
         "requestContext": {
+            "routeKey": "GET /health",
             "http": {"method": "GET", "path": "/health", "sourceIp": "203.0.113.7"},
             "stage": "$default",
         },

@@ -107,5 +107,6 @@ pub async fn page(
     let (items, next) =
         store.query_merged(&shards, wanted.joined, before.as_deref(), limit).await?;
     let rows = items.into_iter().map(from_item).collect::<Result<_, _>>()?;
-    Ok((rows, next.and_then(|id| UserId::parse(&id).ok())))
+    let next = next.map(|id| UserId::parse(&id)).transpose();
+    Ok((rows, next.map_err(|_| Problem::internal("a sort key of the user list is not an id"))?))
 }

@@ -93,5 +93,7 @@ pub async fn page(
     let (items, next) =
         store.query_merged(&sources, criteria.span, before.as_deref(), limit).await?;
     let entries = items.into_iter().map(from_item).collect::<Result<_, _>>()?;
-    Ok((entries, next.and_then(|id| AuditId::parse(&id).ok())))
+    let next = next.map(|id| AuditId::parse(&id)).transpose();
+    let next = next.map_err(|_| Problem::internal("a sort key of the audit trail is not an id"))?;
+    Ok((entries, next))
 }

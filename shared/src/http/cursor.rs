@@ -9,7 +9,7 @@ use crate::{
         secret::{Digest, MacKey, base64url, from_base64url},
     },
     http::fields::Fields,
-    value::{Invalid, UserId},
+    value::{Invalid, UserId, text},
 };
 
 /// The most bytes of a position.
@@ -112,13 +112,14 @@ fn open(key: &MacKey, binding: &QueryBinding, text: &str) -> Result<Vec<u8>, Inv
 pub struct Limit(u8);
 
 impl Limit {
-    /// Reads the `limit` parameter: decimal digits.
+    /// Reads the `limit` parameter: decimal digits of any script.
     ///
     /// # Errors
     /// `invalid_limit`, `too_small`, `too_large`.
     pub fn parse(text: &str) -> Result<Self, Invalid> {
         let detail = "This must be a number from 1 to 100.";
-        let digits = text.strip_prefix('-').unwrap_or(text);
+        let text = text::with_ascii_digits(text);
+        let digits = text.strip_prefix('-').unwrap_or(&text);
         // `parse` alone would read `+5` too.
         if digits.is_empty() || !digits.bytes().all(|byte| byte.is_ascii_digit()) {
             return Err(Invalid { code: "invalid_limit", detail });
@@ -191,8 +192,9 @@ mod tests {
         assert_eq!(Limit::default().get(), 20);
         assert_eq!(Limit::parse("1").unwrap().get(), 1);
         assert_eq!(Limit::parse("100").unwrap().get(), 100);
+        assert_eq!(Limit::parse("५").unwrap().get(), 5);
         let code = |text: &str| Limit::parse(text).map(drop).map_err(|invalid| invalid.code);
-        for bad in ["", "-", "+5", " 5", "5.0", "1e1", "५", "--1", "ten"] {
+        for bad in ["", "-", "+5", " 5", "5.0", "1e1", "--1", "ten"] {
             assert_eq!(code(bad), Err("invalid_limit"), "{bad}");
         }
         for small in ["0", "00", "-0", "-1", "-99999999999"] {

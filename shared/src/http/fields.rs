@@ -1,6 +1,6 @@
 //! Request bodies, read field by field so that every bad field is named at once.
 
-use std::borrow::Cow;
+use std::{borrow::Cow, collections::BTreeSet};
 
 use jiff::Timestamp;
 use serde::de::{DeserializeOwned, IntoDeserializer, value::StrDeserializer};
@@ -33,6 +33,8 @@ pub struct Fields {
     errors: Vec<FieldError>,
     /// Whether they are a query's parameters.
     is_query: bool,
+    /// The names of query parameters without a value.
+    empty_parameters: Vec<String>,
 }
 
 /// What the meaning of some texts depends on.
@@ -96,15 +98,17 @@ const MAX_NAME_CHARS: usize = 50;
 impl Fields {
     /// The fields of `object`.
     pub fn new(object: Map<String, Value>, context: Context) -> Self {
-        Self { object, context, errors: Vec::new(), is_query: false }
+        Self { object, context, errors: Vec::new(), is_query: false, empty_parameters: Vec::new() }
     }
 
     /// The parameters of a query string. An empty one counts as absent. One that is given twice is an
     /// array, which no parameter is.
     pub fn from_query(query: &str, context: Context) -> Self {
         let mut object = Map::new();
+        let mut empty_parameters = Vec::new();
         for (name, value) in form_urlencoded::parse(query.as_bytes()) {
             if text::trim(&value).is_empty() {
+                empty_parameters.push(name.into_owned());
                 continue;
             }
             let value = Value::String(value.into_owned());
@@ -114,12 +118,13 @@ impl Fields {
             };
             object.insert(name.into_owned(), value);
         }
-        Self { is_query: true, ..Self::new(object, context) }
+        Self { is_query: true, empty_parameters, ..Self::new(object, context) }
     }
 
-    /// A refusal of each parameter that is not one of `known`.
+    /// A refusal of each parameter that is not one of `known`, an empty one too.
     pub fn unknown_parameters(&self, known: &[&str]) -> Vec<FieldError> {
-        let unknown = self.object.keys().filter(|name| !known.contains(&name.as_str()));
+        let names: BTreeSet<_> = self.object.keys().chain(&self.empty_parameters).collect();
+        let unknown = names.into_iter().filter(|name| !known.contains(&name.as_str()));
         let error = |name: &String| FieldError {
             field: name.chars().take(MAX_NAME_CHARS).collect::<String>().into(),
             code: UNKNOWN.code,
@@ -304,8 +309,8 @@ impl Fields {
     }
 
     /// The objects of an array that must be there and hold from 1 to `max` of them, each as
-    /// fields of its own.
-    pub fn objects(&mut self, name: &'static str, max: usize) -> Option<Vec<Self>> {
+    /// fields of its own, with its index. Other elements are refused.
+    pub fn objects(&mut self, name: &'static str, max: usize) -> Option<Vec<(usize, Self)>> {
         let elements = match self.object.remove(name) {
             None | Some(Value::Null) => return self.refuse(name, REQUIRED),
             Some(Value::Array(elements)) => elements,
@@ -317,11 +322,13 @@ impl Fields {
         let mut objects = Vec::with_capacity(elements.len());
         for (number, element) in elements.into_iter().enumerate() {
             match element {
-                Value::Object(object) => objects.push(Self::new(object, self.context.clone())),
+                Value::Object(object) => {
+                    objects.push((number, Self::new(object, self.context.clone())));
+                }
                 _ => self.refuse_at(format!("{name}[{number}]"), NOT_AN_OBJECT),
             }
         }
-        self.errors.is_empty().then_some(objects)
+        Some(objects)
     }
 
     /// Takes over what was refused in the `number`th of the objects named `name`.

@@ -97,6 +97,13 @@ pub struct FieldError {
     pub detail: Cow<'static, str>,
 }
 
+impl FieldError {
+    /// The refusal of the field `field`.
+    pub fn new(field: &'static str, invalid: Invalid) -> Self {
+        Self { field: field.into(), code: invalid.code, detail: invalid.detail.into() }
+    }
+}
+
 /// A failure that has an answer. Boxed, since it is the rare half of most results.
 #[derive(Debug)]
 pub struct Problem(Box<Parts>);
@@ -151,11 +158,7 @@ impl Problem {
 
     /// 400 for one value that does not parse.
     pub fn invalid(field: &'static str, invalid: Invalid) -> Self {
-        Self::validation(vec![FieldError {
-            field: field.into(),
-            code: invalid.code,
-            detail: invalid.detail.into(),
-        }])
+        Self::validation(vec![FieldError::new(field, invalid)])
     }
 
     /// 400 `already_exists`: another account has what these fields name. `None` for no fields.

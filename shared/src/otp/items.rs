@@ -23,7 +23,8 @@ use crate::{
 /// An item stays this long after the last use: longer than any limit looks back.
 const KEEP_SECONDS: i64 = 24 * 60 * 60;
 
-fn identifier_key(identifier: &Digest) -> Key<IdentifierState> {
+/// Where the state of an identifier is.
+pub fn identifier_key(identifier: &Digest) -> Key<IdentifierState> {
     Key::new(Table::Otp, &[("pk", &format!("IDENTIFIER#{}", identifier.text()))])
 }
 
@@ -302,10 +303,12 @@ pub fn remember_request<L>(
 }
 
 /// What a remembered key asked for.
-#[derive(Debug, Clone, Copy, Deserialize)]
+#[derive(Debug, Clone, Deserialize)]
 pub struct Remembered {
     /// Which code.
     pub purpose: Purpose,
+    /// The challenge that was made.
+    pub challenge_id: String,
     #[serde(with = "seconds::required")]
     expires_at: Timestamp,
 }

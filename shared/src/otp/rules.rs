@@ -128,6 +128,11 @@ impl IdentifierState {
         .as_ref()
     }
 
+    /// Seconds until a code may be sent again after the last one, and none after that.
+    pub fn resend_in(&self, config: &OtpConfig, now: Timestamp) -> i64 {
+        (self.sent_at(0) + i64::from(config.resend_seconds) - now.as_second()).max(0)
+    }
+
     /// The time of a send: 0 is the newest, 1 the one before.
     fn sent_at(&self, index: u32) -> i64 {
         let value = self.attributes.get(&format!("s{index}"));

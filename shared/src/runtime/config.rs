@@ -356,7 +356,9 @@ impl Settings<'_> {
         let words = text.split(',').map(|word| word.trim().to_lowercase());
         let words: Vec<_> = words.take(MAX_PASSWORD_WORDS + 1).collect();
         let is_word = |word: &String| {
-            (2..=40).contains(&word.chars().count()) && word.chars().all(char::is_alphanumeric)
+            let is_part =
+                |c: char| !(c.is_whitespace() || c.is_control() || c.is_ascii_punctuation());
+            (2..=40).contains(&word.chars().count()) && word.chars().all(is_part)
         };
         if words.len() <= MAX_PASSWORD_WORDS && words.iter().all(is_word) {
             return Some(words);

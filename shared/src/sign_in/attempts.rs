@@ -1,6 +1,6 @@
 //! The `otp` table: how often somebody tried to sign in, by identifier and by source address.
 
-use futures_util::future::try_join_all;
+use futures_util::future::join_all;
 use jiff::Timestamp;
 use serde::Deserialize;
 
@@ -119,7 +119,7 @@ pub async fn clear_attempts(store: &Store, identifiers: &[Digest]) -> Result<(),
     let clear = |identifier: &Digest| {
         store.delete(identifier_key(identifier), "attribute_exists(pk)", Item::new())
     };
-    try_join_all(identifiers.iter().map(clear)).await.map(drop)
+    join_all(identifiers.iter().map(clear)).await.into_iter().try_for_each(|done| done.map(drop))
 }
 
 /// Attempts of a source address that were not right, `failures` of them.
@@ -210,11 +210,6 @@ pub fn known_source_key(pair: &Digest) -> Key<KnownSource> {
 
 /// Remembers that somebody signed in from a source. Attempts from there are counted apart from
 /// then on: nobody elsewhere can slow them down.
-pub async fn remember_source(store: &Store, pair: &Digest, now: Timestamp) -> Result<(), Problem> {
-    store.update(known(pair, now)).await.map(drop)
-}
-
-/// The same in a transaction.
 pub fn remember_source_with<L>(
     transaction: &mut Transaction<L>,
     label: L,

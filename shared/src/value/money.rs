@@ -4,7 +4,7 @@ use std::{fmt, str::FromStr};
 
 use serde::{Deserialize, Serialize};
 
-use crate::value::Invalid;
+use crate::{text, value::Invalid};
 
 /// An ISO 4217 currency that has a number of decimal digits.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -88,15 +88,17 @@ impl Amount {
     }
 
     /// Reads a decimal string: `25`, `25.5`, `25.00`, up to the currency's digits. No sign, no
-    /// exponent, no space, no separator, and as in JSON no needless leading zero.
+    /// exponent, no space, no separator, and as in JSON no needless leading zero. Digits of any script
+    /// are digits.
     ///
     /// # Errors
     /// `invalid_amount`, `too_many_decimals`, `too_large`.
     pub fn parse(text: &str, currency: Currency) -> Result<Self, Invalid> {
+        let text = text::with_ascii_digits(text);
         let (major, fraction) = match text.split_once('.') {
             Some((_, "")) => return Err(Self::INVALID),
             Some(parts) => parts,
-            None => (text, ""),
+            None => (&*text, ""),
         };
         let digits = |part: &str| part.bytes().all(|byte| byte.is_ascii_digit());
         let leading_zero = major.len() > 1 && major.starts_with('0');
@@ -244,8 +246,6 @@ mod tests {
             "1.+5",
             "NaN",
             "inf",
-            "१०",
-            "１０",
             "1\0",
             "10000000000000",
             "99999999999999999999",
@@ -254,6 +254,7 @@ mod tests {
             assert_eq!(minor(bad, "NPR"), None, "{}", bad.chars().take(40).collect::<String>());
         }
         assert_eq!(minor("9999999999999.99", "NPR"), Some(Amount::MAX_MINOR));
+        assert_eq!((minor("१०", "NPR"), minor("１०.५", "NPR")), (Some(1_000), Some(1_050)));
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! Text that people type: white space, normal form, digits of any script, and characters that are
 //! refused.
 
-use std::ops::RangeInclusive;
+use std::{borrow::Cow, ops::RangeInclusive};
 
 use icu_normalizer::ComposingNormalizer;
 use icu_properties::{
@@ -53,12 +53,17 @@ fn clean(
     if text.chars().any(is_refused) {
         return Err(INVALID_TEXT);
     }
-    let text = ComposingNormalizer::new_nfc().normalize(text);
+    let text = nfc(text);
     within(text.chars().count(), chars)?;
     match text.chars().all(is_invisible) && !text.is_empty() {
         true => Err(INVISIBLE_TEXT),
         false => Ok(text.into_owned()),
     }
+}
+
+/// The text in Unicode's normal form NFC, and else unchanged.
+pub fn nfc(text: &str) -> Cow<'_, str> {
+    ComposingNormalizer::new_nfc().normalize(text)
 }
 
 /// Whether a length is in range.
@@ -87,6 +92,27 @@ fn is_invisible(c: char) -> bool {
     c.is_whitespace() || c == '\u{2800}' || is_ignorable() || is_format()
 }
 
+/// Whether a character is a punctuation mark or a symbol of any script. Emoji are not.
+pub fn is_symbol(c: char) -> bool {
+    use GeneralCategory::{
+        ClosePunctuation, ConnectorPunctuation, CurrencySymbol, DashPunctuation, FinalPunctuation,
+        InitialPunctuation, MathSymbol, ModifierSymbol, OpenPunctuation, OtherPunctuation,
+    };
+    matches!(
+        category(c),
+        ClosePunctuation
+            | ConnectorPunctuation
+            | CurrencySymbol
+            | DashPunctuation
+            | FinalPunctuation
+            | InitialPunctuation
+            | MathSymbol
+            | ModifierSymbol
+            | OpenPunctuation
+            | OtherPunctuation
+    )
+}
+
 fn category(c: char) -> GeneralCategory {
     CodePointMapData::<GeneralCategory>::new().get(c)
 }
@@ -96,7 +122,16 @@ fn category(c: char) -> GeneralCategory {
 /// text stays.
 pub fn with_plain_digits(text: &str) -> String {
     let kept = text.chars().filter(|c| !is_gap(*c));
-    kept.map(|c| decimal_digit(c).map_or(c, |digit| char::from(b'0' + digit))).collect()
+    kept.map(ascii_digit).collect()
+}
+
+/// The text with the digits of any script as ASCII; everything else stays.
+pub fn with_ascii_digits(text: &str) -> String {
+    text.chars().map(ascii_digit).collect()
+}
+
+fn ascii_digit(c: char) -> char {
+    decimal_digit(c).map_or(c, |digit| char::from(b'0' + digit))
 }
 
 /// The value of a decimal digit of any script.

@@ -51,7 +51,11 @@ pub async fn entries(
     };
     let (items, next) = store.query_page(page).await?;
     let entries = items.into_iter().map(from_item).collect::<Result<_, _>>()?;
-    let next = next.and_then(|sk| EntryId::parse(sk.strip_prefix(ENTRY)?).ok());
+    let next = next.map(|sk| {
+        let id = sk.strip_prefix(ENTRY).and_then(|id| EntryId::parse(id).ok());
+        id.ok_or_else(|| Problem::internal("a sort key of the ledger is not an id"))
+    });
+    let next = next.transpose()?;
     Ok((entries, next))
 }
 

@@ -194,7 +194,7 @@ async fn every_invalid_query_parameter_is_named() {
     for (query, fields) in [
         ("?from=2024-01-01", &["to"][..]),
         ("?to=2024-01-01", &["from"]),
-        ("?granularity=day", &["from"]),
+        ("?granularity=day", &["from", "to"]),
         ("?from=1.1.2024&to=2024-02-30", &["from", "to"]),
         ("?from=20240101&to=2024-01-01T00:00:00Z&granularity=week", &["from", "to", "granularity"]),
     ] {

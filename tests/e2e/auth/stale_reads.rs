@@ -79,6 +79,18 @@ async fn released_identifiers_can_be_registered_immediately() {
 }
 
 #[tokio::test]
+async fn staff_can_use_released_identifiers_immediately() {
+    let Some(app) = App::start(Needs::Own).await else { return };
+    let (staff, user) = (app.staff().await, app.register_user().await);
+    let body = json!({"username": user.username, "phone_number": user.phone});
+    let create = async || app.post("/admin/users", &body).bearer(&staff.access_token).send().await;
+    app.serve_stale_reads().await;
+    create().await.problem(400, "already_exists");
+    app.delete_account(&user.access_token, "").await.ok();
+    create().await.body(201);
+}
+
+#[tokio::test]
 async fn a_new_referral_code_is_accepted_immediately() {
     let Some(app) = App::start(Needs::Own).await else { return };
     let user = app.register_user().await;

@@ -303,14 +303,14 @@ async fn long_texts_and_large_numbers_are_refused_by_field_name() {
                 }
             }
             let marked = operation.with(&pointer, "NUMBER".into()).to_string();
-            let digits = "9".repeat(50_000);
-            for number in [&*digits, "1e400", "-1e-999999"] {
+            for number in ["1e300", "9223372036854775808", "18446744073709551616", "-1e-999999"] {
                 let body = marked.replace("\"NUMBER\"", number);
-                let response = operation.send(&app, &callers, body).await;
-                // A number out of range is not valid JSON, so no field is read.
-                if response.code_or_none() != "invalid_json" {
-                    assert_refuses(&response, &name, &what);
-                }
+                assert_refuses(&operation.send(&app, &callers, body).await, &name, &what);
+            }
+            // The JSON parser refuses numbers that no float can hold, and no field is read.
+            for number in [&*"9".repeat(50_000), "1e400"] {
+                let body = marked.replace("\"NUMBER\"", number);
+                operation.send(&app, &callers, body).await.problem(400, "invalid_json");
             }
         }
     }

@@ -39,6 +39,24 @@ async fn a_repeated_request_is_replayed_and_sends_no_second_sms() {
 }
 
 #[tokio::test]
+async fn a_replay_after_the_code_was_replaced_has_no_time_left() {
+    let Some(app) = App::start(Needs::Own).await else { return };
+    let phone = random_phone();
+    otp(&app, &phone, "REGISTER", "k1").await.ok();
+    app.advance(61).await;
+    app.post("/auth/otp/request", &json!({"identifier": phone, "purpose": "REGISTER"}))
+        .send()
+        .await
+        .ok();
+    let again = otp(&app, &phone, "REGISTER", "k1").await;
+    assert_eq!(again.header("idempotent-replayed"), Some("true"));
+    assert_eq!(again.ok()["expires_in"], 0);
+    let resend_in = again.json["resend_in"].as_i64().unwrap();
+    assert!((40..=60).contains(&resend_in), "the newer send counts: {resend_in}");
+    assert_eq!(app.messages(&phone).await.len(), 2);
+}
+
+#[tokio::test]
 async fn a_repeated_key_with_another_purpose_gets_422() {
     let Some(app) = App::start(Needs::Codes).await else { return };
     let phone = random_phone();

@@ -34,7 +34,7 @@ pub(super) fn delete() -> OperationDoc {
 pub(super) fn export() -> OperationDoc {
     let path = "/auth/account/export";
     OperationDoc::new(Method::GET, path, "exportAccount", "Read all that is held about oneself")
-        .description("Needs a fresh sign-in. Lists have at most 5,000 rows, the audit trail 1,000.")
+        .description("Needs a fresh sign-in. Lists have at most 2,000 rows, the audit trail 1,000.")
         .answers::<Export<'static>>(StatusCode::OK, "Everything that is held.")
         .problems(&[Code::ReauthenticationRequired])
 }

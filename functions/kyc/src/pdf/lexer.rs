@@ -174,7 +174,12 @@ impl<'a> Lexer<'a> {
             _ => 0,
         };
         after.at = after.at.saturating_add(length);
-        if after.next() == Some(Token::Word(END_OF_STREAM)) {
+        // Only the line end that belongs there is passed over: more would let a file be read again
+        // and again.
+        let rest = after.rest();
+        let line_end = rest.iter().take(2).take_while(|byte| matches!(byte, b'\r' | b'\n')).count();
+        if rest[line_end..].starts_with(END_OF_STREAM) {
+            after.at += line_end + END_OF_STREAM.len();
             *self = after;
         }
     }

@@ -6,7 +6,7 @@ use zxcvbn::{Score, feedback::Feedback, zxcvbn};
 
 use crate::{
     sign_in::password::{Accepted, Password, common},
-    value::{Email, PhoneNumber, Username},
+    value::{Email, PhoneNumber, Username, text},
 };
 
 /// Longer texts are estimated by their beginning. zxcvbn takes time that grows fast with the
@@ -129,7 +129,7 @@ fn letters_and_digits(text: &str) -> String {
 /// The text in lower case, with the digits of any script as ASCII.
 fn plain(text: &str) -> impl Iterator<Item = char> + '_ {
     text.chars().flat_map(char::to_lowercase).map(|c| {
-        let digit = decimal_digit(c).and_then(|digit| char::from_digit(digit, 10));
+        let digit = text::decimal_digit(c).and_then(|digit| char::from_digit(digit.into(), 10));
         digit.unwrap_or(c)
     })
 }
@@ -162,7 +162,7 @@ fn is_common(text: &str, words: &[String]) -> bool {
 /// What people put at the ends of a word to please a rule. Emoji and letters of any script are not
 /// among them.
 fn is_symbol(c: char) -> bool {
-    c.is_whitespace() || c.is_ascii_punctuation()
+    c.is_whitespace() || text::is_symbol(c)
 }
 
 /// The letter that a character is written for.
@@ -192,82 +192,6 @@ fn estimated_part(text: &str) -> String {
     }
     part
 }
-
-/// The value of a decimal digit of any script.
-fn decimal_digit(c: char) -> Option<u32> {
-    let (c, zeros) = (u32::from(c), ZEROS.map(u32::from));
-    zeros.into_iter().find(|zero| (*zero..zero + 10).contains(&c)).map(|zero| c - zero)
-}
-
-/// The digit zero of every script (Unicode, `Nd`); the other nine follow it.
-const ZEROS: [char; 66] = [
-    '\u{30}',
-    '\u{660}',
-    '\u{6f0}',
-    '\u{7c0}',
-    '\u{966}',
-    '\u{9e6}',
-    '\u{a66}',
-    '\u{ae6}',
-    '\u{b66}',
-    '\u{be6}',
-    '\u{c66}',
-    '\u{ce6}',
-    '\u{d66}',
-    '\u{de6}',
-    '\u{e50}',
-    '\u{ed0}',
-    '\u{f20}',
-    '\u{1040}',
-    '\u{1090}',
-    '\u{17e0}',
-    '\u{1810}',
-    '\u{1946}',
-    '\u{19d0}',
-    '\u{1a80}',
-    '\u{1a90}',
-    '\u{1b50}',
-    '\u{1bb0}',
-    '\u{1c40}',
-    '\u{1c50}',
-    '\u{a620}',
-    '\u{a8d0}',
-    '\u{a900}',
-    '\u{a9d0}',
-    '\u{a9f0}',
-    '\u{aa50}',
-    '\u{abf0}',
-    '\u{ff10}',
-    '\u{104a0}',
-    '\u{10d30}',
-    '\u{11066}',
-    '\u{110f0}',
-    '\u{11136}',
-    '\u{111d0}',
-    '\u{112f0}',
-    '\u{11450}',
-    '\u{114d0}',
-    '\u{11650}',
-    '\u{116c0}',
-    '\u{11730}',
-    '\u{118e0}',
-    '\u{11950}',
-    '\u{11c50}',
-    '\u{11d50}',
-    '\u{11da0}',
-    '\u{16a60}',
-    '\u{16ac0}',
-    '\u{16b50}',
-    '\u{1d7ce}',
-    '\u{1d7d8}',
-    '\u{1d7e2}',
-    '\u{1d7ec}',
-    '\u{1d7f6}',
-    '\u{1e140}',
-    '\u{1e2f0}',
-    '\u{1e950}',
-    '\u{1fbf0}',
-];
 
 #[cfg(test)]
 mod tests;

@@ -53,6 +53,8 @@ fn words_of_the_deployment_are_refused_with_decorations() {
         "powerbank1",
         "bikash123",
         "Kathmandu!",
+        "Kathmandu–2081",
+        "Nepal।12345",
         "P0khara2080",
         "ncell@9841",
         "N@ma$te1",
@@ -150,17 +152,6 @@ fn what_zxcvbn_cannot_estimate_is_estimated_by_its_beginning() {
     }
     assert_eq!(estimated_part(&all).chars().count(), MIN_ESTIMATED_CHARS);
     assert_eq!(estimated_part(&"k".repeat(128)).len(), MAX_ESTIMATED_CHARS);
-}
-
-#[test]
-fn the_digits_of_every_script_are_digits() {
-    for zero in ZEROS {
-        let digits = (0..10).map(|n| char::from_u32(u32::from(zero) + n).unwrap());
-        assert!(digits.map(decimal_digit).eq((0..10).map(Some)), "{zero}");
-    }
-    assert!(
-        ["a", "½", "Ⅷ", "五"].iter().all(|text| text.chars().all(|c| decimal_digit(c).is_none()))
-    );
 }
 
 proptest! {
