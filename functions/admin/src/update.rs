@@ -23,7 +23,7 @@ use crate::{
     App,
     change::{After, Edits, Effects, describe},
     detail::{self, Person},
-    no_longer_staff, nobody,
+    no_longer_staff, user_not_found,
 };
 
 /// How often a change is made anew that something else overtook, a sign-in among it.

@@ -11,7 +11,6 @@ use serde_json::json;
 use shared::{
     crypto::secret::base64url,
     deletion::ForfeitBalance,
-    dynamodb,
     http::{ClientIp, Json, OptionalIdempotencyKey, PathParameter, Query, problem::Problem},
     kyc, profile,
     runtime::metrics::Metric,

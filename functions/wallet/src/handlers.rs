@@ -113,14 +113,14 @@ pub(crate) async fn transactions(
 }
 
 /// What another backend asks to be posted.
-pub(crate) struct EntryRequest {
+pub(crate) struct EntryBody {
     user_id: UserId,
     movement: Movement,
     reference: String,
     reason: String,
 }
 
-impl Body for EntryRequest {
+impl Body for EntryBody {
     fn read(fields: &mut Fields) -> Option<Self> {
         let user_id = fields.required("user_id", UserId::parse);
         let movement = Movement::read(fields);
@@ -140,9 +140,9 @@ pub(crate) async fn post_entry(
     State(app): State<App>,
     service: Service,
     RequiredIdempotencyKey(key): RequiredIdempotencyKey,
-    Json(body): Json<EntryRequest>,
+    Json(body): Json<EntryBody>,
 ) -> Result<Response, Problem> {
-    let EntryRequest { user_id, movement, reference, reason } = body;
+    let EntryBody { user_id, movement, reference, reason } = body;
     let actor = service.arn().to_owned();
     let request = EntryRequest { user_id, movement, reference, reason, actor };
     let scope = IdempotencyScope::new(user_id, "POST /internal/wallet/entries", &key);

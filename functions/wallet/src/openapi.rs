@@ -9,7 +9,7 @@ use shared::{
 };
 use utoipa::ToSchema;
 
-use crate::handlers::{BalanceView, EntryRequest};
+use crate::handlers::{BalanceView, EntryBody};
 
 /// A movement of money, or of points.
 #[derive(ToSchema)]
@@ -84,7 +84,7 @@ fn post_entry() -> OperationDoc {
             "Changes a balance together with its ledger entry, once for an `Idempotency-Key`. \
              Keys belong to the account. After a 503 the same request is safe to send again.",
         )
-        .body::<NewEntry, EntryRequest>()
+        .body::<NewEntry, EntryBody>()
         .exactly_one_of(&["amount", "points"])
         .answers::<Entry>(StatusCode::CREATED, "The entry.")
         .idempotent()

@@ -22,4 +22,4 @@ pub use money::{Amount, Currency, Points};
 pub use phone::{PhoneNumber, Region};
 pub use purpose::Purpose;
 pub use referral_code::ReferralCode;
-pub use username::Username;
+pub use username::{ReservedUsernames, Username, WantedUsername};

@@ -4,7 +4,7 @@ use std::{fmt, str::FromStr};
 
 use serde::{Deserialize, Serialize};
 
-use crate::{text, value::Invalid};
+use crate::value::{Invalid, text};
 
 /// An ISO 4217 currency that has a number of decimal digits.
 #[derive(Clone, Copy, PartialEq, Eq)]

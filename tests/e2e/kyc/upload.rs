@@ -161,7 +161,7 @@ async fn a_view_overrides_the_stored_headers() {
     assert_eq!(app.send_file(&with_headers, &file.bytes).await, 200);
     let submission = app.submission(&user).await.unwrap();
     let now = app.now().await;
-    let view = app.documents().view(&submission.documents[0], 60, now).await.unwrap();
+    let view = app.documents().presign_view(&submission.documents[0], 60, now).await.unwrap();
     let seen = client(&app).get(&view.url).send().await.unwrap();
     for (name, expected) in [
         ("cache-control", "private, no-store"),

@@ -2,7 +2,7 @@
 
 use http::{Method, StatusCode};
 use shared::{
-    deletion::{Deleted, ForfeitBalance},
+    deletion::{DeletedAccount, ForfeitBalance},
     http::problem::Code,
     openapi::OperationDoc,
     value::UserId,
