@@ -21,7 +21,7 @@ use shared::{
     value::{AuditId, Invalid, UserId},
 };
 
-use crate::{App, list::span};
+use crate::{app::App, list::span};
 
 /// The query of a search.
 pub(crate) struct Search {

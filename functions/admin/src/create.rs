@@ -24,7 +24,7 @@ use shared::{
     },
 };
 
-use crate::{App, detail::Person, no_longer_staff};
+use crate::{app::App, app::no_longer_staff, detail::Person};
 
 /// Transactions that are tried when referral codes collide.
 const ATTEMPTS: usize = 4;

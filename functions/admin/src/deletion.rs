@@ -15,7 +15,7 @@ use shared::{
     wallet,
 };
 
-use crate::App;
+use crate::app::App;
 
 /// `DELETE /admin/users/{user_id}`: as the person's own deletion, by a member of staff.
 pub(crate) async fn delete_user(

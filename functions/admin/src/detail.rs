@@ -22,7 +22,7 @@ use shared::{
     wallet::{self, Balance},
 };
 
-use crate::{App, user_not_found};
+use crate::{app::App, app::user_not_found};
 
 /// All that staff see of a user.
 pub(crate) struct Person {

@@ -30,7 +30,7 @@ use shared::{
     value::{Invalid, SubmissionId, UserId, text},
 };
 
-use crate::App;
+use crate::app::App;
 
 /// How long a file can be fetched, seconds.
 const VIEW_SECONDS: i64 = 60;

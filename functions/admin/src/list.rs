@@ -21,7 +21,7 @@ use shared::{
     value::{Email, Identifier, Invalid, PhoneNumber, UserId, Username, rfc3339, text},
 };
 
-use crate::App;
+use crate::app::App;
 
 const MAX_PREFIX_CHARS: usize = 150;
 

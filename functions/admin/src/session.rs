@@ -10,7 +10,7 @@ use shared::{
     session::{self, access_token::Claims},
 };
 
-use crate::{App, no_longer_staff, update::pause, user_not_found};
+use crate::{app::App, app::no_longer_staff, app::user_not_found, update::pause};
 
 /// How often it is tried again when somebody signs in at the same time.
 const ATTEMPTS: u32 = 12;

@@ -20,10 +20,11 @@ use shared::{
 };
 
 use crate::{
-    App,
+    app::App,
+    app::no_longer_staff,
+    app::user_not_found,
     change::{After, Edits, Effects, describe},
     detail::{self, Person},
-    no_longer_staff, user_not_found,
 };
 
 /// How often a change is made anew that something else overtook, a sign-in among it.

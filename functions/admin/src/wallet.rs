@@ -22,7 +22,7 @@ use shared::{
     },
 };
 
-use crate::App;
+use crate::app::App;
 
 const OPERATION: &str = "POST /admin/users/{user_id}/wallet/adjustments";
 

@@ -14,7 +14,7 @@ use shared::{
 };
 
 use crate::{
-    App,
+    app::App,
     events::{Event, Kind},
     tally::{Known, Tally, tally},
 };

@@ -14,7 +14,7 @@ use shared::{
 };
 
 use crate::{
-    App,
+    app::App,
     count::{self, Settled},
     events::{Batch, Event},
     series::StatsQuery,

@@ -10,7 +10,7 @@ use shared::{
     wallet,
 };
 
-use crate::App;
+use crate::app::App;
 
 /// Deletes the caller's own account. A member of staff is not to take the last staff right away
 /// with it: another one makes the account an ordinary one first.

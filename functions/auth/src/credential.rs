@@ -26,7 +26,7 @@ use shared::{
 };
 
 use crate::{
-    App,
+    app::App,
     body::{ChangePassword, Reauthenticate, ResetPassword},
     login, refused,
     sign_in::{ATTEMPTS, pause},

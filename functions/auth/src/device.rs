@@ -18,7 +18,7 @@ use shared::{
     value::{DeviceId, Invalid, SessionId},
 };
 
-use crate::App;
+use crate::app::App;
 
 /// How often a registration is made anew when something came between.
 const ATTEMPTS: usize = 4;

@@ -28,7 +28,7 @@ use shared::{
     wallet::{self, Balance, Entry},
 };
 
-use crate::{App, device::DeviceView};
+use crate::{app::App, device::DeviceView};
 
 /// Rows of one kind that an export has at most, but for the audit trail: an answer of a function may
 /// be 6 MB long.

@@ -21,7 +21,9 @@ use shared::{
 };
 
 use crate::{
-    App, account, body, credential,
+    account,
+    app::App,
+    body, credential,
     device::{self, DeviceBody, DeviceView},
     export, identifier, login, register, session,
     tokens::Tokens,

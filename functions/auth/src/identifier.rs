@@ -15,7 +15,7 @@ use shared::{
     value::{Identifier, Purpose, UserId},
 };
 
-use crate::{App, body::ChangeIdentifier};
+use crate::{app::App, body::ChangeIdentifier};
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Write {

@@ -28,7 +28,7 @@ use shared::{
 };
 
 use crate::{
-    App,
+    app::App,
     body::Login,
     credential, refused,
     sign_in::{Admitted, sign_in},

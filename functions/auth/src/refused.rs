@@ -8,7 +8,7 @@ use shared::{
     value::UserId,
 };
 
-use crate::App;
+use crate::app::App;
 
 /// `refusal`, once it is audited under its code.
 pub(crate) async fn audited(

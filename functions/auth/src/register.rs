@@ -22,7 +22,7 @@ use shared::{
     wallet::{self, Balance},
 };
 
-use crate::{App, body::Register, credential};
+use crate::{app::App, body::Register, credential};
 
 const INVITER_POINTS: i64 = 100;
 /// Referrals that an inviter is paid for; the code stays valid after them.

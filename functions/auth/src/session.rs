@@ -13,7 +13,7 @@ use shared::{
     session::{self, RefreshOutcome, RefreshToken, Session, access_token::Claims, authentication},
 };
 
-use crate::App;
+use crate::app::App;
 
 /// The session one step further, or the same step again for the one who took it.
 pub(crate) async fn refresh(

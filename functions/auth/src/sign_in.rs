@@ -16,7 +16,7 @@ use shared::{
 };
 
 use crate::{
-    App,
+    app::App,
     login::{Attempt, invalid_credentials, not_active},
     refused,
 };

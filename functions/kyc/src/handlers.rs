@@ -16,7 +16,7 @@ use shared::{
 };
 
 use crate::{
-    App,
+    app::App,
     body::{Edits, NewSubmission},
     file::{self, Upload},
     submission,

@@ -20,7 +20,7 @@ use shared::{
 use tokio::time::Instant;
 
 use crate::{
-    App,
+    app::App,
     request::{self, Replay},
     verify,
 };

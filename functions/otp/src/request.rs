@@ -22,7 +22,7 @@ use shared::{
     value::{Identifier, Purpose},
 };
 
-use crate::{App, handlers::RequestBody};
+use crate::{app::App, handlers::RequestBody};
 
 /// What became of a request that was answered 200.
 pub(crate) enum Outcome {

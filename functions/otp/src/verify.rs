@@ -7,7 +7,7 @@ use shared::{
     runtime::metrics::Metric,
 };
 
-use crate::{App, handlers::VerifyBody, request::locked};
+use crate::{app::App, handlers::VerifyBody, request::locked};
 
 /// The token that a right code is exchanged for. Exactly one of any number of right codes that
 /// come at once gets one.

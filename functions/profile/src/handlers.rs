@@ -17,7 +17,7 @@ use shared::{
     user::view::ProfileView,
 };
 
-use crate::App;
+use crate::app::App;
 
 /// How often a change is made anew that another one overtook.
 const ATTEMPTS: usize = 8;

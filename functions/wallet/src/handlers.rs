@@ -26,7 +26,7 @@ use shared::{
     },
 };
 
-use crate::App;
+use crate::app::App;
 
 /// What a user has.
 #[derive(Serialize)]

@@ -1,9 +1,9 @@
 //! The profile: what a user says about themselves.
 
 mod items;
-mod profile;
+mod model;
 mod rules;
 
 pub use items::*;
-pub use profile::Profile;
+pub use model::Profile;
 pub use rules::*;

@@ -13,9 +13,9 @@ const CRATES_WITH_SECRETS: [&str; 7] =
 ///
 /// Events that could contain secrets are dropped even if the filter asks for them.
 pub fn install() {
-    let env = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info"));
+    let level = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info"));
     let lines = fmt::layer().json().flatten_event(true);
-    let filtered = lines.with_filter(filter_fn(may_be_logged)).with_filter(env);
+    let filtered = lines.with_filter(filter_fn(may_be_logged)).with_filter(level);
     tracing_subscriber::registry().with(filtered).init();
 }
 

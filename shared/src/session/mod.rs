@@ -5,11 +5,11 @@ pub mod authentication;
 pub mod device;
 mod ending;
 mod items;
+mod model;
 mod refresh_token;
 pub mod rotation;
-mod session;
 
 pub use ending::*;
 pub use items::*;
+pub use model::*;
 pub use refresh_token::{RefreshToken, Unverified};
-pub use session::*;

@@ -2,7 +2,7 @@
 //! events that were counted. Days are those of the deployment's time zone.
 
 use aws_sdk_dynamodb::types::AttributeValue;
-use jiff::{Timestamp, civil::Date, tz::TimeZone};
+use jiff::{Timestamp, civil::Date};
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
 use crate::{
@@ -11,6 +11,7 @@ use crate::{
         Change, Item, Key, Store, Table, Transaction, digest, from_item, item, n, s, seconds, time,
     },
     http::problem::Problem,
+    usage::{Granularity, Period, day_name, month_name},
     value::{Points, UserId},
 };
 
@@ -38,18 +39,6 @@ pub struct Totals {
     /// When the last rental was completed.
     #[serde(with = "seconds::optional")]
     pub last_rental_at: Option<Timestamp>,
-}
-
-/// What was counted in a day or a month.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
-#[serde(default)]
-pub struct Period {
-    /// Rentals that were completed.
-    pub rentals: i64,
-    /// What they cost, minor units.
-    pub spent_minor: i64,
-    /// Points that were credited.
-    pub points_earned: i64,
 }
 
 /// Whether a station is a favourite, since when.
@@ -92,21 +81,6 @@ pub fn station_key(user_id: UserId, station_id: &str) -> Key<Station> {
 }
 
 const STATION: &str = "STATION#";
-
-/// The day of a moment in a time zone.
-pub fn day_of(at: Timestamp, zone: &TimeZone) -> Date {
-    zone.to_datetime(at).date()
-}
-
-/// A day's name, `2026-11-23`.
-pub fn day_name(day: Date) -> String {
-    day.to_string()
-}
-
-/// A month's name, `2026-11`.
-pub fn month_name(day: Date) -> String {
-    day.strftime("%Y-%m").to_string()
-}
 
 /// Counts points that were credited on `day`, in all three periods. The caller's transaction holds the
 /// wallet that they are credited to, and so the account: without one nothing is counted.
@@ -233,31 +207,6 @@ pub fn set_station<L>(
     };
     transaction.put_if(label, Table::Usage, new, condition, values);
     Ok(())
-}
-
-/// Days or months.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Granularity {
-    /// Days.
-    Day,
-    /// Months.
-    Month,
-}
-
-impl Granularity {
-    fn prefix(self) -> &'static str {
-        match self {
-            Self::Day => "DAY#",
-            Self::Month => "MONTH#",
-        }
-    }
-
-    fn item_type(self) -> &'static str {
-        match self {
-            Self::Day => "usage_day",
-            Self::Month => "usage_month",
-        }
-    }
 }
 
 /// The periods from `first` to `last`, by name, those among them in which something was counted.

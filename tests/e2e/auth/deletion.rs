@@ -309,7 +309,7 @@ async fn verification_tokens_issued_before_the_deletion_are_refused() {
     let reset = app.verification_token(&user.phone, "RESET_PASSWORD").await;
     let body = json!({ "password": PASSWORD });
     let request = app.post("/auth/reauthenticate", &body).bearer(&user.access_token);
-    request.from_ip(&random_ip()).send().await.ok();
+    request.with_client_ip(&random_ip()).send().await.ok();
     app.delete_account(&user.access_token, "").await.ok();
     let body = json!({"identifier": user.phone, "verification_token": token});
     app.login_with(&body).await.problem(400, "invalid_credentials");

@@ -66,7 +66,7 @@ async fn the_right_password_of_an_inactive_account_is_neither_counted_nor_resets
     let (user, client_ip) = (app.register_user().await, random_ip());
     ban(&app, &user).await;
     let body = json!({"identifier": user.phone, "password": PASSWORD});
-    let right = || app.post("/auth/login", &body).from_ip(&client_ip).send();
+    let right = || app.post("/auth/login", &body).with_client_ip(&client_ip).send();
     for _ in 0..MORE_THAN_ALLOWED {
         right().await.problem(400, "account_not_active");
     }
@@ -107,7 +107,7 @@ async fn a_password_reset_resets_every_counter_of_the_old_password() {
     identifier::change(&app, &user, &email, &token).await.ok();
     let from_home = async |password: &str| {
         let body = json!({"identifier": user.phone, "password": password});
-        app.post("/auth/login", &body).from_ip(&home).send().await
+        app.post("/auth/login", &body).with_client_ip(&home).send().await
     };
     from_home(PASSWORD).await.ok();
     app.advance(61).await;
@@ -121,7 +121,7 @@ async fn a_password_reset_resets_every_counter_of_the_old_password() {
     fail_until_throttled(&app, &user.phone).await;
     fail_until_throttled(&app, &email).await;
     let body = json!({"identifier": user.phone, "verification_token": token, "new_password": NEW});
-    app.post("/auth/password/reset", &body).from_ip(&home).send().await.ok();
+    app.post("/auth/password/reset", &body).with_client_ip(&home).send().await.ok();
     from_home(NEW).await.ok();
     app.login(&email, NEW).await.ok();
     let session = app.login(&user.phone, NEW).await;
@@ -172,16 +172,16 @@ async fn wrong_tokens_count_for_identifier_and_client_ip_and_never_block_the_rig
     let client_ip = random_ip();
     for number in 0..10 {
         let body = bodies[number % 2](&random_phone(), &garbage);
-        let wrong = app.post("/auth/login", &body).from_ip(&client_ip).send().await;
+        let wrong = app.post("/auth/login", &body).with_client_ip(&client_ip).send().await;
         wrong.problem(400, "invalid_credentials");
     }
     for body in bodies {
         let body = body(&random_phone(), &garbage);
-        let wrong = app.post("/auth/login", &body).from_ip(&client_ip).send().await;
+        let wrong = app.post("/auth/login", &body).with_client_ip(&client_ip).send().await;
         wrong.problem(429, "too_many_requests");
     }
     let right = bodies[0](&user.phone, &token);
-    app.post("/auth/login", &right).from_ip(&client_ip).send().await.ok();
+    app.post("/auth/login", &right).with_client_ip(&client_ip).send().await.ok();
 }
 
 #[tokio::test]
@@ -194,11 +194,11 @@ async fn a_wrong_password_with_the_right_token_counts_for_the_client_ip() {
         "identifier": user.phone, "verification_token": token, "password": WRONG,
     });
     for _ in 0..10 {
-        let wrong = app.post("/auth/login", &body).from_ip(&client_ip).send().await;
+        let wrong = app.post("/auth/login", &body).with_client_ip(&client_ip).send().await;
         wrong.problem(400, "invalid_credentials");
     }
     let other = json!({"identifier": random_phone(), "password": WRONG});
-    let throttled = app.post("/auth/login", &other).from_ip(&client_ip).send().await;
+    let throttled = app.post("/auth/login", &other).with_client_ip(&client_ip).send().await;
     throttled.problem(429, "too_many_requests");
 }
 

@@ -113,7 +113,7 @@ async fn one_client_ip_is_throttled_across_identifiers_whatever_its_headers() {
     let (user, client_ip) = (app.register_user().await, random_ip());
     let fail = async |client_ip: &str| {
         let body = json!({"identifier": random_phone(), "password": WRONG});
-        let request = app.post("/auth/login", &body).from_ip(client_ip);
+        let request = app.post("/auth/login", &body).with_client_ip(client_ip);
         request.header("x-forwarded-for", random_ip()).send().await
     };
     for _ in 0..10 {
@@ -123,8 +123,9 @@ async fn one_client_ip_is_throttled_across_identifiers_whatever_its_headers() {
     refused.problem(429, "too_many_requests");
     assert!((850..=900).contains(&refused.retry_after()), "{refused:?}");
     let right = json!({"identifier": user.phone, "password": PASSWORD});
-    let right =
-        async |client_ip: &str| app.post("/auth/login", &right).from_ip(client_ip).send().await;
+    let right = async |client_ip: &str| {
+        app.post("/auth/login", &right).with_client_ip(client_ip).send().await
+    };
     right(&client_ip).await.problem(429, "too_many_requests");
     right(&random_ip()).await.ok();
     fail(&random_ip()).await.problem(400, "invalid_credentials");
@@ -140,10 +141,10 @@ async fn a_throttled_client_ip_can_sign_in_with_a_code() {
     let token = app.verification_token(&user.phone, "LOGIN").await;
     for _ in 0..10 {
         let body = json!({"identifier": random_phone(), "password": WRONG});
-        app.post("/auth/login", &body).from_ip(&client_ip).send().await;
+        app.post("/auth/login", &body).with_client_ip(&client_ip).send().await;
     }
     let body = json!({"identifier": user.phone, "verification_token": token});
-    app.post("/auth/login", &body).from_ip(&client_ip).send().await.ok();
+    app.post("/auth/login", &body).with_client_ip(&client_ip).send().await.ok();
 }
 
 #[tokio::test]
@@ -152,7 +153,7 @@ async fn failures_from_elsewhere_do_not_throttle_a_known_client_ip() {
     let user = app.register_user().await;
     let home = random_ip();
     let body = json!({"identifier": user.phone, "password": PASSWORD});
-    let from_home = || app.post("/auth/login", &body).from_ip(&home).send();
+    let from_home = || app.post("/auth/login", &body).with_client_ip(&home).send();
     from_home().await.ok();
     fail_until_throttled(&app, &user.phone).await;
     app.login(&user.phone, PASSWORD).await.problem(429, "too_many_requests");
@@ -160,7 +161,7 @@ async fn failures_from_elsewhere_do_not_throttle_a_known_client_ip() {
     // Wrong passwords from the known client IP are throttled too.
     let wrong = json!({"identifier": user.phone, "password": WRONG});
     for _ in 0..10 {
-        let response = app.post("/auth/login", &wrong).from_ip(&home).send().await;
+        let response = app.post("/auth/login", &wrong).with_client_ip(&home).send().await;
         response.problem(400, "invalid_credentials");
     }
     from_home().await.problem(429, "too_many_requests");
@@ -175,14 +176,14 @@ async fn an_invalid_token_does_not_clear_the_failures_of_a_client_ip() {
         let body = json!({"identifier": random_phone(), "password": WRONG});
         let app = app.clone();
         let client_ip = client_ip.clone();
-        async move { app.post("/auth/login", &body).from_ip(&client_ip).send().await }
+        async move { app.post("/auth/login", &body).with_client_ip(&client_ip).send().await }
     };
     for _ in 0..10 {
         guess().await.problem(400, "invalid_credentials");
     }
     guess().await.problem(429, "too_many_requests");
     let invalid = json!({"identifier": random_phone(), "verification_token": "invalid"});
-    let response = app.post("/auth/login", &invalid).from_ip(&client_ip).send().await;
+    let response = app.post("/auth/login", &invalid).with_client_ip(&client_ip).send().await;
     response.problem(429, "too_many_requests");
     guess().await.problem(429, "too_many_requests");
 }
@@ -196,7 +197,7 @@ async fn of_60_concurrent_guesses_from_one_client_ip_ten_are_compared() {
         let (app, client_ip) = (app.clone(), client_ip.clone());
         tokio::spawn(async move {
             let body = json!({"identifier": random_phone(), "password": WRONG});
-            app.post("/auth/login", &body).from_ip(&client_ip).send().await.status
+            app.post("/auth/login", &body).with_client_ip(&client_ip).send().await.status
         })
     });
     let mut compared = 0;
@@ -214,11 +215,11 @@ async fn a_throttled_client_ip_does_not_throttle_the_identifier_elsewhere() {
     let client_ip = random_ip();
     for _ in 0..10 {
         let body = json!({"identifier": random_phone(), "password": WRONG});
-        app.post("/auth/login", &body).from_ip(&client_ip).send().await;
+        app.post("/auth/login", &body).with_client_ip(&client_ip).send().await;
     }
     let body = json!({"identifier": user.phone, "password": WRONG});
     for _ in 0..12 {
-        let response = app.post("/auth/login", &body).from_ip(&client_ip).send().await;
+        let response = app.post("/auth/login", &body).with_client_ip(&client_ip).send().await;
         response.problem(429, "too_many_requests");
     }
     app.login(&user.phone, PASSWORD).await.ok();

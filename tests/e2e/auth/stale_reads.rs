@@ -49,7 +49,7 @@ async fn a_client_ip_is_known_right_after_a_sign_in() {
     let (user, home) = (app.register_user().await, random_ip());
     let from_home = async |password: &str| {
         let body = json!({"identifier": user.phone, "password": password});
-        app.post("/auth/login", &body).from_ip(&home).send().await
+        app.post("/auth/login", &body).with_client_ip(&home).send().await
     };
     app.serve_stale_reads().await;
     from_home("not the password").await.problem(400, "invalid_credentials");

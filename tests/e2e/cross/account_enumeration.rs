@@ -105,7 +105,7 @@ async fn asvs_6_3_8_a_failed_login_with_an_unknown_identifier_looks_and_costs_th
         for identifier in [&user.phone, &random_phone()] {
             let mut body = body.clone();
             body["identifier"] = identifier.as_str().into();
-            let response = app.post("/auth/login", &body).from_ip(&random_ip()).send().await;
+            let response = app.post("/auth/login", &body).with_client_ip(&random_ip()).send().await;
             response.problem(400, "invalid_credentials");
             responses.push((response.comparable(), app.costs("POST /auth/login").await.last()));
         }

@@ -25,7 +25,7 @@ async fn an_otp_request_costs_2_hops_1_rru_10_wru_and_one_send() {
     let body = json!({"identifier": random_phone(), "purpose": "REGISTER"});
     // A replay reads what has become of the code since: 1 RRU more.
     for budget in [budget, (2, 2.0, 10.0, 1)] {
-        let request = app.post("/auth/otp/request", &body).key("k1").from_ip(&random_ip());
+        let request = app.post("/auth/otp/request", &body).key("k1").with_client_ip(&random_ip());
         request.send().await.ok();
         assert_budget(&app, "POST /auth/otp/request", budget).await;
     }

@@ -288,7 +288,7 @@ async fn otp_request_after(app: &App, kind: &str, key: Option<&str>) {
     let phone = random_phone();
     let body: Value = json!({"identifier": phone, "purpose": "REGISTER"});
     let ask = async || {
-        let request = app.post("/auth/otp/request", &body).from_ip(&random_ip());
+        let request = app.post("/auth/otp/request", &body).with_client_ip(&random_ip());
         match key {
             Some(key) => request.key(key).send().await,
             None => request.send().await,

@@ -230,7 +230,7 @@ async fn asvs_6_3_2_there_is_no_default_account_and_no_master_code() {
         [("admin@example.com", "admin123"), ("root@example.com", "changeme")]
     {
         let body = json!({"identifier": identifier, "password": password});
-        let response = app.post("/auth/login", &body).from_ip(&random_ip()).send().await;
+        let response = app.post("/auth/login", &body).with_client_ip(&random_ip()).send().await;
         response.problem(400, "invalid_credentials");
     }
 }

@@ -386,7 +386,7 @@ async fn unknown_fields_are_ignored() {
     let strange = json!({"deep": [[{"a": null}]], "b": 1e300});
     let phone = random_phone();
     let body = json!({"identifier": phone, "purpose": "REGISTER", "strange": strange});
-    app.post("/auth/otp/request", &body).from_ip(&random_ip()).send().await.ok();
+    app.post("/auth/otp/request", &body).with_client_ip(&random_ip()).send().await.ok();
     let otp = app.code_for(&phone).await;
     let body = json!({"identifier": phone, "otp": otp, "purpose": "REGISTER", "strange": strange});
     app.post("/auth/otp/verify", &body).send().await.ok();

@@ -132,7 +132,7 @@ impl App {
         prepare: impl FnOnce(Request) -> Request,
     ) -> Request {
         let request = self.request(operation.method.as_str(), path);
-        let request = prepare(request.key(&random_username()).from_ip(&random_ip()));
+        let request = prepare(request.key(&random_username()).with_client_ip(&random_ip()));
         match operation.caller {
             Caller::Anyone => request,
             Caller::User => request.bearer(&callers.user.access_token),

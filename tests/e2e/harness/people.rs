@@ -67,7 +67,7 @@ impl App {
         purpose: &str,
     ) -> Response {
         let body = json!({"identifier": identifier, "purpose": purpose});
-        self.post("/auth/otp/request", &body).from_ip(client_ip).send().await
+        self.post("/auth/otp/request", &body).with_client_ip(client_ip).send().await
     }
 
     /// `POST /auth/otp/verify`.
@@ -100,7 +100,7 @@ impl App {
 
     /// `POST /auth/register`.
     pub async fn register(&self, user: &NewUser) -> Response {
-        self.post("/auth/register", &user.body).from_ip(&user.client_ip).send().await
+        self.post("/auth/register", &user.body).with_client_ip(&user.client_ip).send().await
     }
 
     /// A new registered user.
@@ -124,7 +124,7 @@ impl App {
 
     /// `POST /auth/login` from a random client IP.
     pub async fn login_with(&self, body: &Value) -> Response {
-        self.post("/auth/login", body).from_ip(&random_ip()).send().await
+        self.post("/auth/login", body).with_client_ip(&random_ip()).send().await
     }
 
     /// The same user with a new session, because the access token has expired.

@@ -43,7 +43,7 @@ impl Request {
     }
 
     /// From this client IP.
-    pub fn from_ip(self, client_ip: &str) -> Self {
+    pub fn with_client_ip(self, client_ip: &str) -> Self {
         self.header("x-local-source-ip", client_ip)
     }
 

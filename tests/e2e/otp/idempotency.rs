@@ -6,7 +6,7 @@ use crate::harness::{App, Needs, Response, concurrently, random_ip, random_phone
 
 async fn otp(app: &App, identifier: &str, purpose: &str, key: impl AsRef<[u8]>) -> Response {
     let body = json!({"identifier": identifier, "purpose": purpose});
-    let request = app.post("/auth/otp/request", &body).from_ip(&random_ip());
+    let request = app.post("/auth/otp/request", &body).with_client_ip(&random_ip());
     request.header("idempotency-key", key).send().await
 }
 

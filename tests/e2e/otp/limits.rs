@@ -162,7 +162,7 @@ async fn asvs_4_1_3_no_header_changes_the_client_ip() {
         };
         let body = json!({"identifier": random_phone(), "purpose": "REGISTER"});
         let request =
-            app.post("/auth/otp/request", &body).from_ip(&client_ip).header(header, other);
+            app.post("/auth/otp/request", &body).with_client_ip(&client_ip).header(header, other);
         request.send().await.problem(429, "too_many_requests");
     }
 }

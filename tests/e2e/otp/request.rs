@@ -104,7 +104,7 @@ async fn every_invalid_field_is_named() {
         (json!({"identifier": "x".repeat(10_000), "purpose": "LOGIN"}), &["identifier"]),
     ];
     for (body, fields) in cases {
-        app.post(PATH, &body).from_ip(&random_ip()).send().await.refuses(fields);
+        app.post(PATH, &body).with_client_ip(&random_ip()).send().await.refuses(fields);
     }
 }
 

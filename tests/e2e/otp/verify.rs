@@ -183,7 +183,7 @@ async fn every_invalid_field_is_named() {
         (otp(json!("9".repeat(9_999))), &["otp"]),
     ];
     for (body, fields) in cases {
-        let request = app.post("/auth/otp/verify", &body).from_ip(&random_ip());
+        let request = app.post("/auth/otp/verify", &body).with_client_ip(&random_ip());
         request.send().await.refuses(fields);
     }
 }
