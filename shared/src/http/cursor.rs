@@ -9,7 +9,7 @@ use crate::{
         secret::{Digest, MacKey, base64url, from_base64url},
     },
     http::fields::Fields,
-    value::{Invalid, UserId, text},
+    value::{AuditId, EntryId, Invalid, UserId, text},
 };
 
 /// The most bytes of a position.
@@ -44,6 +44,22 @@ pub trait Position: Sized {
     /// Reads [`Position::to_bytes`].
     fn from_bytes(bytes: &[u8]) -> Option<Self>;
 }
+
+macro_rules! id_positions {
+    ($($id:ident)+) => {$(
+        impl Position for $id {
+            fn to_bytes(&self) -> Vec<u8> {
+                self.as_bytes().to_vec()
+            }
+
+            fn from_bytes(bytes: &[u8]) -> Option<Self> {
+                Self::from_bytes(bytes.try_into().ok()?)
+            }
+        }
+    )+};
+}
+
+id_positions!(AuditId EntryId UserId);
 
 /// Which page of a list: the parameters `limit` and `cursor`.
 #[derive(Debug, Clone)]

@@ -15,7 +15,7 @@ use serde_json::{Map, Value};
 
 use crate::{
     http::{
-        fields::{Body, Context, Fields, List},
+        fields::{Body, Fields, List},
         operation::{self, Lookup},
         problem::{Code, Problem},
     },
@@ -23,7 +23,7 @@ use crate::{
         clock::Clock,
         config::{Config, DefaultRoute},
     },
-    value::Invalid,
+    value::{Context, Invalid},
 };
 
 /// The largest body that is read, bytes.

@@ -2,13 +2,12 @@
 
 use std::{borrow::Cow, collections::BTreeSet};
 
-use jiff::Timestamp;
 use serde::de::{DeserializeOwned, IntoDeserializer, value::StrDeserializer};
 use serde_json::{Map, Number, Value};
 
 use crate::{
     http::problem::FieldError,
-    value::{Currency, Invalid, Region, ReservedUsernames, text},
+    value::{Context, Invalid, text},
 };
 
 /// A request body: a JSON object whose fields are parsed one by one.
@@ -35,19 +34,6 @@ pub struct Fields {
     is_query: bool,
     /// The names of query parameters without a value.
     empty_parameters: Vec<String>,
-}
-
-/// What the meaning of some texts depends on.
-#[derive(Debug, Clone)]
-pub struct Context {
-    /// The region that phone numbers without a country code belong to.
-    pub region: Region,
-    /// The currency that amounts are in.
-    pub currency: Currency,
-    /// The present, which dates are compared with.
-    pub now: Timestamp,
-    /// Usernames that nobody may choose.
-    pub reserved_usernames: ReservedUsernames,
 }
 
 /// What a request that merges says of a field.

@@ -17,11 +17,14 @@ use serde_json::{Map, Value, json};
 use utoipa::{PartialSchema, ToSchema};
 
 pub use self::{problem::components, schema::Schemas};
-use crate::http::{
-    fields::{Body, Context, Fields, List},
-    operation::{self, Caller, Lookup, Operation},
-    problem::{Code, FieldError, Problem},
-    read_list,
+use crate::{
+    http::{
+        fields::{Body, Fields, List},
+        operation::{self, Caller, Lookup, Operation},
+        problem::{Code, FieldError, Problem},
+        read_list,
+    },
+    value::Context,
 };
 
 /// The 401 of every operation that takes an access token.

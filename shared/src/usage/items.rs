@@ -11,7 +11,7 @@ use crate::{
         Change, Item, Key, Store, Table, Transaction, digest, from_item, item, n, s, seconds, time,
     },
     http::problem::Problem,
-    usage::{Granularity, Period, day_name, month_name},
+    usage::{Granularity, Period, Station, day_name, month_name},
     value::{Points, UserId},
 };
 
@@ -39,15 +39,6 @@ pub struct Totals {
     /// When the last rental was completed.
     #[serde(with = "seconds::optional")]
     pub last_rental_at: Option<Timestamp>,
-}
-
-/// Whether a station is a favourite, since when.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Station {
-    /// Whether it is one.
-    pub is_favorite: bool,
-    /// When that was said, microseconds since 1970: two events of one second have an order.
-    pub said_at_us: i64,
 }
 
 /// An event that was counted.

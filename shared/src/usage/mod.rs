@@ -1,7 +1,7 @@
 //! Usage statistics: counters, and the events that they count.
 
+mod counters;
 mod items;
-mod periods;
 
+pub use counters::{Granularity, Period, Station, day_name, day_of, month_name};
 pub use items::*;
-pub use periods::{Granularity, Period, day_name, day_of, month_name};

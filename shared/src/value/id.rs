@@ -6,7 +6,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 use uuid::{Builder, Uuid, Variant};
 
-use crate::{http::cursor::Position, value::Invalid};
+use crate::value::Invalid;
 
 const INVALID: Invalid = Invalid { code: "invalid_id", detail: "This is not an id." };
 
@@ -44,16 +44,6 @@ macro_rules! ids {
             /// When it was created, to the millisecond.
             pub fn created_at(&self) -> Timestamp {
                 created_at(self.0)
-            }
-        }
-
-        impl Position for $name {
-            fn to_bytes(&self) -> Vec<u8> {
-                self.as_bytes().to_vec()
-            }
-
-            fn from_bytes(bytes: &[u8]) -> Option<Self> {
-                Self::from_bytes(bytes.try_into().ok()?)
             }
         }
 

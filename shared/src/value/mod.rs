@@ -1,5 +1,6 @@
 //! One parsed type for each kind of value. A value that exists is valid.
 
+mod context;
 pub mod email;
 pub mod id;
 pub mod identifier;
@@ -13,6 +14,7 @@ pub mod rfc3339;
 pub mod text;
 pub mod username;
 
+pub use context::Context;
 pub use email::Email;
 pub use id::{AuditId, DeviceId, EntryId, SessionId, SubmissionId, UploadId, UserId};
 pub use identifier::Identifier;

@@ -4,10 +4,7 @@ use std::{fmt, str::FromStr, sync::Arc};
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
-use crate::{
-    http::fields::Context,
-    value::{Identifier, Invalid, text},
-};
+use crate::value::{Context, Identifier, Invalid, text};
 
 /// A username: 3 to 150 ASCII letters, digits, `.`, `_`, `-`, kept as it was typed.
 ///

@@ -3,9 +3,10 @@
 use local::settings::Settings;
 use serde_json::{Map, Value, json};
 use shared::{
-    http::{fields::Context, problem::FieldError},
+    http::problem::FieldError,
     openapi::{BodyDoc, OperationDoc},
     runtime::config::Config,
+    value::Context,
 };
 use tests::openapi::{component, operations, validate};
 

@@ -21,7 +21,7 @@ fn context() -> Context {
     Context {
         region: "NP".parse().unwrap(),
         currency: "NPR".parse().unwrap(),
-        now: Timestamp::UNIX_EPOCH,
+        now: jiff::Timestamp::UNIX_EPOCH,
         reserved_usernames: "admin".parse().unwrap(),
     }
 }

@@ -1,7 +1,7 @@
-//! Days and months of the deployment's time zone, and what is counted in one. Pure.
+//! What is counted, and the days and months of the deployment's time zone. Pure.
 
 use jiff::{Timestamp, civil::Date, tz::TimeZone};
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
 /// What was counted in a day or a month.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
@@ -13,6 +13,15 @@ pub struct Period {
     pub spent_minor: i64,
     /// Points that were credited.
     pub points_earned: i64,
+}
+
+/// Whether a station is a favourite, since when.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Station {
+    /// Whether it is one.
+    pub is_favorite: bool,
+    /// When that was said, microseconds since 1970: two events of one second have an order.
+    pub said_at_us: i64,
 }
 
 /// The day of a moment in a time zone.
