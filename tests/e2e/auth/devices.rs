@@ -26,7 +26,7 @@ async fn sign_in(app: &App, user: &User) -> (String, String) {
 
 #[tokio::test]
 async fn a_registered_device_is_returned_and_listed_with_all_fields() {
-    let Some(app) = App::start(Needs::Codes).await else { return };
+    let Some(app) = App::start(Needs::Own).await else { return };
     let user = app.register_user().await;
     let mut body = phone("t1");
     for (name, value) in [("device_name", "Sita's"), ("app_version", "4.2"), ("os_version", "17")] {
@@ -156,7 +156,7 @@ async fn every_way_to_end_a_session_removes_its_device() {
 
 #[tokio::test]
 async fn a_device_moved_to_another_session_stays_when_the_first_session_ends() {
-    let Some(app) = App::start(Needs::Codes).await else { return };
+    let Some(app) = App::start(Needs::Own).await else { return };
     let user = app.register_user().await;
     register(&app, &user.access_token, &phone("t1")).await.ok();
     let (access, _) = sign_in(&app, &user).await;
@@ -216,7 +216,7 @@ async fn the_twenty_first_device_evicts_the_least_recently_used() {
 
 #[tokio::test]
 async fn only_the_devices_own_user_can_remove_it() {
-    let Some(app) = App::start(Needs::Codes).await else { return };
+    let Some(app) = App::start(Needs::Own).await else { return };
     let (user, other) = (app.register_user().await, app.register_user().await);
     register(&app, &user.access_token, &phone("t1")).await.ok();
     let delete = |token: &str| app.request("DELETE", "/auth/devices/phone").bearer(token).send();
@@ -228,7 +228,7 @@ async fn only_the_devices_own_user_can_remove_it() {
 
 #[tokio::test]
 async fn every_valid_device_id_works_in_a_path_and_other_ids_are_refused() {
-    let Some(app) = App::start(Needs::Codes).await else { return };
+    let Some(app) = App::start(Needs::Own).await else { return };
     let user = app.register_user().await;
     let named = |device_id: &str| {
         let mut body = phone("t1");

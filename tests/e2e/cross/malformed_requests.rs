@@ -146,7 +146,7 @@ async fn an_operation_without_a_documented_body_ignores_a_body() {
 
 #[tokio::test]
 async fn rfc_9110_a_body_with_a_content_coding_gets_415() {
-    let Some(app) = App::start(Needs::Codes).await else { return };
+    let Some(app) = App::start(Needs::Own).await else { return };
     let callers = app.callers().await;
     let empty_object_in_gzip: &[u8] =
         b"\x1f\x8b\x08\0\0\0\0\0\0\x03\xab\xae\x05\0\x43\xbf\xa6\xa3\x02\0\0\0";

@@ -184,7 +184,8 @@ async fn raw_status(app: &App, method: &str, path: &str, token: &str) -> u16 {
 }
 
 async fn register_device(app: &App, user: &User, device_id: &str) {
-    let body = json!({"device_id": device_id, "fcm_token": "t", "device_type": "IOS"});
+    let token = format!("{} {device_id}", user.user_id);
+    let body = json!({"device_id": device_id, "fcm_token": token, "device_type": "IOS"});
     app.post("/auth/device", &body).bearer(&user.access_token).send().await.ok();
 }
 

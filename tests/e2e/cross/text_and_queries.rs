@@ -80,7 +80,7 @@ async fn texts_are_returned_in_nfc_without_surrounding_whitespace() {
 
 #[tokio::test]
 async fn a_device_is_found_by_its_id_in_any_normalization_form() {
-    let Some(app) = App::start(Needs::Codes).await else { return };
+    let Some(app) = App::start(Needs::Own).await else { return };
     let user = app.register_user().await;
     let device = json!({"device_id": "Rene\u{301}", "fcm_token": "t1", "device_type": "IOS"});
     app.post("/auth/device", &device).bearer(&user.access_token).send().await.ok();

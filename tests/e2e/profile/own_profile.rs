@@ -174,7 +174,7 @@ async fn every_invalid_field_is_named_and_nothing_changes() {
 
 #[tokio::test]
 async fn rfc_9110_if_match_allows_a_change_of_the_current_version_only() {
-    let Some(app) = App::start(Needs::Codes).await else { return };
+    let Some(app) = App::start(Needs::Own).await else { return };
     let user = app.register_user().await;
     let first = etag(&read(&app, &user).await);
     for method in ["PUT", "PATCH"] {
