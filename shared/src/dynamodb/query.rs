@@ -146,6 +146,7 @@ impl Store {
 
     /// The first items of a partition of an index whose time is at most `until`, after the key
     /// `start`. Also returns the key to continue after if there may be more.
+    #[cfg(feature = "documents")]
     pub(crate) async fn query_until(
         &self,
         table: Table,
